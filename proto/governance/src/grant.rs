@@ -1,0 +1,126 @@
+//! An owner's permission on a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::id::TableRef;
+use crate::principal::Principal;
+
+/// Permission for one grantee to read one table.
+///
+/// The rows that it shows are those for which `row_filter` is true; the cells of a masked column
+/// are seen only through the mask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The owner's name for the grant; it appears in audit events and explanations.
+    pub id: String,
+    /// The table.
+    pub table: TableRef,
+    /// Who may read.
+    pub grantee: Grantee,
+    /// Which columns.
+    pub columns: Columns,
+    /// A boolean SQL expression over the table's columns, evaluated on unmasked values.
+    pub row_filter: Option<String>,
+    /// How columns are masked, by column name.
+    pub masks: BTreeMap<String, Mask>,
+}
+
+/// Who a grant is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Grantee {
+    /// The principal with this subject.
+    User(String),
+    /// Every principal in this group.
+    Group(String),
+}
+
+impl Grantee {
+    /// Whether the grant is for `principal`.
+    pub fn includes(&self, principal: &Principal) -> bool {
+        match self {
+            Self::User(subject) => *subject == principal.subject,
+            Self::Group(group) => principal.groups.contains(group),
+        }
+    }
+}
+
+impl fmt::Display for Grantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(subject) => write!(f, "user {subject}"),
+            Self::Group(group) => write!(f, "group {group}"),
+        }
+    }
+}
+
+/// The columns of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Columns {
+    /// Every column that the contract declares.
+    All,
+    /// Only these.
+    Only(BTreeSet<String>),
+}
+
+impl Columns {
+    /// Whether `column` is among them.
+    pub fn contains(&self, column: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(column),
+        }
+    }
+}
+
+/// How a cell is hidden. A mask keeps the column's type; NULL stays NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mask {
+    /// Every value becomes NULL. Any type.
+    ReplaceWithNull,
+    /// All but the last four characters become `X`. Text.
+    #[serde(rename = "show-last-4")]
+    ShowLast4,
+    /// The SHA-256 digest of the UTF-8 bytes, as 64 hexadecimal digits. Text.
+    #[serde(rename = "sha-256")]
+    Sha256,
+    /// The first day of the year. Dates and timestamps.
+    TruncateToYear,
+}
+
+/// All masks with their names.
+const MASKS: [(Mask, &str); 4] = [
+    (Mask::ReplaceWithNull, "replace-with-null"),
+    (Mask::ShowLast4, "show-last-4"),
+    (Mask::Sha256, "sha-256"),
+    (Mask::TruncateToYear, "truncate-to-year"),
+];
+
+/// A mask name that nobody knows.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("unknown mask `{0}`; known masks are replace-with-null, show-last-4, sha-256, truncate-to-year")]
+pub struct UnknownMask(String);
+
+impl FromStr for Mask {
+    type Err = UnknownMask;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMask> {
+        MASKS
+            .iter()
+            .find(|(_, name)| *name == text)
+            .map(|(mask, _)| *mask)
+            .ok_or_else(|| UnknownMask(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = MASKS.iter().find(|(mask, _)| mask == self).map_or("", |(_, name)| *name);
+        f.write_str(name)
+    }
+}

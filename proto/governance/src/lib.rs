@@ -1,0 +1,21 @@
+//! What a data mesh is made of and who may see what: pure types and pure functions.
+//!
+//! Every crate speaks in these words. Nothing here reads a clock, a file or a socket;
+//! callers pass in the time and the text.
+
+pub mod access;
+pub mod code;
+pub mod contract;
+pub mod decision;
+pub mod error;
+pub mod evaluate;
+pub mod grant;
+pub mod id;
+pub mod principal;
+
+pub use access::TableAccess;
+pub use decision::{Decision, Denial, Obligations};
+pub use error::{Error, ErrorKind};
+pub use grant::{Columns, Grant, Grantee, Mask};
+pub use id::{DomainId, FragmentId, ProductRef, QueryId, ServerId, TableRef};
+pub use principal::Principal;

@@ -1,0 +1,23 @@
+//! Who asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A person or service, as an issuer vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Principal {
+    /// The authority that signed the principal in.
+    pub issuer: String,
+    /// The principal's name at that issuer.
+    pub subject: String,
+    /// Groups at the time of the token.
+    pub groups: BTreeSet<String>,
+    /// Further claims, by name.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.subject)
+    }
+}

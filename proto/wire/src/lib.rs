@@ -1,0 +1,28 @@
+//! What Weft's servers say to each other: messages, tokens, errors.
+//!
+//! Generated code stays in [`rpc`]; everything else in the workspace uses the valid types that
+//! [`convert`] makes of it.
+
+pub mod convert;
+pub mod fingerprint;
+pub mod identity;
+pub mod protocol;
+pub mod status;
+pub mod token;
+
+/// Generated from `proto/`. Names and comments are those of the `.proto` files.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod rpc {
+    pub mod authority {
+        tonic::include_proto!("weft.authority.v1");
+    }
+    pub mod fragment {
+        tonic::include_proto!("weft.fragment.v1");
+    }
+    pub mod node {
+        tonic::include_proto!("weft.node.v1");
+    }
+    pub mod registry {
+        tonic::include_proto!("weft.registry.v1");
+    }
+}
