@@ -1,2 +1,6 @@
-//! placeholder
-fn main() {}
+//! Tests that need more than one crate, in one binary.
+
+// The lints that spare tests spare the functions beside them too.
+#![cfg(test)]
+
+mod architecture;

@@ -1,1 +1,15 @@
-//! placeholder
+//! The authority of a mesh: it signs people in, exchanges tokens, and is the CA of the servers.
+//!
+//! A role of its own. It never sees a query or a row, and no other role can sign what it signs.
+
+mod ca;
+mod password;
+mod server;
+mod service;
+mod settings;
+mod state;
+mod throttle;
+
+pub use password::hash_password;
+pub use server::AuthorityServer;
+pub use settings::{Settings, User};

@@ -49,5 +49,7 @@ codes! {
 
 /// The constant for a code that came over the wire, if it is one of ours.
 pub fn known(name: &str) -> Option<&'static str> {
-    ALL.iter().find(|code| code.name == name).map(|code| code.name)
+    ALL.iter()
+        .find(|code| code.name == name)
+        .map(|code| code.name)
 }

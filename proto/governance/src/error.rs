@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::id::DomainId;
 
@@ -33,21 +34,28 @@ pub enum ErrorKind {
 }
 
 /// An error with a code to look up, a message for people and a hint that says what to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
     code: &'static str,
     message: String,
     hint: Option<String>,
     domain: Option<DomainId>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error of `kind` with a stable `code` (`WEFT-…`). The message is lower case, without a
     /// period and without its cause.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), hint: None, domain: None, source: None }
+        Self {
+            kind,
+            code,
+            message: message.into(),
+            hint: None,
+            domain: None,
+            source: None,
+        }
     }
 
     /// Adds a full sentence that says what to do.
@@ -67,7 +75,7 @@ impl Error {
     /// Adds the cause; it stays in this process's log and never crosses a domain.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -108,6 +116,8 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }

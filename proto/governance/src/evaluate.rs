@@ -18,10 +18,18 @@ pub fn evaluate(grants: &[Grant], principal: &Principal, access: &TableAccess) -
         return Decision::Deny(Denial::NotGranted);
     }
     held.iter()
-        .filter(|grant| access.columns.iter().all(|column| grant.columns.contains(column)))
+        .filter(|grant| {
+            access
+                .columns
+                .iter()
+                .all(|column| grant.columns.contains(column))
+        })
         .map(|grant| obligations(grant, &access.columns))
         .min_by_key(|duties| (duties.row_filter.is_some(), duties.masks.len()))
-        .map_or_else(|| Decision::Deny(missing(&held, &access.columns)), Decision::Allow)
+        .map_or_else(
+            || Decision::Deny(missing(&held, &access.columns)),
+            Decision::Allow,
+        )
 }
 
 /// Which of `columns` of `table` the principal may see under at least one grant, and which grant
@@ -33,7 +41,9 @@ pub fn visible_columns<'a>(
     columns: impl Iterator<Item = &'a str>,
 ) -> BTreeSet<&'a str> {
     let held: Vec<&Grant> = held(grants, principal, table).collect();
-    columns.filter(|column| held.iter().any(|grant| grant.columns.contains(column))).collect()
+    columns
+        .filter(|column| held.iter().any(|grant| grant.columns.contains(column)))
+        .collect()
 }
 
 fn held<'a>(
@@ -41,7 +51,9 @@ fn held<'a>(
     principal: &Principal,
     table: &TableRef,
 ) -> impl Iterator<Item = &'a Grant> {
-    grants.iter().filter(move |grant| grant.table == *table && grant.grantee.includes(principal))
+    grants
+        .iter()
+        .filter(move |grant| grant.table == *table && grant.grantee.includes(principal))
 }
 
 fn obligations(grant: &Grant, columns: &BTreeSet<String>) -> Obligations {
@@ -51,7 +63,11 @@ fn obligations(grant: &Grant, columns: &BTreeSet<String>) -> Obligations {
         .filter(|(column, _)| columns.contains(*column))
         .map(|(column, mask)| (column.clone(), *mask))
         .collect();
-    Obligations { grant: grant.id.clone(), row_filter: grant.row_filter.clone(), masks }
+    Obligations {
+        grant: grant.id.clone(),
+        row_filter: grant.row_filter.clone(),
+        masks,
+    }
 }
 
 fn missing(held: &[&Grant], columns: &BTreeSet<String>) -> Denial {
@@ -60,7 +76,11 @@ fn missing(held: &[&Grant], columns: &BTreeSet<String>) -> Denial {
         .filter(|column| !held.iter().any(|grant| grant.columns.contains(column)))
         .cloned()
         .collect();
-    if nowhere.is_empty() { Denial::NoSingleGrant } else { Denial::ColumnsNotGranted(nowhere) }
+    if nowhere.is_empty() {
+        Denial::NoSingleGrant
+    } else {
+        Denial::ColumnsNotGranted(nowhere)
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +118,10 @@ mod tests {
     }
 
     fn access(columns: &[&str]) -> TableAccess {
-        TableAccess { table: table(), columns: columns.iter().map(|c| (*c).to_owned()).collect() }
+        TableAccess {
+            table: table(),
+            columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+        }
     }
 
     #[test]
@@ -111,14 +134,20 @@ mod tests {
     #[test]
     fn a_group_grant_reaches_its_members() {
         let grants = [grant("g", Grantee::Group("analysts".to_owned()), &["*"])];
-        assert!(matches!(evaluate(&grants, &ann(), &access(&["c_name"])), Decision::Allow(_)));
+        assert!(matches!(
+            evaluate(&grants, &ann(), &access(&["c_name"])),
+            Decision::Allow(_)
+        ));
     }
 
     #[test]
     fn an_ungranted_column_is_named() {
         let grants = [grant("g", Grantee::User("ann".to_owned()), &["c_name"])];
         let decision = evaluate(&grants, &ann(), &access(&["c_name", "c_phone"]));
-        assert_eq!(decision, Decision::Deny(Denial::ColumnsNotGranted(vec!["c_phone".to_owned()])));
+        assert_eq!(
+            decision,
+            Decision::Deny(Denial::ColumnsNotGranted(vec!["c_phone".to_owned()]))
+        );
     }
 
     #[test]

@@ -103,7 +103,9 @@ const MASKS: [(Mask, &str); 4] = [
 
 /// A mask name that nobody knows.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("unknown mask `{0}`; known masks are replace-with-null, show-last-4, sha-256, truncate-to-year")]
+#[error(
+    "unknown mask `{0}`; known masks are replace-with-null, show-last-4, sha-256, truncate-to-year"
+)]
 pub struct UnknownMask(String);
 
 impl FromStr for Mask {
@@ -120,7 +122,10 @@ impl FromStr for Mask {
 
 impl fmt::Display for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = MASKS.iter().find(|(mask, _)| mask == self).map_or("", |(_, name)| *name);
+        let name = MASKS
+            .iter()
+            .find(|(mask, _)| mask == self)
+            .map_or("", |(_, name)| *name);
         f.write_str(name)
     }
 }

@@ -17,7 +17,11 @@ pub struct InvalidId {
 }
 
 fn invalid(what: &'static str, text: &str, reason: &'static str) -> InvalidId {
-    InvalidId { what, text: text.chars().take(80).collect(), reason }
+    InvalidId {
+        what,
+        text: text.chars().take(80).collect(),
+        reason,
+    }
 }
 
 /// A domain: the catalog name that its tables have in SQL.
@@ -92,7 +96,10 @@ impl ProductRef {
         if product.contains('.') {
             return Err(invalid("product name", product, "it holds a dot"));
         }
-        Ok(Self { domain, product: product.to_owned() })
+        Ok(Self {
+            domain,
+            product: product.to_owned(),
+        })
     }
 
     /// The owner.
@@ -111,7 +118,10 @@ impl ProductRef {
     /// If `table` is empty, longer than 128 bytes, or has control characters or slashes.
     pub fn table(&self, table: &str) -> Result<TableRef, InvalidId> {
         check_name("table name", table)?;
-        Ok(TableRef { product: self.clone(), table: table.to_owned() })
+        Ok(TableRef {
+            product: self.clone(),
+            table: table.to_owned(),
+        })
     }
 }
 
@@ -157,7 +167,9 @@ pub struct Quoted<'a>(pub &'a str);
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut chars = self.0.chars();
-        let bare = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
+        let bare = chars
+            .next()
+            .is_some_and(|c| c.is_ascii_lowercase() || c == '_')
             && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if bare {
             f.write_str(self.0)
@@ -171,8 +183,17 @@ fn check_name(what: &'static str, text: &str) -> Result<(), InvalidId> {
     if text.is_empty() || text.len() > 128 {
         return Err(invalid(what, text, "it has between 1 and 128 bytes"));
     }
-    if text.chars().any(|c| c.is_control() || c == '/' || c == '\\') || text == "." || text == ".." {
-        return Err(invalid(what, text, "it holds a control character or a path separator"));
+    if text
+        .chars()
+        .any(|c| c.is_control() || c == '/' || c == '\\')
+        || text == "."
+        || text == ".."
+    {
+        return Err(invalid(
+            what,
+            text,
+            "it holds a control character or a path separator",
+        ));
     }
     Ok(())
 }
@@ -192,7 +213,9 @@ impl FromStr for QueryId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        Uuid::try_parse(text).map(Self).map_err(|_| invalid("query id", text, "it is no UUID"))
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| invalid("query id", text, "it is no UUID"))
     }
 }
 
@@ -243,7 +266,9 @@ impl ServerId {
     /// # Errors
     /// If `name` is not a server name (same form as a domain name).
     pub fn coordinator(name: &str) -> Result<Self, InvalidId> {
-        Ok(Self::Coordinator { name: server_name(name)? })
+        Ok(Self::Coordinator {
+            name: server_name(name)?,
+        })
     }
 
     /// The node called `name` of `domain`.
@@ -251,7 +276,10 @@ impl ServerId {
     /// # Errors
     /// If `name` is not a server name (same form as a domain name).
     pub fn node(domain: DomainId, name: &str) -> Result<Self, InvalidId> {
-        Ok(Self::Node { domain, name: server_name(name)? })
+        Ok(Self::Node {
+            domain,
+            name: server_name(name)?,
+        })
     }
 
     /// The domain, where the server is a node.
@@ -266,7 +294,10 @@ impl ServerId {
 fn server_name(text: &str) -> Result<String, InvalidId> {
     text.parse::<DomainId>()
         .map(String::from)
-        .map_err(|error| InvalidId { what: "server name", ..error })
+        .map_err(|error| InvalidId {
+            what: "server name",
+            ..error
+        })
 }
 
 impl fmt::Display for ServerId {
@@ -303,7 +334,10 @@ mod tests {
     #[test]
     fn server_ids_survive_a_round_trip() {
         for text in ["authority", "coordinator/main", "node/sales/sales-1"] {
-            assert_eq!(text.parse::<ServerId>().map(|id| id.to_string()), Ok(text.to_owned()));
+            assert_eq!(
+                text.parse::<ServerId>().map(|id| id.to_string()),
+                Ok(text.to_owned())
+            );
         }
         assert!("node/Sales/x".parse::<ServerId>().is_err());
         assert!("coordinator/a/b".parse::<ServerId>().is_err());

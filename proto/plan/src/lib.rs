@@ -1,1 +1,26 @@
-//! placeholder
+//! What a coordinator and a node must do alike with a query: resolve names, plan SQL, encode plans.
+//!
+//! The one leaf of every plan is a [`ProductTable`]: a table of a data product that nobody has
+//! been allowed to read yet. Reading it is the owner's business.
+
+mod codec;
+mod failure;
+mod fingerprint;
+mod frontend;
+mod functions;
+mod leaf;
+mod names;
+mod parameters;
+mod session;
+mod threads;
+
+pub use codec::LeafCodec;
+pub use failure::from_datafusion;
+pub use fingerprint::fingerprint;
+pub use frontend::{Tables, plan_query, table_references};
+pub use functions::FragmentFunctions;
+pub use leaf::{ProductTable, product_table_of};
+pub use names::{Current, FullName, NameIndex, resolve};
+pub use parameters::{bind_parameters, parameter_schema, parameter_values};
+pub use session::{Semantics, session_config};
+pub use threads::PlannerThreads;

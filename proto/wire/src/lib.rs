@@ -1,12 +1,14 @@
-//! What Weft's servers say to each other: messages, tokens, errors.
+//! What Weft's servers say to each other: messages, tokens, certificates, errors.
 //!
 //! Generated code stays in [`rpc`]; everything else in the workspace uses the valid types that
 //! [`convert`] makes of it.
 
+pub mod authority;
 pub mod convert;
-pub mod fingerprint;
 pub mod identity;
+pub mod join;
 pub mod protocol;
+pub mod replay;
 pub mod status;
 pub mod token;
 

@@ -1,0 +1,15 @@
+//! TPC-H: its eight tables, their rows at any scale, and the 22 queries.
+//!
+//! The queries carry the parameters of the specification's validation run and use short table
+//! names. [`qualify`] rewrites them for a mesh in which three domains own the tables.
+
+mod generate;
+mod qualify;
+mod query;
+mod table;
+
+pub(crate) use generate::check_scale;
+pub use generate::{LARGEST_SCALE, SMALLEST_SCALE, Written, generate, write};
+pub use qualify::qualify;
+pub use query::{QUERIES, Query};
+pub use table::Table;

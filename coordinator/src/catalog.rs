@@ -1,0 +1,189 @@
+//! What a principal may see of the mesh, by each owner's own word.
+
+mod describe;
+pub mod listing;
+mod system;
+mod view;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use futures::future::join_all;
+use tracing::warn;
+use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_plan::{
+    Current, FullName, ProductTable, Tables, from_datafusion, resolve, table_references,
+};
+use weft_sql::ast;
+
+use crate::channels::Channels;
+use crate::plan::Sites;
+use crate::query::RunningQueries;
+use crate::registry::{Mesh, NodeEntry, Registry};
+use crate::session::Session;
+
+pub use describe::Described;
+pub use view::{Entry, View};
+
+/// Sessions whose descriptions are remembered.
+const REMEMBERED_SESSIONS: usize = 10_000;
+
+/// The catalogs of all sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalogs {
+    registry: Registry,
+    channels: Channels,
+    described: Arc<Mutex<HashMap<String, Nodes>>>,
+}
+
+type Nodes = HashMap<ServerId, Arc<Described>>;
+
+/// The tables of one query.
+pub struct Resolved {
+    /// By the name that the query writes.
+    pub tables: Tables,
+    /// Where they are served.
+    pub sites: Sites,
+}
+
+impl Catalogs {
+    /// Catalogs over the nodes of `registry`.
+    pub fn new(registry: Registry, channels: Channels) -> Self {
+        Self { registry, channels, described: Arc::default() }
+    }
+
+    /// Finds the tables that `query` names, as the session may see them now.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-FOUND`, `WEFT-NOT-GRANTED`, `WEFT-AMBIGUOUS`, or `WEFT-DOMAIN-UNAVAILABLE` for a
+    /// table of a domain that has not answered yet.
+    pub async fn resolve(
+        &self,
+        session: &Session,
+        queries: &RunningQueries,
+        query: &ast::Query,
+    ) -> Result<Resolved, Error> {
+        let mut resolved = Resolved { tables: Tables::new(), sites: Sites::new() };
+        let references = table_references(query)?;
+        if references.is_empty() {
+            return Ok(resolved);
+        }
+        let view = self.view(session).await?;
+        let current = session.names();
+        for reference in references {
+            let name = resolve(&reference, &current, &view)
+                .map_err(|error| view.unavailable(&reference, &current).unwrap_or(error))?;
+            let provider: Arc<dyn TableProvider> = match view.entry(&name) {
+                Some(Entry::Visible { table, site, .. }) => {
+                    resolved.sites.insert(table.table().clone(), Arc::clone(site));
+                    Arc::new(ProductTable::new(table.table().clone(), Arc::clone(table.visible())))
+                }
+                Some(Entry::Closed { .. }) => return Err(not_granted(&name, session)),
+                Some(Entry::System) => self.system_table(&name, session, queries, &view)?,
+                None => return Err(vanished(&name)),
+            };
+            resolved.tables.insert(reference, provider);
+        }
+        Ok(resolved)
+    }
+
+    /// Everything that the session may know of.
+    ///
+    /// # Errors
+    /// If the session's lease has ended. Nodes that do not answer are left out or shown as last
+    /// known.
+    pub async fn view(&self, session: &Session) -> Result<View, Error> {
+        let mesh = self.registry.mesh();
+        let stale: Vec<&NodeEntry> = mesh
+            .nodes
+            .values()
+            .filter(|node| node.is_up() && self.known(session, node).is_none())
+            .collect();
+        let asked = stale.iter().map(|node| describe::ask(&self.channels, session, node));
+        for (node, answer) in stale.iter().zip(join_all(asked).await) {
+            match answer {
+                Ok(described) => self.remember(session, &node.id, described),
+                Err(error) if error.code() == code::LEASE_EXPIRED => return Err(error),
+                Err(error) => warn!(node = %node.id, %error, "node could not be asked for its tables"),
+            }
+        }
+        Ok(self.assemble(session, &mesh))
+    }
+
+    /// Sets where the session's short names start.
+    ///
+    /// # Errors
+    /// If there is no such domain or product that the session may see.
+    pub async fn use_names(&self, session: &Session, parts: &[String]) -> Result<(), Error> {
+        let current = match parts {
+            [] => Current::default(),
+            [catalog] => Current { catalog: Some(catalog.clone()), schema: None },
+            [catalog, schema, ..] => {
+                Current { catalog: Some(catalog.clone()), schema: Some(schema.clone()) }
+            }
+        };
+        self.view(session).await?.check(&current)?;
+        session.set_names(current);
+        Ok(())
+    }
+
+    /// Asks the nodes anew at the next use.
+    pub fn forget(&self, session: &Session) {
+        self.lock().remove(session.id());
+    }
+
+    fn known(&self, session: &Session, node: &NodeEntry) -> Option<Arc<Described>> {
+        let described = self.lock();
+        described.get(session.id())?.get(&node.id).filter(|d| d.epoch == node.epoch).cloned()
+    }
+
+    fn remember(&self, session: &Session, node: &ServerId, answer: Described) {
+        let mut described = self.lock();
+        if described.len() >= REMEMBERED_SESSIONS && !described.contains_key(session.id()) {
+            described.clear();
+        }
+        let nodes = described.entry(session.id().to_owned()).or_default();
+        nodes.insert(node.clone(), Arc::new(answer));
+    }
+
+    fn assemble(&self, session: &Session, mesh: &Mesh) -> View {
+        let described = self.lock();
+        let nodes = described.get(session.id());
+        View::assemble(mesh, |node| nodes.and_then(|nodes| nodes.get(node)).cloned())
+    }
+
+    fn system_table(
+        &self,
+        name: &FullName,
+        session: &Session,
+        queries: &RunningQueries,
+        view: &View,
+    ) -> Result<Arc<dyn TableProvider>, Error> {
+        let mesh = self.registry.mesh();
+        let rows = system::rows(name, &mesh, view, &queries.of(&session.principal().subject))?;
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(from_datafusion)?;
+        Ok(Arc::new(table))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Nodes>> {
+        self.described.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_granted(name: &FullName, session: &Session) -> Error {
+    Error::new(
+        ErrorKind::PermissionDenied,
+        code::NOT_GRANTED,
+        format!("`{name}` is not granted to `{}`", session.principal()),
+    )
+    .with_hint(format!(
+        "Ask the owner of domain `{}` for access to `{}.{}`.",
+        name.catalog, name.catalog, name.schema
+    ))
+}
+
+fn vanished(name: &FullName) -> Error {
+    Error::new(ErrorKind::NotFound, code::NOT_FOUND, format!("there is no table `{name}`"))
+}

@@ -1,0 +1,81 @@
+//! Asks a node what a principal may see there.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use tonic::Request;
+use weft_governance::{Error, ErrorKind, ProductRef, code};
+use weft_plan::{ProductTable, fingerprint};
+use weft_wire::rpc::node::node_client::NodeClient;
+use weft_wire::rpc::node::{DescribeRequest, DescribeResponse, VisibleTable};
+use weft_wire::status::from_status;
+
+use crate::channels::Channels;
+use crate::registry::NodeEntry;
+use crate::session::Session;
+
+/// A node's answer for one principal at one epoch.
+#[derive(Debug)]
+pub struct Described {
+    /// The node's epoch when it answered.
+    pub epoch: u64,
+    /// What the principal may see.
+    pub tables: Vec<DescribedTable>,
+}
+
+/// A table as one principal may see it.
+#[derive(Debug, Clone)]
+pub struct DescribedTable {
+    /// The table with its visible columns.
+    pub table: ProductTable,
+    /// For people.
+    pub description: String,
+    /// Columns that are seen through a mask.
+    pub masked: BTreeSet<String>,
+    /// Whether rows may be hidden.
+    pub filtered: bool,
+}
+
+/// Asks `node` on behalf of `session`.
+pub(super) async fn ask(
+    channels: &Channels,
+    session: &Session,
+    node: &NodeEntry,
+) -> Result<Described, Error> {
+    let token = session.token_for(&node.id, SystemTime::now()).await?;
+    let mut request = Request::new(DescribeRequest {});
+    let bearer = format!("Bearer {token}").parse().map_err(|_| malformed(node, "token"))?;
+    request.metadata_mut().insert("authorization", bearer);
+    let channel = channels.control(node).await?;
+    let answer = NodeClient::new(channel)
+        .max_decoding_message_size(64 << 20)
+        .describe(request)
+        .await
+        .map_err(|status| from_status(&status))?;
+    let DescribeResponse { epoch, tables } = answer.into_inner();
+    let tables = tables.into_iter().map(|table| convert(node, table)).collect::<Result<_, _>>()?;
+    Ok(Described { epoch, tables })
+}
+
+fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Error> {
+    let VisibleTable { product, table, description, schema, schema_fingerprint, masked, filtered } =
+        visible;
+    let reference = ProductRef::new(node.domain.clone(), &product)
+        .and_then(|product| product.table(&table))
+        .map_err(|_| malformed(node, "name of a table"))?;
+    let schema = weft_door::guard::schema(&schema)?;
+    if fingerprint(&schema).as_slice() != schema_fingerprint {
+        return Err(malformed(node, "schema of a table"));
+    }
+    Ok(DescribedTable {
+        table: ProductTable::new(reference, schema.into()),
+        description,
+        masked: masked.into_iter().collect(),
+        filtered,
+    })
+}
+
+fn malformed(node: &NodeEntry, what: &str) -> Error {
+    Error::new(ErrorKind::Internal, code::PROTOCOL, format!("the {what} is malformed"))
+        .at(node.domain.clone())
+}

@@ -1,0 +1,217 @@
+//! The catalog `system`: Weft's own tables.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::{
+    ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array,
+};
+use arrow::record_batch::RecordBatch;
+use weft_governance::{Error, ErrorKind, code};
+use weft_plan::FullName;
+
+use super::view::{Entry, View};
+use crate::query::QueryRecord;
+use crate::registry::Mesh;
+
+const TABLES: [(&str, &str); 5] = [
+    ("catalog", "columns"),
+    ("catalog", "products"),
+    ("catalog", "tables"),
+    ("runtime", "nodes"),
+    ("runtime", "queries"),
+];
+
+/// The names of all system tables.
+pub(super) fn names() -> impl Iterator<Item = FullName> {
+    TABLES.iter().map(|(schema, table)| FullName {
+        catalog: "system".to_owned(),
+        schema: (*schema).to_owned(),
+        table: (*table).to_owned(),
+    })
+}
+
+/// The rows of the system table `name`, as the owner of `view` and `queries` may see them.
+pub(super) fn rows(
+    name: &FullName,
+    mesh: &Mesh,
+    view: &View,
+    queries: &[QueryRecord],
+) -> Result<RecordBatch, Error> {
+    match (name.schema.as_str(), name.table.as_str()) {
+        ("runtime", "nodes") => nodes(mesh),
+        ("runtime", "queries") => running(queries),
+        ("catalog", "products") => products(mesh, view),
+        ("catalog", "tables") => tables(view),
+        ("catalog", "columns") => columns(view),
+        _ => Err(Error::new(
+            ErrorKind::NotFound,
+            code::NOT_FOUND,
+            format!("there is no table `{name}`"),
+        )),
+    }
+}
+
+fn nodes(mesh: &Mesh) -> Result<RecordBatch, Error> {
+    let nodes: Vec<_> = mesh.nodes.values().collect();
+    batch(vec![
+        ("domain", text(nodes.iter().map(|node| node.domain.to_string()))),
+        ("node", text(nodes.iter().map(|node| node.id.to_string()))),
+        ("status", text(nodes.iter().map(|node| node.status.name().to_owned()))),
+        ("since", times(nodes.iter().map(|node| node.since))),
+        ("last_heartbeat", times(nodes.iter().map(|node| node.last_heartbeat))),
+        ("endpoint", text(nodes.iter().map(|node| node.endpoint.clone()))),
+        ("version", text(nodes.iter().map(|node| node.software_version.clone()))),
+        ("epoch", counts(nodes.iter().map(|node| node.epoch))),
+    ])
+}
+
+fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
+    let millis = |query: &QueryRecord| u64::try_from(query.elapsed.as_millis()).unwrap_or(u64::MAX);
+    batch(vec![
+        ("query_id", text(queries.iter().map(|query| query.id.to_string()))),
+        ("principal", text(queries.iter().map(|query| query.principal.clone()))),
+        ("state", text(queries.iter().map(|query| query.state.name().to_owned()))),
+        ("started_at", times(queries.iter().map(|query| query.started))),
+        ("elapsed_ms", counts(queries.iter().map(millis))),
+        ("fragments", counts(queries.iter().map(|query| query.fragments as u64))),
+        ("rows", counts(queries.iter().map(|query| query.rows))),
+        ("bytes", counts(queries.iter().map(|query| query.bytes))),
+    ])
+}
+
+fn products(mesh: &Mesh, view: &View) -> Result<RecordBatch, Error> {
+    let mut found = std::collections::BTreeMap::new();
+    for (name, entry) in view.entries() {
+        if !matches!(entry, Entry::System) {
+            let granted: &mut bool =
+                found.entry((name.catalog.clone(), name.schema.clone())).or_default();
+            *granted |= matches!(entry, Entry::Visible { .. });
+        }
+    }
+    let announced = |(domain, product): &(String, String)| {
+        mesh.nodes
+            .values()
+            .filter(|node| node.domain.as_str() == domain)
+            .flat_map(|node| node.products.iter())
+            .find(|summary| summary.name == *product)
+    };
+    batch(vec![
+        ("domain", text(found.keys().map(|(domain, _)| domain.clone()))),
+        ("product", text(found.keys().map(|(_, product)| product.clone()))),
+        ("version", optional(found.keys().map(|key| announced(key).map(|s| s.version.clone())))),
+        ("granted", flags(found.values().copied())),
+        (
+            "description",
+            optional(found.keys().map(|key| announced(key).map(|s| s.description.clone()))),
+        ),
+    ])
+}
+
+fn tables(view: &View) -> Result<RecordBatch, Error> {
+    let entries: Vec<_> = view.entries().collect();
+    let kind = |entry: &Entry| match entry {
+        Entry::System => "SYSTEM TABLE",
+        Entry::Visible { .. } | Entry::Closed { .. } => "TABLE",
+    };
+    let description = |entry: &Entry| match entry {
+        Entry::Visible { description, .. } | Entry::Closed { description } => {
+            Some(description.clone())
+        }
+        Entry::System => None,
+    };
+    batch(vec![
+        ("domain", text(entries.iter().map(|(name, _)| name.catalog.clone()))),
+        ("product", text(entries.iter().map(|(name, _)| name.schema.clone()))),
+        ("table", text(entries.iter().map(|(name, _)| name.table.clone()))),
+        ("kind", text(entries.iter().map(|(_, entry)| kind(entry).to_owned()))),
+        (
+            "granted",
+            flags(entries.iter().map(|(_, entry)| !matches!(entry, Entry::Closed { .. }))),
+        ),
+        (
+            "filtered",
+            flags(entries.iter().map(|(_, entry)| matches!(entry, Entry::Visible { filtered: true, .. }))),
+        ),
+        ("description", optional(entries.iter().map(|(_, entry)| description(entry)))),
+    ])
+}
+
+fn columns(view: &View) -> Result<RecordBatch, Error> {
+    let mut found = Vec::new();
+    for (name, entry) in view.entries() {
+        if let Entry::Visible { table, masked, .. } = entry {
+            for (position, field) in table.visible().fields().iter().enumerate() {
+                found.push((name, position as u64 + 1, field, masked.contains(field.name())));
+            }
+        }
+    }
+    batch(vec![
+        ("domain", text(found.iter().map(|(name, ..)| name.catalog.clone()))),
+        ("product", text(found.iter().map(|(name, ..)| name.schema.clone()))),
+        ("table", text(found.iter().map(|(name, ..)| name.table.clone()))),
+        ("column", text(found.iter().map(|(_, _, field, _)| field.name().clone()))),
+        ("position", counts(found.iter().map(|(_, position, ..)| *position))),
+        ("type", text(found.iter().map(|(_, _, field, _)| type_name(field.data_type())))),
+        ("nullable", flags(found.iter().map(|(_, _, field, _)| field.is_nullable()))),
+        ("masked", flags(found.iter().map(|(.., masked)| *masked))),
+    ])
+}
+
+/// A type as SQL names it.
+pub(super) fn type_name(data_type: &arrow::datatypes::DataType) -> String {
+    use arrow::datatypes::DataType as T;
+    match data_type {
+        T::Utf8 | T::Utf8View | T::LargeUtf8 => "varchar".to_owned(),
+        T::Int8 => "tinyint".to_owned(),
+        T::Int16 => "smallint".to_owned(),
+        T::Int32 => "integer".to_owned(),
+        T::Int64 => "bigint".to_owned(),
+        T::Float32 => "real".to_owned(),
+        T::Float64 => "double".to_owned(),
+        T::Boolean => "boolean".to_owned(),
+        T::Date32 | T::Date64 => "date".to_owned(),
+        T::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        T::Timestamp(_, None) => "timestamp".to_owned(),
+        T::Timestamp(_, Some(zone)) => format!("timestamp with time zone ({zone})"),
+        T::Binary | T::BinaryView | T::LargeBinary => "varbinary".to_owned(),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// Columns of equal length under their names.
+pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, Error> {
+    RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, column)| {
+            let nullable = matches!(name, "description" | "version");
+            (name, column, nullable)
+        }),
+    )
+    .map_err(|error| {
+        Error::new(ErrorKind::Internal, code::INTERNAL, "a system table has no shape").caused_by(error)
+    })
+}
+
+pub(super) fn text(values: impl Iterator<Item = String>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+pub(super) fn optional(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+pub(super) fn flags(values: impl Iterator<Item = bool>) -> ArrayRef {
+    Arc::new(BooleanArray::from_iter(values.map(Some)))
+}
+
+fn counts(values: impl Iterator<Item = u64>) -> ArrayRef {
+    Arc::new(UInt64Array::from_iter_values(values))
+}
+
+fn times(values: impl Iterator<Item = SystemTime>) -> ArrayRef {
+    let micros = values.map(|time| {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    });
+    Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+}

@@ -1,0 +1,174 @@
+//! One principal's catalog at one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::common::TableReference;
+use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_plan::{Current, FullName, NameIndex, ProductTable};
+
+use super::describe::Described;
+use super::system;
+use crate::plan::Site;
+use crate::registry::Mesh;
+
+/// All names that a principal may know of. Immutable.
+#[derive(Debug)]
+pub struct View {
+    entries: BTreeMap<FullName, Entry>,
+    /// Domains that have a node, and whether one of them has described itself to the principal.
+    domains: BTreeMap<String, bool>,
+}
+
+/// What stands behind a name.
+#[derive(Debug)]
+pub enum Entry {
+    /// A table that the principal may read.
+    Visible {
+        /// With the visible columns.
+        table: ProductTable,
+        /// Where it is served.
+        site: Arc<Site>,
+        /// For people.
+        description: String,
+        /// Columns that are seen through a mask.
+        masked: BTreeSet<String>,
+        /// Whether rows may be hidden.
+        filtered: bool,
+    },
+    /// A table that everyone may know of and this principal may not read.
+    Closed {
+        /// For people.
+        description: String,
+    },
+    /// A table of Weft's own.
+    System,
+}
+
+impl View {
+    pub(super) fn assemble(
+        mesh: &Mesh,
+        described: impl Fn(&ServerId) -> Option<Arc<Described>>,
+    ) -> Self {
+        let mut view = Self { entries: BTreeMap::new(), domains: BTreeMap::new() };
+        for name in system::names() {
+            view.entries.insert(name, Entry::System);
+        }
+        for node in mesh.nodes.values() {
+            let answer = described(&node.id);
+            *view.domains.entry(node.domain.to_string()).or_default() |= answer.is_some();
+            let site = Arc::new(Site {
+                node: node.id.clone(),
+                domain: node.domain.clone(),
+                functions: Arc::clone(&node.functions),
+            });
+            for described in answer.iter().flat_map(|answer| &answer.tables) {
+                let table = described.table.table();
+                let name = FullName {
+                    catalog: table.domain().to_string(),
+                    schema: table.product().product().to_owned(),
+                    table: table.table().to_owned(),
+                };
+                // Of several nodes that serve a table, one that is up is asked.
+                if node.is_up() || !matches!(view.entries.get(&name), Some(Entry::Visible { .. })) {
+                    let entry = Entry::Visible {
+                        table: described.table.clone(),
+                        site: Arc::clone(&site),
+                        description: described.description.clone(),
+                        masked: described.masked.clone(),
+                        filtered: described.filtered,
+                    };
+                    view.entries.insert(name, entry);
+                }
+            }
+            for product in node.products.iter() {
+                for table in &product.tables {
+                    let name = FullName {
+                        catalog: node.domain.to_string(),
+                        schema: product.name.clone(),
+                        table: table.clone(),
+                    };
+                    view.entries
+                        .entry(name)
+                        .or_insert_with(|| Entry::Closed { description: product.description.clone() });
+                }
+            }
+        }
+        view
+    }
+
+    /// What stands behind `name`.
+    pub fn entry(&self, name: &FullName) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    /// All names, sorted.
+    pub fn entries(&self) -> impl Iterator<Item = (&FullName, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// Refuses a start of short names that leads nowhere.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-FOUND`.
+    pub fn check(&self, current: &Current) -> Result<(), Error> {
+        let Some(catalog) = &current.catalog else { return Ok(()) };
+        let known = catalog == "system" || self.domains.contains_key(catalog);
+        let fits = |name: &FullName| {
+            name.catalog == *catalog
+                && current.schema.as_ref().is_none_or(|schema| name.schema == *schema)
+        };
+        if known && (current.schema.is_none() || self.entries.keys().any(fits)) {
+            return Ok(());
+        }
+        let wanted = match &current.schema {
+            Some(schema) => format!("there is no data product `{catalog}.{schema}`"),
+            None => format!("there is no domain `{catalog}`"),
+        };
+        Err(Error::new(ErrorKind::NotFound, code::NOT_FOUND, wanted)
+            .with_hint("`SHOW CATALOGS` lists the domains, `SHOW SCHEMAS` their products."))
+    }
+
+    /// The error for a table of a domain that has not been heard of yet in this session.
+    pub(super) fn unavailable(&self, reference: &TableReference, current: &Current) -> Option<Error> {
+        let candidates =
+            [reference.catalog(), reference.schema(), current.catalog.as_deref()];
+        let silent = candidates
+            .into_iter()
+            .flatten()
+            .find(|name| self.domains.get(*name).is_some_and(|described| !described))?;
+        let error = Error::new(
+            ErrorKind::Unavailable,
+            code::DOMAIN_UNAVAILABLE,
+            "the domain's node cannot be reached",
+        )
+        .with_hint("`SELECT * FROM system.runtime.nodes` shows the state of each node.");
+        Some(match silent.parse() {
+            Ok(domain) => error.at(domain),
+            Err(_) => error,
+        })
+    }
+}
+
+impl NameIndex for View {
+    fn contains(&self, name: &FullName) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    fn tables_of(&self, catalog: &str, schema: &str) -> Vec<String> {
+        let start = FullName {
+            catalog: catalog.to_owned(),
+            schema: schema.to_owned(),
+            table: String::new(),
+        };
+        self.entries
+            .range(start..)
+            .take_while(|(name, _)| name.catalog == catalog && name.schema == schema)
+            .map(|(name, _)| name.table.clone())
+            .collect()
+    }
+
+    fn all(&self) -> Vec<FullName> {
+        self.entries.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,270 @@
+//! One fragment's conversation, from the coordinator's side.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::{FlightData, FlightDescriptor};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use prost::Message;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Request, Streaming};
+use weft_door::guard::{DecodeLimits, Decoded, Decoder};
+use weft_governance::{DomainId, Error, ErrorKind, code};
+use weft_plan::fingerprint;
+use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
+use weft_wire::rpc::fragment::fragment_terminal::End;
+use weft_wire::rpc::fragment::{FragmentRequest, FragmentTerminal, Semantics, TableExpectation};
+use weft_wire::status::from_status;
+use weft_wire::token::{Delegation, sha256};
+
+use crate::channels::DataChannel;
+use crate::plan::FragmentPlan;
+use crate::query::QueryRun;
+use crate::registry::Lost;
+
+/// How long a delegation lives: it is used at once.
+const DELEGATION_LIFETIME: Duration = Duration::from_secs(30);
+/// The largest frame that a node sends.
+const FRAME_BYTES: usize = 64 << 20;
+
+/// What crossed the boundary for one fragment, counted as the node's encoder counts.
+#[derive(Debug, Default)]
+pub struct Counters {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    requests: AtomicU64,
+}
+
+impl Counters {
+    /// Rows that came.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of data headers and bodies that came.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were sent.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
+
+/// Sends `fragment` to its node and returns its rows. Dropping them cancels it there.
+pub(super) async fn open(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Result<Rows, Error> {
+    let domain = fragment.site.domain.clone();
+    let mut lost = run.registry().watch(&fragment.site.node)?;
+    let opened = tokio::select! {
+        opened = request(&fragment, &run) => opened,
+        () = lost.lost() => Err(gone(&domain)),
+    };
+    let (frames, channel) = opened.map_err(|error| at(error, &domain))?;
+    let reading = Reading {
+        frames,
+        lost,
+        decoder: Decoder::new(DecodeLimits::default()),
+        output: Arc::clone(&fragment.output),
+        domain,
+        ordinal: fragment.ordinal,
+        run,
+        _channel: channel,
+    };
+    Ok(futures::stream::try_unfold(Some(reading), |reading| async move {
+        match reading {
+            Some(reading) => reading.next().await,
+            None => Ok(None),
+        }
+    })
+    .boxed())
+}
+
+async fn request(
+    fragment: &FragmentPlan,
+    run: &QueryRun,
+) -> Result<(Streaming<FlightData>, DataChannel), Error> {
+    let entry = run.registry().up(&fragment.site.node)?;
+    let now = SystemTime::now();
+    let token = run.session().token_for(&fragment.site.node, now).await?;
+    let message = Bytes::from(message(fragment, run)?.encode_to_vec());
+    let delegation = Delegation {
+        fragment: sha256(&message),
+        user_token: sha256(token.as_bytes()),
+        audience: fragment.site.node.clone(),
+        query: run.id(),
+    }
+    .sign(run.identity(), now, DELEGATION_LIFETIME)?;
+    let first = FlightData {
+        flight_descriptor: Some(FlightDescriptor::new_cmd(FRAGMENT_COMMAND)),
+        app_metadata: message,
+        ..FlightData::default()
+    };
+    // The sending side stays open for as long as rows are read: its end tells the node nothing.
+    let frames = futures::stream::iter([first]).chain(futures::stream::pending());
+    let mut request = Request::new(frames);
+    let metadata = request.metadata_mut();
+    metadata.insert("authorization", header(&format!("Bearer {token}"))?);
+    metadata.insert(DELEGATION_HEADER, header(&delegation)?);
+    let channel = run.channels().data(&entry).await?;
+    let mut client = FlightServiceClient::new(channel.channel())
+        .max_decoding_message_size(FRAME_BYTES)
+        .max_encoding_message_size(FRAME_BYTES);
+    run.counters(fragment.ordinal).requests.fetch_add(1, Ordering::Relaxed);
+    let response = client.do_exchange(request).await.map_err(|status| from_status(&status))?;
+    Ok((response.into_inner(), channel))
+}
+
+fn message(fragment: &FragmentPlan, run: &QueryRun) -> Result<FragmentRequest, Error> {
+    let semantics = run.semantics();
+    let tables = fragment
+        .tables
+        .iter()
+        .map(|table| TableExpectation {
+            product: table.table().product().product().to_owned(),
+            table: table.table().table().to_owned(),
+            schema_fingerprint: fingerprint(table.visible()).to_vec(),
+        })
+        .collect();
+    Ok(FragmentRequest {
+        query_id: run.id().to_string(),
+        ordinal: fragment.ordinal,
+        encoding: FRAGMENT_ENCODING.to_owned(),
+        plan: fragment.encoded.to_vec(),
+        timeout_ms: u64::try_from(run.time_left()?.as_millis()).unwrap_or(u64::MAX).max(1),
+        semantics: Some(Semantics {
+            time_zone: semantics.time_zone.clone(),
+            query_start_ns: semantics.query_start_ns,
+        }),
+        tables,
+        output_schema: weft_door::encode::schema_bytes(&fragment.output),
+    })
+}
+
+struct Reading {
+    frames: Streaming<FlightData>,
+    lost: Lost,
+    decoder: Decoder,
+    output: SchemaRef,
+    domain: DomainId,
+    ordinal: u32,
+    run: Arc<QueryRun>,
+    _channel: DataChannel,
+}
+
+impl Reading {
+    /// The next batch, or the end if the terminal message says that all rows came.
+    async fn next(mut self) -> Result<Option<(RecordBatch, Option<Self>)>, Error> {
+        loop {
+            let frame = tokio::select! {
+                frame = self.frames.message() => frame,
+                () = self.lost.lost() => return Err(gone(&self.domain)),
+            };
+            let frame = frame.map_err(|status| at(from_status(&status), &self.domain))?;
+            let Some(frame) = frame else { return Err(incomplete(&self.domain)) };
+            match self.decoder.decode(frame).map_err(|error| error.at(self.domain.clone()))? {
+                Decoded::Schema(_) => {}
+                Decoded::Batch(batch) => {
+                    self.count();
+                    let batch = self.restore(batch)?;
+                    return Ok(Some((batch, Some(self))));
+                }
+                Decoded::Metadata(bytes) => {
+                    self.count();
+                    return self.close(&bytes).map(|()| None);
+                }
+            }
+        }
+    }
+
+    fn count(&self) {
+        let counters = self.run.counters(self.ordinal);
+        counters.rows.store(self.decoder.rows(), Ordering::Relaxed);
+        counters.bytes.store(self.decoder.bytes(), Ordering::Relaxed);
+    }
+
+    /// What came, in the types that the plan above expects.
+    fn restore(&self, batch: RecordBatch) -> Result<RecordBatch, Error> {
+        if batch.num_columns() != self.output.fields().len() {
+            return Err(broken(&self.domain, "the answer has another number of columns"));
+        }
+        let columns = batch
+            .columns()
+            .iter()
+            .zip(self.output.fields())
+            .map(|(column, field)| {
+                if column.data_type() == field.data_type() {
+                    Ok(Arc::clone(column))
+                } else {
+                    arrow::compute::cast(column, field.data_type())
+                }
+            })
+            .collect::<Result<Vec<_>, _>>();
+        let rows =
+            arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        columns
+            .and_then(|columns| {
+                RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &rows)
+            })
+            .map_err(|error| {
+                broken(&self.domain, "the answer does not have the announced types").caused_by(error)
+            })
+    }
+
+    /// Compares what was sent with what came.
+    fn close(&self, bytes: &Bytes) -> Result<(), Error> {
+        let terminal = FragmentTerminal::decode(bytes.clone())
+            .map_err(|_| broken(&self.domain, "the terminal message is malformed"))?;
+        let came = (self.decoder.rows(), self.decoder.bytes());
+        if terminal.end() != End::Complete || (terminal.rows, terminal.bytes) != came {
+            return Err(incomplete(&self.domain));
+        }
+        Ok(())
+    }
+}
+
+fn header(text: &str) -> Result<MetadataValue<Ascii>, Error> {
+    text.parse().map_err(|_| {
+        Error::new(ErrorKind::Internal, code::INTERNAL, "a token does not fit into a header")
+    })
+}
+
+/// An error of the call, as seen from here: a connection that broke is a domain that is gone.
+fn at(error: Error, domain: &DomainId) -> Error {
+    match error.kind() {
+        ErrorKind::Unavailable if error.code() == code::CONNECT => gone(domain).caused_by(error),
+        _ => error.at(domain.clone()),
+    }
+}
+
+fn gone(domain: &DomainId) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        code::DOMAIN_UNAVAILABLE,
+        "the domain's node cannot be reached",
+    )
+    .at(domain.clone())
+    .with_hint("`SELECT * FROM system.runtime.nodes` shows the state of each node; run the query again when it is up.")
+}
+
+fn incomplete(domain: &DomainId) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        code::INCOMPLETE,
+        "the answer ended before it was complete",
+    )
+    .at(domain.clone())
+    .with_hint("Run the query again.")
+}
+
+fn broken(domain: &DomainId, message: &'static str) -> Error {
+    Error::new(ErrorKind::Internal, code::PROTOCOL, message).at(domain.clone())
+}

@@ -1,0 +1,50 @@
+//! The coordinator's physical plan, with remote leaves.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::Result;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+
+use super::remote_exec::RemoteFragmentExec;
+use crate::plan::RemoteFragment;
+use crate::query::QueryRun;
+
+/// Plans `plan`, cut and optimized before, for `run`.
+///
+/// # Errors
+/// If the engine cannot plan it.
+pub async fn physical_plan(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    run: Arc<QueryRun>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let planner =
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { run })]);
+    planner.create_physical_plan(plan, state).await
+}
+
+struct RemotePlanner {
+    run: Arc<QueryRun>,
+}
+
+#[async_trait]
+impl ExtensionPlanner for RemotePlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        _physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session_state: &SessionState,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(remote) = node.as_any().downcast_ref::<RemoteFragment>() else {
+            return Ok(None);
+        };
+        let exec = RemoteFragmentExec::new(Arc::clone(remote.fragment()), Arc::clone(&self.run));
+        Ok(Some(Arc::new(exec)))
+    }
+}

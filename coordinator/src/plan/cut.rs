@@ -1,0 +1,161 @@
+//! The cut: maximal subtrees that read a single node become fragments.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::Result;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::logical_plan::Extension;
+use datafusion::logical_expr::{LogicalPlan, Subquery};
+use datafusion_proto::logical_plan::AsLogicalPlan;
+use datafusion_proto::protobuf::LogicalPlanNode;
+use prost::Message;
+use weft_governance::{DomainId, ServerId, TableRef};
+use weft_plan::{LeafCodec, ProductTable, product_table_of};
+
+use super::remote::RemoteFragment;
+use super::shippable::is_shippable;
+
+/// A node that fragments can go to.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The node.
+    pub node: ServerId,
+    /// Its domain.
+    pub domain: DomainId,
+    /// The functions that it runs.
+    pub functions: Arc<BTreeSet<String>>,
+}
+
+/// Where each table of the query is served.
+pub type Sites = HashMap<TableRef, Arc<Site>>;
+
+/// What one node runs for a query.
+#[derive(Debug)]
+pub struct FragmentPlan {
+    /// Counted from 0 within the query.
+    pub ordinal: u32,
+    /// Where it runs.
+    pub site: Arc<Site>,
+    /// The subtree that was cut off.
+    pub plan: LogicalPlan,
+    /// The subtree, encoded.
+    pub encoded: Bytes,
+    /// The tables it reads, as this query sees them.
+    pub tables: Vec<ProductTable>,
+    /// The schema of its rows.
+    pub output: SchemaRef,
+}
+
+/// A query in pieces.
+#[derive(Debug)]
+pub struct CutPlan {
+    /// What the coordinator runs, with a [`RemoteFragment`] for each piece that went away.
+    pub plan: LogicalPlan,
+    /// The pieces, by ordinal.
+    pub fragments: Vec<Arc<FragmentPlan>>,
+}
+
+/// Cuts an optimized plan. `context` knows the functions of this coordinator.
+///
+/// # Errors
+/// If the plan is malformed.
+pub fn cut(plan: LogicalPlan, sites: &Sites, context: &TaskContext) -> Result<CutPlan> {
+    let mut cutter = Cutter { sites, context, fragments: Vec::new() };
+    let plan = cutter.place(plan)?;
+    Ok(CutPlan { plan, fragments: cutter.fragments })
+}
+
+struct Cutter<'a> {
+    sites: &'a Sites,
+    context: &'a TaskContext,
+    fragments: Vec<Arc<FragmentPlan>>,
+}
+
+impl Cutter<'_> {
+    fn place(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        // A subquery keeps its node; only what is inside it can go away.
+        if let LogicalPlan::Subquery(subquery) = plan {
+            let inner = self.place(subquery.subquery.as_ref().clone())?;
+            return Ok(LogicalPlan::Subquery(Subquery { subquery: Arc::new(inner), ..subquery }));
+        }
+        if let Some(site) = self.only_site(&plan)?
+            && let Some(fragment) = self.fragment(&plan, site)?
+        {
+            let node = RemoteFragment::new(fragment, Arc::clone(plan.schema()));
+            return Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }));
+        }
+        let plan = plan.map_subqueries(|subquery| self.place(subquery).map(Transformed::yes))?.data;
+        plan.map_children(|child| self.place(child).map(Transformed::yes)).map(|placed| placed.data)
+    }
+
+    /// The site of all leaves of `plan`, if there is exactly one and nothing else is read.
+    fn only_site(&self, plan: &LogicalPlan) -> Result<Option<Arc<Site>>> {
+        let mut site: Option<Arc<Site>> = None;
+        let mut several = false;
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let here = product_table_of(scan).and_then(|table| self.sites.get(table.table()));
+                match (here, &site) {
+                    (None, _) => several = true,
+                    (Some(here), None) => site = Some(Arc::clone(here)),
+                    (Some(here), Some(site)) => several |= here.node != site.node,
+                }
+            }
+            Ok(if several { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        Ok(site.filter(|_| !several))
+    }
+
+    /// The whole of `plan` as a fragment, if `site` can be asked to run it.
+    fn fragment(&mut self, plan: &LogicalPlan, site: Arc<Site>) -> Result<Option<Arc<FragmentPlan>>> {
+        if !is_shippable(plan, &site.functions)? {
+            return Ok(None);
+        }
+        let Some(encoded) = self.encode(plan, &site.domain) else { return Ok(None) };
+        let ordinal = u32::try_from(self.fragments.len()).unwrap_or(u32::MAX);
+        let fragment = Arc::new(FragmentPlan {
+            ordinal,
+            site,
+            encoded,
+            tables: tables(plan)?,
+            output: Arc::new(plan.schema().as_arrow().clone()),
+            plan: plan.clone(),
+        });
+        self.fragments.push(Arc::clone(&fragment));
+        Ok(Some(fragment))
+    }
+
+    /// The encoding of `plan`, unless it would not come out at the other end as it is here: what
+    /// has no encoding, nests too deeply for the decoder, or changes its columns stays here.
+    fn encode(&self, plan: &LogicalPlan, domain: &DomainId) -> Option<Bytes> {
+        let codec = LeafCodec::new(domain.clone());
+        let bytes = LogicalPlanNode::try_from_logical_plan(plan, &codec).ok()?.encode_to_vec();
+        let decoded = LogicalPlanNode::decode(bytes.as_slice())
+            .ok()?
+            .try_into_logical_plan(self.context, &codec)
+            .ok()?;
+        let same = decoded.schema().fields().len() == plan.schema().fields().len()
+            && decoded.schema().fields().iter().zip(plan.schema().fields()).all(|(there, here)| {
+                there.name() == here.name() && there.data_type() == here.data_type()
+            });
+        same.then(|| bytes.into())
+    }
+}
+
+fn tables(plan: &LogicalPlan) -> Result<Vec<ProductTable>> {
+    let mut tables: Vec<ProductTable> = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = product_table_of(scan)
+            && !tables.iter().any(|known| known.table() == table.table())
+        {
+            tables.push(table);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(tables)
+}

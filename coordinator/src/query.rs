@@ -1,0 +1,11 @@
+//! A query from its text to its rows.
+
+mod batches;
+mod explain;
+mod run;
+mod running;
+mod statement;
+
+pub use run::{QueryRun, Resources};
+pub use running::{QueryRecord, QueryState, RunningQueries};
+pub use statement::{Planned, QueryEngine, Statement};

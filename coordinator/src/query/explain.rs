@@ -1,0 +1,90 @@
+//! EXPLAIN: where each part of a query runs, and what crossed.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringBuilder, UInt64Builder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use weft_governance::{Error, ErrorKind, code};
+
+use crate::plan::CutPlan;
+
+/// One line of an explanation.
+struct Line {
+    place: String,
+    plan: String,
+    rows: Option<u64>,
+    bytes: Option<u64>,
+}
+
+/// Columns of an explanation: `place` is `coordinator` or a domain, `plan` one line of its plan;
+/// with `analyzed` also `rows` and `bytes` that came out of that place.
+pub(super) fn schema(analyzed: bool) -> SchemaRef {
+    let mut fields = vec![
+        Field::new("place", DataType::Utf8, false),
+        Field::new("plan", DataType::Utf8, false),
+    ];
+    if analyzed {
+        fields.push(Field::new("rows", DataType::UInt64, true));
+        fields.push(Field::new("bytes", DataType::UInt64, true));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// What came out of each place: rows and bytes by fragment, and the rows of the answer.
+pub(super) struct Actuals {
+    pub(super) answer_rows: u64,
+    pub(super) fragments: Vec<(u64, u64)>,
+}
+
+/// The explanation of `cut`.
+pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<RecordBatch, Error> {
+    let mut lines = Vec::new();
+    let answer = actuals.map(|actuals| actuals.answer_rows);
+    part(&mut lines, "coordinator", &cut.plan.display_indent().to_string(), answer, None);
+    for (index, fragment) in cut.fragments.iter().enumerate() {
+        let came = actuals.and_then(|actuals| actuals.fragments.get(index)).copied();
+        let text = format!(
+            "fragment #{} at {}\n{}",
+            fragment.ordinal,
+            fragment.site.node,
+            fragment.plan.display_indent()
+        );
+        let place = fragment.site.domain.to_string();
+        part(&mut lines, &place, &text, came.map(|(rows, _)| rows), came.map(|(_, bytes)| bytes));
+    }
+    batch(&lines, actuals.is_some())
+}
+
+/// The lines of one place; its figures stand on the first.
+fn part(lines: &mut Vec<Line>, place: &str, plan: &str, rows: Option<u64>, bytes: Option<u64>) {
+    for (index, text) in plan.lines().enumerate() {
+        let first = index == 0;
+        lines.push(Line {
+            place: place.to_owned(),
+            plan: text.to_owned(),
+            rows: rows.filter(|_| first),
+            bytes: bytes.filter(|_| first),
+        });
+    }
+}
+
+fn batch(lines: &[Line], analyzed: bool) -> Result<RecordBatch, Error> {
+    let (mut place, mut plan) = (StringBuilder::new(), StringBuilder::new());
+    let (mut rows, mut bytes) = (UInt64Builder::new(), UInt64Builder::new());
+    for line in lines {
+        place.append_value(&line.place);
+        plan.append_value(&line.plan);
+        rows.append_option(line.rows);
+        bytes.append_option(line.bytes);
+    }
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(place.finish()), Arc::new(plan.finish())];
+    if analyzed {
+        columns.push(Arc::new(rows.finish()));
+        columns.push(Arc::new(bytes.finish()));
+    }
+    RecordBatch::try_new(schema(analyzed), columns).map_err(|error| {
+        Error::new(ErrorKind::Internal, code::INTERNAL, "the explanation has no shape")
+            .caused_by(error)
+    })
+}

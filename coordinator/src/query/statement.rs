@@ -1,0 +1,345 @@
+//! Prepares and runs statements.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use chrono::DateTime;
+use datafusion::common::ScalarValue;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_plan::execute_stream;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use tokio::time::timeout_at;
+use weft_door::{Prepared, ResultStream, StatementKind};
+use weft_governance::{Error, ErrorKind, QueryId, code};
+use weft_plan::{
+    PlannerThreads, Semantics, bind_parameters, from_datafusion, parameter_schema,
+    parameter_values, plan_query, session_config,
+};
+use weft_sql::{Caps, Explain, Statement as Parsed, ast};
+
+use super::batches::Tracked;
+use super::explain::{self, Actuals};
+use super::run::{QueryRun, Resources, too_late};
+use super::running::RunningQueries;
+use crate::catalog::{Catalogs, Resolved, listing};
+use crate::execute::physical_plan;
+use crate::plan::{CutPlan, cut};
+use crate::session::Session;
+
+/// How long a plan made while preparing serves for the first run.
+const PLAN_LIFETIME: Duration = Duration::from_secs(10);
+
+/// What every query of a coordinator uses.
+#[derive(Clone)]
+pub struct QueryEngine {
+    /// Identity, nodes, connections.
+    pub resources: Resources,
+    /// What principals may see.
+    pub catalogs: Catalogs,
+    /// Running queries.
+    pub queries: RunningQueries,
+    /// Threads with deep stacks.
+    pub planner: PlannerThreads,
+    /// Memory.
+    pub runtime: Arc<RuntimeEnv>,
+    /// Partitions of a plan.
+    pub partitions: usize,
+    /// How long a query may run.
+    pub deadline: Duration,
+    /// How large a statement may be.
+    pub caps: Caps,
+}
+
+/// A prepared statement.
+pub struct Statement {
+    parsed: Parsed,
+    fresh: Mutex<Option<Planned>>,
+}
+
+/// A query, planned and cut under one snapshot.
+pub struct Planned {
+    id: QueryId,
+    cut: CutPlan,
+    semantics: Semantics,
+    state: SessionState,
+    at: Instant,
+}
+
+impl QueryEngine {
+    /// Parses `sql` and, for a query, plans it.
+    ///
+    /// # Errors
+    /// If the statement is malformed or does not fit what the session may see.
+    pub async fn prepare(
+        &self,
+        session: &Arc<Session>,
+        sql: &str,
+    ) -> Result<Prepared<Statement>, Error> {
+        let (text, caps) = (sql.to_owned(), self.caps.clone());
+        let parsed = self.planner.run(move || weft_sql::parse(&text, &caps)).await?;
+        let mut parameters: SchemaRef = Arc::new(Schema::empty());
+        let mut fresh = None;
+        let (schema, kind) = match &parsed {
+            Parsed::Query(query) => {
+                let (planned, schema, found) = self.plan(session, query, None).await?;
+                parameters = found;
+                fresh = planned;
+                (schema, StatementKind::Query)
+            }
+            Parsed::Explain(explain, query) => {
+                let (_, _, found) = self.plan(session, query, None).await?;
+                parameters = found;
+                (explain::schema(*explain == Explain::Analyze), StatementKind::Query)
+            }
+            Parsed::Show(show) => (listing::schema(show), StatementKind::Query),
+            Parsed::Use(_) | Parsed::Set { .. } => (Arc::new(Schema::empty()), StatementKind::Command),
+        };
+        let statement = Statement { parsed, fresh: Mutex::new(fresh) };
+        Ok(Prepared { statement, schema, parameters, kind })
+    }
+
+    /// Runs a prepared statement.
+    ///
+    /// # Errors
+    /// If it cannot start; later errors come in the stream.
+    pub async fn run(
+        &self,
+        session: &Arc<Session>,
+        statement: &Statement,
+        parameters: Option<RecordBatch>,
+    ) -> Result<ResultStream, Error> {
+        let values = parameters.as_ref().map(parameter_values).transpose()?.unwrap_or_default();
+        match &statement.parsed {
+            Parsed::Query(query) => {
+                let fresh = statement.take_fresh();
+                self.run_query(session, query, values, fresh).await
+            }
+            Parsed::Explain(Explain::Plan, query) => {
+                let planned = self.planned(session, query, values).await?;
+                Ok(one(explain::explain(&planned.cut, None)?))
+            }
+            Parsed::Explain(Explain::Analyze, query) => {
+                self.analyze(session, query, values).await.map(one)
+            }
+            Parsed::Show(show) => {
+                listing::show(&self.catalogs, session, show).await.map(one)
+            }
+            Parsed::Use(parts) => {
+                self.catalogs.use_names(session, parts).await?;
+                Ok(nothing())
+            }
+            Parsed::Set { name, value } => {
+                set(session, name, value)?;
+                Ok(nothing())
+            }
+        }
+    }
+
+    async fn run_query(
+        &self,
+        session: &Arc<Session>,
+        query: &ast::Query,
+        values: Vec<ScalarValue>,
+        fresh: Option<Planned>,
+    ) -> Result<ResultStream, Error> {
+        let planned = match fresh {
+            Some(planned) if values.is_empty() => planned,
+            _ => self.planned(session, query, values.clone()).await?,
+        };
+        let (_, mut result) = self.start(session, planned).await?;
+        // A schema or grant that changed since planning shows before the first row: plan anew, once.
+        let first = result.batches.next().await;
+        if matches!(&first, Some(Err(error)) if error.kind() == ErrorKind::SchemaDrift) {
+            self.catalogs.forget(session);
+            let planned = self.planned(session, query, values).await?;
+            return self.start(session, planned).await.map(|(_, result)| result);
+        }
+        let ResultStream { schema, batches } = result;
+        let batches = futures::stream::iter(first).chain(batches).boxed();
+        Ok(ResultStream { schema, batches })
+    }
+
+    async fn analyze(
+        &self,
+        session: &Arc<Session>,
+        query: &ast::Query,
+        values: Vec<ScalarValue>,
+    ) -> Result<RecordBatch, Error> {
+        let planned = self.planned(session, query, values).await?;
+        let cut = CutPlan {
+            plan: planned.cut.plan.clone(),
+            fragments: planned.cut.fragments.clone(),
+        };
+        let (run, mut result) = self.start(session, planned).await?;
+        let mut answer_rows = 0;
+        while let Some(batch) = result.batches.try_next().await? {
+            answer_rows += batch.num_rows() as u64;
+        }
+        let fragments = cut
+            .fragments
+            .iter()
+            .map(|fragment| {
+                let counters = run.counters(fragment.ordinal);
+                (counters.rows(), counters.bytes())
+            })
+            .collect();
+        explain::explain(&cut, Some(&Actuals { answer_rows, fragments }))
+    }
+
+    async fn planned(
+        &self,
+        session: &Arc<Session>,
+        query: &ast::Query,
+        values: Vec<ScalarValue>,
+    ) -> Result<Planned, Error> {
+        let (planned, _, _) = self.plan(session, query, Some(values)).await?;
+        planned.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, code::PLAN, "the statement has parameters without values")
+                .with_hint("Bind a value for each parameter.")
+        })
+    }
+
+    /// Plans `query`; without `values`, a query that has parameters is not planned to the end.
+    async fn plan(
+        &self,
+        session: &Arc<Session>,
+        query: &ast::Query,
+        values: Option<Vec<ScalarValue>>,
+    ) -> Result<(Option<Planned>, SchemaRef, SchemaRef), Error> {
+        let Resolved { tables, sites } = self.catalogs.resolve(session, &self.queries, query).await?;
+        let semantics = semantics(session)?;
+        let state = self.state(&semantics)?;
+        let query = query.clone();
+        self.planner
+            .run(move || {
+                let plan = plan_query(&state, &tables, query)?;
+                let parameters = parameter_schema(&plan)?;
+                if values.is_none() && !parameters.fields().is_empty() {
+                    return Ok((None, Arc::new(plan.schema().as_arrow().clone()), parameters));
+                }
+                let plan = bind_parameters(plan, values.unwrap_or_default())?;
+                let plan = state.optimize(&plan).map_err(from_datafusion)?;
+                let schema = Arc::new(plan.schema().as_arrow().clone());
+                let cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
+                let id = QueryId::generate();
+                let at = Instant::now();
+                Ok((Some(Planned { id, cut, semantics, state, at }), schema, parameters))
+            })
+            .await
+    }
+
+    async fn start(
+        &self,
+        session: &Arc<Session>,
+        planned: Planned,
+    ) -> Result<(Arc<QueryRun>, ResultStream), Error> {
+        let Planned { id, cut, semantics, state, .. } = planned;
+        let fragments = cut.fragments.len();
+        self.queries.start(id, &session.principal().subject, fragments)?;
+        let deadline = Instant::now() + self.deadline;
+        let run = Arc::new(QueryRun::new(
+            id,
+            Arc::clone(session),
+            semantics,
+            deadline,
+            self.resources.clone(),
+            fragments,
+        ));
+        let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
+        let rows = self.rows(&state, cut, Arc::clone(&run)).await;
+        let rows = rows.unwrap_or_else(|error| futures::stream::iter([Err(error)]).boxed());
+        let fragments = u32::try_from(fragments).unwrap_or(u32::MAX);
+        let tracked = Tracked::new(rows, Arc::clone(&run), fragments, self.queries.clone());
+        let batches = until(deadline, tracked.boxed());
+        Ok((run, ResultStream { schema, batches }))
+    }
+
+    async fn rows(
+        &self,
+        state: &SessionState,
+        cut: CutPlan,
+        run: Arc<QueryRun>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
+        let planning = state.clone();
+        let physical = self
+            .planner
+            .run_async(async move {
+                physical_plan(&planning, &cut.plan, run).await.map_err(from_datafusion)
+            })
+            .await?;
+        let stream = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
+        Ok(stream.map_err(from_datafusion).boxed())
+    }
+
+    fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {
+        let config = session_config(semantics, self.partitions).map_err(from_datafusion)?;
+        let mut state = SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_table_functions(Default::default())
+            .with_file_formats(Vec::new())
+            .build();
+        state.execution_props_mut().query_execution_start_time =
+            Some(DateTime::from_timestamp_nanos(semantics.query_start_ns));
+        Ok(state)
+    }
+}
+
+impl Statement {
+    fn take_fresh(&self) -> Option<Planned> {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.take().filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
+    }
+}
+
+fn semantics(session: &Session) -> Result<Semantics, Error> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    Ok(Semantics {
+        time_zone: session.time_zone(),
+        query_start_ns: i64::try_from(now).unwrap_or(i64::MAX),
+    })
+}
+
+fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
+    match name {
+        "timezone" | "time_zone" | "time.zone" => {
+            let semantics = Semantics { time_zone: value.to_owned(), query_start_ns: 0 };
+            session_config(&semantics, 1).map_err(from_datafusion)?;
+            session.set_time_zone(value);
+            Ok(())
+        }
+        _ => Err(Error::new(
+            ErrorKind::InvalidInput,
+            code::SETTINGS,
+            format!("there is no session setting `{name}`"),
+        )
+        .with_hint("The session setting is `timezone`.")),
+    }
+}
+
+fn one(batch: RecordBatch) -> ResultStream {
+    let schema = batch.schema();
+    ResultStream { schema, batches: futures::stream::iter([Ok(batch)]).boxed() }
+}
+
+fn nothing() -> ResultStream {
+    ResultStream { schema: Arc::new(Schema::empty()), batches: futures::stream::empty().boxed() }
+}
+
+/// `rows` until the deadline; then one error.
+fn until(
+    deadline: Instant,
+    rows: BoxStream<'static, Result<RecordBatch, Error>>,
+) -> BoxStream<'static, Result<RecordBatch, Error>> {
+    futures::stream::try_unfold(rows, move |mut rows| async move {
+        match timeout_at(deadline.into(), rows.try_next()).await {
+            Ok(next) => next.map(|batch| batch.map(|batch| (batch, rows))),
+            Err(_) => Err(too_late()),
+        }
+    })
+    .boxed()
+}

@@ -1,0 +1,208 @@
+//! Puts a coordinator together.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use tonic::service::Routes;
+use tracing::info;
+use weft_door::{Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry};
+use weft_governance::{Error, ErrorKind, code};
+use weft_plan::{Current, PlannerThreads, from_datafusion};
+use weft_sql::Caps;
+use weft_wire::authority::{Authority, TokenKeys};
+use weft_wire::identity::Identity;
+use weft_wire::rpc::registry::registry_server::RegistryServer;
+
+use crate::catalog::{Catalogs, Entry};
+use crate::channels::Channels;
+use crate::query::{QueryEngine, Resources, RunningQueries, Statement};
+use crate::registry::{Registry, RegistryService};
+use crate::session::{Session, Sessions};
+use crate::settings::Settings;
+
+/// A running coordinator. Dropping it stops it.
+pub struct Coordinator {
+    registry: Registry,
+    door: Door,
+    client_door: Option<Door>,
+}
+
+impl Coordinator {
+    /// Serves nodes and clients.
+    ///
+    /// # Errors
+    /// If a setting is unsafe or an address is taken.
+    pub async fn start(
+        settings: Settings,
+        identity: Identity,
+        authority: Authority,
+    ) -> Result<Self, Error> {
+        settings.validate()?;
+        let me = identity.id().clone();
+        let identity = Arc::new(identity);
+        let registry = Registry::new(settings.heartbeat_interval());
+        let channels = Channels::new(Arc::clone(&identity));
+        let keys = Arc::new(TokenKeys::new(authority.clone(), me.clone()));
+        let catalogs = Catalogs::new(registry.clone(), channels.clone());
+        let engine = engine(&settings, &identity, &registry, &channels, &catalogs)?;
+        let backend = Arc::new(Front {
+            sessions: Sessions::new(authority, keys, settings.basic_sign_in),
+            engine,
+            catalogs,
+        });
+        let service = RegistryServer::new(RegistryService::new(registry.clone(), me.to_string()));
+        let listen = Listen { address: settings.listen, tls: Some(identity.server_tls()) };
+        let door =
+            Door::open(listen, settings.door.clone(), Arc::clone(&backend), Routes::new(service))
+                .await?;
+        let client_door = match &settings.client_listen {
+            Some(client) => {
+                let tls = client.tls.then(|| identity.server_tls());
+                let listen = Listen { address: client.address, tls };
+                Some(Door::open(listen, settings.door.clone(), backend, Routes::default()).await?)
+            }
+            None => None,
+        };
+        info!(%me, address = %door.address(), "coordinator serves");
+        Ok(Self { registry, door, client_door })
+    }
+
+    /// Where nodes, and clients over TLS, connect.
+    pub fn address(&self) -> SocketAddr {
+        self.door.address()
+    }
+
+    /// Where clients connect, if that is another place.
+    pub fn client_address(&self) -> Option<SocketAddr> {
+        self.client_door.as_ref().map(Door::address)
+    }
+
+    /// The nodes.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Lets running answers end, for a few seconds.
+    pub async fn stop(self) {
+        if let Some(door) = self.client_door {
+            door.stop().await;
+        }
+        self.door.stop().await;
+    }
+}
+
+fn engine(
+    settings: &Settings,
+    identity: &Arc<Identity>,
+    registry: &Registry,
+    channels: &Channels,
+    catalogs: &Catalogs,
+) -> Result<QueryEngine, Error> {
+    let limits = &settings.limits;
+    let consumers = NonZeroUsize::MIN.saturating_add(4);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory.bytes()), consumers);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .build_arc()
+        .map_err(from_datafusion)?;
+    Ok(QueryEngine {
+        resources: Resources {
+            identity: Arc::clone(identity),
+            registry: registry.clone(),
+            channels: channels.clone(),
+        },
+        catalogs: catalogs.clone(),
+        queries: RunningQueries::new(limits.max_concurrent),
+        planner: PlannerThreads::new(limits.planner_threads),
+        runtime,
+        partitions: limits.partitions,
+        deadline: limits.query_deadline(),
+        caps: Caps::default(),
+    })
+}
+
+/// The coordinator behind its door.
+struct Front {
+    sessions: Sessions,
+    engine: QueryEngine,
+    catalogs: Catalogs,
+}
+
+#[async_trait]
+impl Backend for Front {
+    type Session = Session;
+    type Statement = Statement;
+
+    async fn sign_in(&self, credentials: Credentials) -> Result<Opened<Session>, Error> {
+        self.sessions.sign_in(credentials).await
+    }
+
+    async fn sign_out(&self, session: Arc<Session>) {
+        self.catalogs.forget(&session);
+        self.sessions.sign_out(&session).await;
+    }
+
+    async fn prepare(
+        &self,
+        session: &Arc<Session>,
+        sql: &str,
+    ) -> Result<Prepared<Statement>, Error> {
+        self.engine.prepare(session, sql).await
+    }
+
+    async fn run(
+        &self,
+        session: &Arc<Session>,
+        statement: Arc<Statement>,
+        parameters: Option<RecordBatch>,
+    ) -> Result<ResultStream, Error> {
+        self.engine.run(session, &statement, parameters).await
+    }
+
+    async fn tables(&self, session: &Arc<Session>) -> Result<Vec<TableEntry>, Error> {
+        let view = self.catalogs.view(session).await?;
+        let entries = view.entries().filter_map(|(name, entry)| match entry {
+            Entry::Visible { table, description, .. } => Some(TableEntry {
+                catalog: name.catalog.clone(),
+                schema: name.schema.clone(),
+                table: name.table.clone(),
+                kind: "TABLE",
+                columns: Arc::clone(table.visible()),
+                description: description.clone(),
+            }),
+            Entry::Closed { .. } | Entry::System => None,
+        });
+        Ok(entries.collect())
+    }
+
+    fn session_options(&self, session: &Session) -> Vec<(String, String)> {
+        let Current { catalog, schema } = session.names();
+        let catalog = catalog.map(|catalog| ("catalog".to_owned(), catalog));
+        let schema = schema.map(|schema| ("schema".to_owned(), schema));
+        catalog.into_iter().chain(schema).collect()
+    }
+
+    fn set_session_option(&self, session: &Session, name: &str, value: &str) -> Result<(), Error> {
+        let mut current = session.names();
+        let value = (!value.is_empty()).then(|| value.to_owned());
+        match name {
+            "catalog" => current.catalog = value,
+            "schema" => current.schema = value,
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    code::SETTINGS,
+                    format!("there is no session option `{name}`"),
+                )
+                .with_hint("The session options are `catalog` and `schema`."));
+            }
+        }
+        session.set_names(current);
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Tells a coordinator what a principal may see here.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tonic::{Request, Response, Status};
+use weft_door::encode::schema_bytes;
+use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
+use weft_plan::fingerprint;
+use weft_wire::authority::TokenKeys;
+use weft_wire::identity::peer_of;
+use weft_wire::rpc::node::node_server::Node;
+use weft_wire::rpc::node::{DescribeRequest, DescribeResponse, VisibleTable};
+use weft_wire::status::to_status;
+
+use crate::enforce::{self, Gate};
+
+/// The node's service for coordinators, beside fragments.
+pub struct DescribeService {
+    keys: Arc<TokenKeys>,
+    gate: Gate,
+}
+
+impl DescribeService {
+    /// A service that answers by the newest policy of `gate`.
+    pub fn new(keys: Arc<TokenKeys>, gate: Gate) -> Self {
+        Self { keys, gate }
+    }
+
+    async fn principal(&self, request: &Request<DescribeRequest>) -> Result<Principal, Error> {
+        let peer = peer_of(request)
+            .filter(|peer| matches!(peer.server, ServerId::Coordinator { .. }))
+            .ok_or_else(|| unauthenticated("only a coordinator of the mesh may ask"))?;
+        let token = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .ok_or_else(|| unauthenticated("no user token came with the request"))?;
+        let user = self.keys.verify(token, Some(&peer.thumbprint), SystemTime::now()).await?;
+        Ok(user.principal)
+    }
+}
+
+#[tonic::async_trait]
+impl Node for DescribeService {
+    async fn describe(
+        &self,
+        request: Request<DescribeRequest>,
+    ) -> Result<Response<DescribeResponse>, Status> {
+        let principal = self.principal(&request).await.map_err(|error| to_status(&error))?;
+        let policy = self.gate.policy();
+        let tables = policy.visible_tables(&principal).into_iter().map(convert).collect();
+        Ok(Response::new(DescribeResponse { epoch: policy.epoch(), tables }))
+    }
+}
+
+fn convert(visible: enforce::VisibleTable) -> VisibleTable {
+    let enforce::VisibleTable { table, description, schema, masked, filtered } = visible;
+    VisibleTable {
+        product: table.product().product().to_owned(),
+        table: table.table().to_owned(),
+        description,
+        schema: schema_bytes(&schema),
+        schema_fingerprint: fingerprint(&schema).to_vec(),
+        masked: masked.into_iter().collect(),
+        filtered,
+    }
+}
+
+fn unauthenticated(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unauthenticated, code::UNAUTHENTICATED, message)
+}

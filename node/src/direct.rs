@@ -1,0 +1,247 @@
+//! People who connect straight to the node: Flight SQL over the domain's own tables.
+//!
+//! Their queries pass the same gate as fragments do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use arrow_flight::FlightData;
+use weft_door::{
+    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
+};
+use weft_governance::{Error, ErrorKind, Principal, code};
+use weft_plan::{
+    Current, FullName, NameIndex, ProductTable, Semantics, Tables, parameter_values, resolve,
+    table_references,
+};
+use weft_sql::{Caps, Statement as Parsed, ast};
+use weft_wire::authority::{Authority, Lease, TokenKeys};
+
+use crate::enforce::{Gate, VisibleTable};
+use crate::fragment::{Engine, FragmentService, Running};
+
+/// How long a query of a direct connection may run.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Answers people and, for fragments, coordinators.
+pub struct Direct {
+    /// Checks passwords.
+    pub authority: Authority,
+    /// Checks tokens.
+    pub keys: Arc<TokenKeys>,
+    /// Decides.
+    pub gate: Gate,
+    /// Runs.
+    pub engine: Engine,
+    /// Answers coordinators.
+    pub fragments: FragmentService,
+}
+
+/// A signed-in person.
+pub struct DirectSession {
+    principal: Principal,
+    lease: Option<Lease>,
+    current: Mutex<Current>,
+}
+
+/// A parsed query.
+pub struct DirectStatement {
+    query: ast::Query,
+}
+
+impl Direct {
+    /// Plans `query` over what the session may see. Nothing is read.
+    async fn fragment(
+        &self,
+        session: &DirectSession,
+        query: &ast::Query,
+        values: Vec<ScalarValue>,
+    ) -> Result<crate::fragment::Fragment, Error> {
+        let names = Names::of(self.gate.policy().visible_tables(&session.principal));
+        let current = session.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut tables = Tables::new();
+        for reference in table_references(query)? {
+            let name = resolve(&reference, &current, &names)?;
+            if let Some(visible) = names.0.get(&name) {
+                let table: Arc<dyn TableProvider> = Arc::new(ProductTable::new(
+                    visible.table.clone(),
+                    Arc::clone(&visible.schema),
+                ));
+                tables.insert(reference, table);
+            }
+        }
+        self.engine.plan(query.clone(), tables, values, semantics(), TIMEOUT).await
+    }
+}
+
+#[async_trait]
+impl Backend for Direct {
+    type Session = DirectSession;
+    type Statement = DirectStatement;
+
+    async fn sign_in(&self, credentials: Credentials) -> Result<Opened<DirectSession>, Error> {
+        let (principal, lease, expires_at) = match credentials {
+            Credentials::Password { user, password } => {
+                let lease = self.authority.sign_in(&user, &password).await?;
+                (lease.principal.clone(), Some(lease.clone()), lease.expires_at)
+            }
+            Credentials::Token(token) => {
+                let user = self.keys.verify(&token, None, SystemTime::now()).await?;
+                (user.principal, None, user.expires_at)
+            }
+        };
+        let current = Current {
+            catalog: Some(self.gate.policy().domain().to_string()),
+            schema: None,
+        };
+        let session = DirectSession { principal, lease, current: Mutex::new(current) };
+        Ok(Opened { session, expires_at })
+    }
+
+    async fn sign_out(&self, session: Arc<DirectSession>) {
+        if let Some(lease) = &session.lease
+            && let Err(error) = self.authority.end_lease(lease).await
+        {
+            tracing::debug!(%error, "a lease could not be ended and will expire by itself");
+        }
+    }
+
+    async fn prepare(
+        &self,
+        session: &Arc<DirectSession>,
+        sql: &str,
+    ) -> Result<Prepared<DirectStatement>, Error> {
+        let text = sql.to_owned();
+        let parsed =
+            self.engine.planner().run(move || weft_sql::parse(&text, &Caps::default())).await?;
+        let Parsed::Query(query) = parsed else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                code::UNSUPPORTED,
+                "a node answers queries only",
+            )
+            .with_hint("Connect to a coordinator for USE, SHOW and EXPLAIN."));
+        };
+        let fragment = self.fragment(session, &query, Vec::new()).await?;
+        let schema = Arc::clone(fragment.output());
+        let statement = DirectStatement { query: *query };
+        let parameters = Arc::new(Schema::empty());
+        Ok(Prepared { statement, schema, parameters, kind: StatementKind::Query })
+    }
+
+    async fn run(
+        &self,
+        session: &Arc<DirectSession>,
+        statement: Arc<DirectStatement>,
+        parameters: Option<RecordBatch>,
+    ) -> Result<ResultStream, Error> {
+        let values = parameters.as_ref().map(parameter_values).transpose()?.unwrap_or_default();
+        let fragment = self.fragment(session, &statement.query, values).await?;
+        let permit = self.gate.admit(&session.principal, fragment).await?;
+        let Running { schema, batches } = self.engine.run(permit).await?;
+        Ok(ResultStream { schema, batches: batches.boxed() })
+    }
+
+    async fn tables(&self, session: &Arc<DirectSession>) -> Result<Vec<TableEntry>, Error> {
+        let visible = self.gate.policy().visible_tables(&session.principal);
+        Ok(visible
+            .into_iter()
+            .map(|visible| TableEntry {
+                catalog: visible.table.domain().to_string(),
+                schema: visible.table.product().product().to_owned(),
+                table: visible.table.table().to_owned(),
+                kind: "TABLE",
+                columns: visible.schema,
+                description: visible.description,
+            })
+            .collect())
+    }
+
+    fn session_options(&self, session: &DirectSession) -> Vec<(String, String)> {
+        let current = session.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let catalog = current.catalog.iter().map(|catalog| ("catalog".to_owned(), catalog.clone()));
+        let schema = current.schema.iter().map(|schema| ("schema".to_owned(), schema.clone()));
+        catalog.chain(schema).collect()
+    }
+
+    fn set_session_option(
+        &self,
+        session: &DirectSession,
+        name: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        let mut current = session.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = (!value.is_empty()).then(|| value.to_owned());
+        match name {
+            "catalog" => current.catalog = value,
+            "schema" => current.schema = value,
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    code::SETTINGS,
+                    format!("there is no session option `{name}`"),
+                )
+                .with_hint("The session options are `catalog` and `schema`."));
+            }
+        }
+        Ok(())
+    }
+
+    async fn exchange(
+        &self,
+        call: Exchange,
+    ) -> Result<BoxStream<'static, Result<FlightData, Error>>, Error> {
+        self.fragments.exchange(call).await
+    }
+}
+
+fn semantics() -> Semantics {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    Semantics {
+        time_zone: "+00:00".to_owned(),
+        query_start_ns: i64::try_from(now).unwrap_or(i64::MAX),
+    }
+}
+
+/// What one principal may name at this node.
+struct Names(BTreeMap<FullName, VisibleTable>);
+
+impl Names {
+    fn of(visible: Vec<VisibleTable>) -> Self {
+        let named = visible.into_iter().map(|visible| {
+            let name = FullName {
+                catalog: visible.table.domain().to_string(),
+                schema: visible.table.product().product().to_owned(),
+                table: visible.table.table().to_owned(),
+            };
+            (name, visible)
+        });
+        Self(named.collect())
+    }
+}
+
+impl NameIndex for Names {
+    fn contains(&self, name: &FullName) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn tables_of(&self, catalog: &str, schema: &str) -> Vec<String> {
+        self.0
+            .keys()
+            .filter(|name| name.catalog == catalog && name.schema == schema)
+            .map(|name| name.table.clone())
+            .collect()
+    }
+
+    fn all(&self) -> Vec<FullName> {
+        self.0.keys().cloned().collect()
+    }
+}

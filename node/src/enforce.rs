@@ -1,0 +1,19 @@
+//! The owner's word: who may read what, and how it is made to hold.
+//!
+//! [`Gate::admit`] is the one choke point. It turns a [`Fragment`](crate::fragment::Fragment) into
+//! a [`Permit`], and only a permit can be run. Nothing here knows how the asker reached the node.
+
+mod barrier;
+mod bound;
+mod gate;
+mod leakproof;
+mod mask;
+mod permit;
+mod policy;
+mod protected;
+mod row_filter;
+
+pub use gate::Gate;
+pub use permit::Permit;
+pub(crate) use bound::bind;
+pub use policy::{Policy, VisibleTable};

@@ -1,0 +1,182 @@
+//! The one choke point between an asker and a product's rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use weft_governance::{Decision, Denial, Error, ErrorKind, Principal, TableAccess, code};
+use weft_ledger::{Event, EventKind, Ledger};
+
+use super::permit::{Binding, Permit};
+use super::policy::Policy;
+use crate::fragment::Fragment;
+
+/// Decides by the newest policy and writes each decision down before it takes effect.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    policy: watch::Receiver<Arc<Policy>>,
+    ledger: Ledger,
+}
+
+impl Gate {
+    /// A gate over the newest of `policy`, auditing to `ledger`.
+    pub fn new(policy: watch::Receiver<Arc<Policy>>, ledger: Ledger) -> Self {
+        Self { policy, ledger }
+    }
+
+    /// The policy that the next admission is decided by.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.borrow())
+    }
+
+    /// Evaluates `fragment` for `principal` and returns the permit to run it. The admission is
+    /// durable in the event log when this returns.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-GRANTED` or `WEFT-NOT-FOUND` if a table may not be read, `WEFT-SCHEMA-DRIFT` if
+    /// the asker saw another schema, `WEFT-NOT-AUDITED` if the log refuses.
+    pub async fn admit(&self, principal: &Principal, fragment: Fragment) -> Result<Permit, Error> {
+        let policy = self.policy();
+        let bindings = match bind_all(&policy, principal, &fragment) {
+            Ok(bindings) => bindings,
+            Err(refusal) => {
+                let details = details(&fragment, &BTreeMap::new(), Some(&refusal), &policy);
+                self.record(EventKind::Denied, principal, &fragment, details).await?;
+                return Err(refusal);
+            }
+        };
+        let details = details(&fragment, &bindings, None, &policy);
+        self.record(EventKind::Admitted, principal, &fragment, details).await?;
+        Ok(Permit::new(fragment, bindings, policy.epoch()))
+    }
+
+    async fn record(
+        &self,
+        kind: EventKind,
+        principal: &Principal,
+        fragment: &Fragment,
+        details: Value,
+    ) -> Result<(), Error> {
+        let event = Event {
+            at: SystemTime::now(),
+            kind,
+            principal: Some(principal.subject.clone()),
+            query: Some(fragment.id().query),
+            fragment: Some(fragment.id().ordinal),
+            details,
+        };
+        self.ledger.append(event).await.map(|_| ()).map_err(|error| {
+            Error::new(
+                ErrorKind::Unavailable,
+                code::NOT_AUDITED,
+                "the admission could not be written to the event log, so nothing is served",
+            )
+            .caused_by(error)
+        })
+    }
+}
+
+type Bindings = BTreeMap<weft_governance::TableRef, Binding>;
+
+fn bind_all(policy: &Policy, principal: &Principal, fragment: &Fragment) -> Result<Bindings, Error> {
+    fragment
+        .accesses()
+        .iter()
+        .map(|access| bind(policy, principal, access).map(|binding| (access.table.clone(), binding)))
+        .collect()
+}
+
+fn bind(policy: &Policy, principal: &Principal, access: &TableAccess) -> Result<Binding, Error> {
+    match policy.decide(principal, access) {
+        Decision::Allow(obligations) => {
+            let guarded = policy.guarded(&access.table).ok_or_else(|| not_found(access))?;
+            if let Some(gone) = access
+                .columns
+                .iter()
+                .find(|column| guarded.table.schema.field_with_name(column).is_err())
+            {
+                return Err(Error::new(
+                    ErrorKind::SchemaDrift,
+                    code::SCHEMA_DRIFT,
+                    format!("`{}` has no column `{gone}` now", access.table),
+                ));
+            }
+            let guarded = Arc::clone(guarded);
+            Ok(Binding { guarded, obligations, columns: access.columns.clone() })
+        }
+        Decision::Deny(denial) => Err(refusal(policy, principal, access, denial)),
+    }
+}
+
+/// A table that may not be known to exist is refused exactly like one that does not exist.
+fn refusal(policy: &Policy, principal: &Principal, access: &TableAccess, denial: Denial) -> Error {
+    let discoverable = policy.products().iter().any(|product| {
+        product.is_discoverable()
+            && product.tables.iter().any(|table| table.reference == access.table)
+    });
+    let table = &access.table;
+    match denial {
+        Denial::NotGranted if !discoverable => not_found(access),
+        Denial::NotGranted => Error::new(
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            format!("`{table}` is not granted to `{principal}`"),
+        )
+        .with_hint(format!(
+            "Ask the owner of domain `{}` for access to `{}`.",
+            table.domain(),
+            table.product()
+        )),
+        Denial::ColumnsNotGranted(_) => Error::new(
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            format!("columns of `{table}` that the query reads are not granted to `{principal}`"),
+        )
+        .with_hint(format!("`DESCRIBE {table}` lists the columns that you may read.")),
+        Denial::NoSingleGrant => Error::new(
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            format!("no single grant to `{principal}` covers the columns of `{table}` together"),
+        )
+        .with_hint("Read the columns in separate queries, or ask the owner for one grant over all."),
+    }
+}
+
+fn not_found(access: &TableAccess) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        code::NOT_FOUND,
+        format!("there is no table `{}`", access.table),
+    )
+}
+
+fn details(
+    fragment: &Fragment,
+    bindings: &Bindings,
+    refusal: Option<&Error>,
+    policy: &Policy,
+) -> Value {
+    let tables: Vec<Value> = fragment
+        .accesses()
+        .iter()
+        .map(|access| {
+            let duties = bindings.get(&access.table).map(|binding| &binding.obligations);
+            json!({
+                "table": access.table.to_string(),
+                "columns": access.columns,
+                "grant": duties.map(|duties| duties.grant.as_str()),
+                "row_filter": duties.is_some_and(|duties| duties.row_filter.is_some()),
+                "masked": duties.map(|duties| duties.masks.keys().collect::<Vec<_>>()),
+            })
+        })
+        .collect();
+    json!({
+        "via": fragment.via().to_string(),
+        "digest": fragment.digest_hex(),
+        "epoch": policy.epoch(),
+        "tables": tables,
+        "refused": refusal.map(Error::code),
+    })
+}

@@ -1,0 +1,142 @@
+//! One immutable version of what the node serves and to whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use weft_governance::evaluate::{evaluate, visible_columns};
+use weft_governance::{Decision, DomainId, Error, Grant, Principal, TableAccess, TableRef};
+
+use super::mask;
+use super::row_filter::RowFilter;
+use crate::product::{Product, Table};
+
+/// The products and grants of one epoch, checked: every row filter compiles, every mask fits.
+#[derive(Debug)]
+pub struct Policy {
+    domain: DomainId,
+    epoch: u64,
+    products: Vec<Product>,
+    tables: BTreeMap<TableRef, Arc<Guarded>>,
+    grants: Vec<Grant>,
+}
+
+/// A table with the compiled row filters of its grants.
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    pub(crate) table: Table,
+    pub(crate) row_filters: BTreeMap<String, RowFilter>,
+}
+
+/// What a principal may know of a table.
+#[derive(Debug, Clone)]
+pub struct VisibleTable {
+    /// The table.
+    pub table: TableRef,
+    /// For people.
+    pub description: String,
+    /// The visible columns in contract order.
+    pub schema: SchemaRef,
+    /// The visible columns that are seen through a mask when read alone.
+    pub masked: BTreeSet<String>,
+    /// Whether rows may be hidden.
+    pub filtered: bool,
+}
+
+impl Policy {
+    /// Checks and compiles `grants` over `products`.
+    ///
+    /// # Errors
+    /// `WEFT-SETTINGS`, naming the grant whose filter or mask cannot be enforced.
+    pub fn compile(
+        domain: DomainId,
+        epoch: u64,
+        products: Vec<Product>,
+        grants: Vec<Grant>,
+    ) -> Result<Self, Error> {
+        let mut tables = BTreeMap::new();
+        for table in products.iter().flat_map(|product| &product.tables) {
+            let mut row_filters = BTreeMap::new();
+            for grant in grants.iter().filter(|grant| grant.table == table.reference) {
+                mask::check(grant, &table.schema)?;
+                if let Some(text) = &grant.row_filter {
+                    let filter = RowFilter::compile(&grant.id, text, &table.schema)?;
+                    row_filters.insert(grant.id.clone(), filter);
+                }
+            }
+            let guarded = Guarded { table: table.clone(), row_filters };
+            tables.insert(table.reference.clone(), Arc::new(guarded));
+        }
+        Ok(Self { domain, epoch, products, tables, grants })
+    }
+
+    /// Whose node this is.
+    pub fn domain(&self) -> &DomainId {
+        &self.domain
+    }
+
+    /// Rises with every change.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What the node serves.
+    pub fn products(&self) -> &[Product] {
+        &self.products
+    }
+
+    /// The tables that `principal` may see any column of.
+    pub fn visible_tables(&self, principal: &Principal) -> Vec<VisibleTable> {
+        self.tables.values().filter_map(|guarded| self.visible(principal, guarded)).collect()
+    }
+
+    pub(crate) fn decide(&self, principal: &Principal, access: &TableAccess) -> Decision {
+        evaluate(&self.grants, principal, access)
+    }
+
+    pub(crate) fn guarded(&self, table: &TableRef) -> Option<&Arc<Guarded>> {
+        self.tables.get(table)
+    }
+
+    fn visible(&self, principal: &Principal, guarded: &Guarded) -> Option<VisibleTable> {
+        let Table { reference, description, schema, .. } = &guarded.table;
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let seen = visible_columns(&self.grants, principal, reference, names);
+        if seen.is_empty() {
+            return None;
+        }
+        let fields: Vec<_> = schema
+            .fields()
+            .iter()
+            .filter(|field| seen.contains(field.name().as_str()))
+            .cloned()
+            .collect();
+        let masked = seen
+            .iter()
+            .filter(|column| self.alone(principal, reference, column).is_some_and(|(_, masked)| masked))
+            .map(|column| (*column).to_owned())
+            .collect();
+        let filtered = seen
+            .iter()
+            .any(|column| self.alone(principal, reference, column).is_some_and(|(rows, _)| rows));
+        Some(VisibleTable {
+            table: reference.clone(),
+            description: description.clone(),
+            schema: Arc::new(Schema::new(fields)),
+            masked,
+            filtered,
+        })
+    }
+
+    /// Whether reading `column` alone filters rows, and whether it masks.
+    fn alone(&self, principal: &Principal, table: &TableRef, column: &str) -> Option<(bool, bool)> {
+        let access = TableAccess {
+            table: table.clone(),
+            columns: BTreeSet::from([column.to_owned()]),
+        };
+        match self.decide(principal, &access) {
+            Decision::Allow(duties) => Some((duties.row_filter.is_some(), !duties.masks.is_empty())),
+            Decision::Deny(_) => None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A grant's row filter, compiled once and proved to be harmless.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::DFSchema;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use weft_governance::{Error, ErrorKind, code};
+
+/// A boolean expression over a table's own columns that cannot fail on any row.
+#[derive(Debug, Clone)]
+pub(crate) struct RowFilter(Expr);
+
+impl RowFilter {
+    /// Parses and checks `text`, the filter of `grant`, against the table's columns.
+    pub(crate) fn compile(grant: &str, text: &str, schema: &SchemaRef) -> Result<Self, Error> {
+        let columns = DFSchema::try_from(Arc::clone(schema)).map_err(|e| wrong(grant, &e))?;
+        let state = SessionStateBuilder::new_with_default_features().build();
+        let expr = state.create_logical_expr(text, &columns).map_err(|e| wrong(grant, &e))?;
+        let context = SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build();
+        let simplifier = ExprSimplifier::new(context);
+        let expr = simplifier.coerce(expr, &columns).map_err(|e| wrong(grant, &e))?;
+        let expr = simplifier.simplify(expr).map_err(|e| wrong(grant, &e))?;
+        let kind = expr.get_type(&columns).map_err(|e| wrong(grant, &e))?;
+        if kind != DataType::Boolean {
+            return Err(refused(grant, format!("it yields {kind}, not a boolean")));
+        }
+        check_total(grant, &expr)?;
+        Ok(Self(expr))
+    }
+
+    /// The condition that a visible row meets. NULL hides the row.
+    pub(crate) fn condition(&self) -> Expr {
+        self.0.clone()
+    }
+}
+
+/// Refuses what could fail, depend on the moment, or look elsewhere: after coercion a filter is
+/// made of columns, literals, comparisons and logic only.
+fn check_total(grant: &str, expr: &Expr) -> Result<(), Error> {
+    let mut refusal = None;
+    expr.apply(|node| {
+        let harmless = match node {
+            Expr::Column(_)
+            | Expr::Literal(..)
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::Between(_)
+            | Expr::InList(_)
+            | Expr::Like(_) => true,
+            Expr::BinaryExpr(binary) => is_total(binary.op),
+            _ => false,
+        };
+        if harmless {
+            Ok(TreeNodeRecursion::Continue)
+        } else {
+            refusal = Some(refused(grant, format!("`{node}` could fail or change its value")));
+            Ok(TreeNodeRecursion::Stop)
+        }
+    })
+    .map_err(|error| wrong(grant, &error))?;
+    refusal.map_or(Ok(()), Err)
+}
+
+fn is_total(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::And
+            | Operator::Or
+            | Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+fn wrong(grant: &str, error: &datafusion::common::DataFusionError) -> Error {
+    refused(grant, error.strip_backtrace())
+}
+
+fn refused(grant: &str, reason: String) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        code::SETTINGS,
+        format!("the row filter of grant `{grant}` cannot be enforced: {reason}"),
+    )
+    .with_hint("Use columns of the table, literals, comparisons, IN, BETWEEN, LIKE, IS NULL, AND, OR and NOT.")
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+
+    fn compiled(text: &str) -> Result<String, String> {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("status", DataType::Utf8View, true),
+            Field::new("price", DataType::Decimal128(15, 2), true),
+            Field::new("day", DataType::Date32, true),
+        ]));
+        RowFilter::compile("g", text, &schema)
+            .map(|filter| filter.condition().to_string())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn comparisons_with_literals_of_another_type_become_total() {
+        assert!(compiled("status = 'F' AND price > 100 AND day < '1995-01-01'").is_ok());
+        assert!(compiled("status IN ('F', 'O') OR price IS NULL").is_ok());
+        assert!(compiled("status LIKE 'F%'").is_ok());
+    }
+
+    #[test]
+    fn what_could_fail_or_change_is_refused() {
+        for text in ["CAST(status AS INT) = 1", "1 / price > 2", "random() > 0.5", "status", "nope = 1"] {
+            assert!(compiled(text).is_err(), "{text}: {:?}", compiled(text));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The part of a query that this node runs, wherever it came from.
+//!
+//! A fragment is a plan whose leaves nobody has been allowed to read. It becomes a
+//! [`Permit`](crate::enforce::Permit) at the gate; [`Engine::run`] runs permits only.
+
+pub mod allow;
+mod engine;
+mod exchange;
+mod terminal;
+
+use std::fmt;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::LogicalPlan;
+use weft_governance::{FragmentId, ServerId, TableAccess};
+use weft_plan::Semantics;
+
+pub use engine::{Engine, EngineSettings, Running};
+pub use exchange::FragmentService;
+
+/// A plan, what it reads, and where it came from.
+#[derive(Debug)]
+pub struct Fragment {
+    id: FragmentId,
+    via: Via,
+    plan: LogicalPlan,
+    accesses: Vec<TableAccess>,
+    digest: [u8; 32],
+    semantics: Semantics,
+    timeout: Duration,
+    output: SchemaRef,
+}
+
+/// How the asker reached the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// Through this coordinator.
+    Coordinator(ServerId),
+    /// On a connection of its own.
+    Directly,
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Coordinator(server) => write!(f, "{server}"),
+            Self::Directly => f.write_str("directly"),
+        }
+    }
+}
+
+impl Fragment {
+    /// The fragment's place in its query.
+    pub fn id(&self) -> FragmentId {
+        self.id
+    }
+
+    /// How it came.
+    pub fn via(&self) -> &Via {
+        &self.via
+    }
+
+    /// The tables and columns that it can tell anything about.
+    pub fn accesses(&self) -> &[TableAccess] {
+        &self.accesses
+    }
+
+    /// SHA-256 of what the asker sent, in hexadecimal digits.
+    pub fn digest_hex(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How long it may run.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The schema of its answer.
+    pub fn output(&self) -> &SchemaRef {
+        &self.output
+    }
+}

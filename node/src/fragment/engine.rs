@@ -1,0 +1,354 @@
+//! Decodes fragments, plans them over what a permit allows, and runs them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use chrono::DateTime;
+use datafusion::catalog::TableProvider;
+use datafusion::common::DataFusionError;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion_proto::logical_plan::AsLogicalPlan;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
+use weft_plan::{
+    FragmentFunctions, LeafCodec, PlannerThreads, Semantics, Tables, fingerprint, from_datafusion,
+    plan_query, product_table_of, session_config,
+};
+use weft_sql::ast;
+use weft_wire::protocol::FRAGMENT_ENCODING;
+use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, TableExpectation};
+use weft_wire::token::sha256;
+
+use super::allow::{self, Allowed, FragmentLimits};
+use super::{Fragment, Via};
+use crate::enforce::Permit;
+use crate::enforce::bind;
+use crate::incident;
+
+/// What the engine may use.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Bytes of memory for all running fragments together.
+    pub memory: usize,
+    /// Partitions of one fragment's plan.
+    pub partitions: usize,
+    /// Planning threads at a time.
+    pub planner_threads: usize,
+    /// How large a fragment may be.
+    pub limits: FragmentLimits,
+}
+
+/// Plans and runs fragments of one domain.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    domain: DomainId,
+    functions: Arc<FragmentFunctions>,
+    function_names: Arc<BTreeSet<String>>,
+    planner: PlannerThreads,
+    runtime: Arc<RuntimeEnv>,
+    settings: EngineSettings,
+}
+
+/// A running fragment. Dropping it stops it.
+pub struct Running {
+    /// The schema of its batches.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
+}
+
+impl Engine {
+    /// An engine for `domain`.
+    ///
+    /// # Errors
+    /// If the engine's runtime cannot be set up.
+    pub fn new(domain: DomainId, settings: EngineSettings) -> Result<Self, Error> {
+        let consumers = std::num::NonZeroUsize::MIN.saturating_add(4);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(settings.memory), consumers);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(from_datafusion)?;
+        let functions = FragmentFunctions::of_this_version();
+        Ok(Self {
+            domain,
+            function_names: Arc::new(functions.names()),
+            functions: Arc::new(functions),
+            planner: PlannerThreads::new(settings.planner_threads),
+            runtime,
+            settings,
+        })
+    }
+
+    /// Names of the functions that fragments may use.
+    pub fn function_names(&self) -> &BTreeSet<String> {
+        &self.function_names
+    }
+
+    /// The threads that deep statements are planned on.
+    pub fn planner(&self) -> &PlannerThreads {
+        &self.planner
+    }
+
+    /// Checks and decodes what a coordinator sent; `digest` is that of its bytes.
+    ///
+    /// # Errors
+    /// `WEFT-PROTOCOL` for another encoding, `WEFT-FRAGMENT-REFUSED` for anything outside the
+    /// allow-list, before a byte of it is converted.
+    pub async fn decode(
+        &self,
+        request: FragmentRequest,
+        via: Via,
+        digest: [u8; 32],
+    ) -> Result<Fragment, Error> {
+        let FragmentRequest {
+            query_id,
+            ordinal,
+            encoding,
+            plan,
+            timeout_ms,
+            semantics,
+            tables,
+            output_schema,
+        } = request;
+        if encoding != FRAGMENT_ENCODING {
+            return Err(protocol(format!(
+                "the fragment is encoded as `{encoding}`, and this node reads `{FRAGMENT_ENCODING}`"
+            )));
+        }
+        let query: QueryId = query_id.parse().map_err(|_| malformed("query id"))?;
+        if timeout_ms == 0 {
+            return Err(malformed("timeout"));
+        }
+        let rpc::Semantics { time_zone, query_start_ns } =
+            semantics.ok_or_else(|| malformed("settings"))?;
+        let semantics = Semantics { time_zone, query_start_ns };
+        let output = Arc::new(schema_from(&output_schema)?);
+        let engine = self.clone();
+        let state = self.state(&semantics)?;
+        let (plan, accesses) = self
+            .planner
+            .run(move || engine.convert(&state, &plan, &tables))
+            .await?;
+        if !same_columns(plan.schema().as_arrow(), &output) {
+            return Err(Error::new(
+                ErrorKind::SchemaDrift,
+                code::SCHEMA_DRIFT,
+                "the fragment's answer does not have the schema that its sender expects",
+            ));
+        }
+        Ok(Fragment {
+            id: FragmentId { query, ordinal },
+            via,
+            plan,
+            accesses,
+            digest,
+            semantics,
+            timeout: Duration::from_millis(timeout_ms),
+            output,
+        })
+    }
+
+    /// Plans a query that came as SQL on a connection of its own, over `tables`.
+    ///
+    /// # Errors
+    /// If the query does not fit the tables.
+    pub async fn plan(
+        &self,
+        sql: ast::Query,
+        tables: Tables,
+        parameters: Vec<datafusion::common::ScalarValue>,
+        semantics: Semantics,
+        timeout: Duration,
+    ) -> Result<Fragment, Error> {
+        let digest = sha256(sql.to_string().as_bytes());
+        let state = self.state(&semantics)?;
+        let (plan, accesses) = self
+            .planner
+            .run(move || {
+                let plan = plan_query(&state, &tables, sql)?;
+                let plan = weft_plan::bind_parameters(plan, parameters)?;
+                let plan = state.optimize(&plan).map_err(from_datafusion)?;
+                let accesses = accesses(&plan)?;
+                Ok((plan, accesses))
+            })
+            .await?;
+        let output = Arc::new(plan.schema().as_arrow().clone());
+        let id = FragmentId { query: QueryId::generate(), ordinal: 0 };
+        let via = Via::Directly;
+        Ok(Fragment { id, via, plan, accesses, digest, semantics, timeout, output })
+    }
+
+    /// Runs what `permit` allows.
+    ///
+    /// # Errors
+    /// If the plan cannot be made. Errors of the run itself come in the stream. Messages hold no
+    /// value of the data and no path; those stay in this node's log.
+    pub async fn run(&self, permit: Permit) -> Result<Running, Error> {
+        let (fragment, bindings) = permit.into_parts();
+        let Fragment { id, plan, semantics, output, .. } = fragment;
+        let state = self.state(&semantics)?;
+        let physical = self
+            .planner
+            .run_async(async move {
+                let plan = bind(plan, &bindings)?;
+                let plan = state.create_physical_plan(&plan).await.map_err(|e| incident::hide(id, e))?;
+                Ok((plan, state.task_ctx()))
+            })
+            .await;
+        let (physical, context) = physical?;
+        let stream = execute_stream(physical, context).map_err(|e| incident::hide(id, e))?;
+        let schema = Arc::clone(&output);
+        let batches = stream
+            .map_err(move |error| incident::hide(id, error))
+            .map(move |batch| batch.and_then(|batch| cast_to(&output, batch)))
+            .boxed();
+        Ok(Running { schema, batches })
+    }
+
+    fn convert(
+        &self,
+        state: &SessionState,
+        plan: &[u8],
+        expected: &[TableExpectation],
+    ) -> Result<(LogicalPlan, Vec<TableAccess>), Error> {
+        let Allowed { plan, accesses } =
+            allow::check(plan, &self.domain, &self.function_names, &self.settings.limits)?;
+        let codec = LeafCodec::new(self.domain.clone());
+        let plan = plan
+            .try_into_logical_plan(&state.task_ctx(), &codec)
+            .map_err(|error| incident::unnumbered("a fragment could not be decoded", error))?;
+        check_leaves(&plan, expected)?;
+        Ok((plan, accesses))
+    }
+
+    fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {
+        let config =
+            session_config(semantics, self.settings.partitions).map_err(from_datafusion)?;
+        let mut state = SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_scalar_functions(self.functions.scalar.clone())
+            .with_aggregate_functions(self.functions.aggregate.clone())
+            .with_window_functions(self.functions.window.clone())
+            .with_higher_order_functions(Vec::new())
+            .with_table_functions(HashMap::new())
+            .with_file_formats(Vec::new())
+            .build();
+        state.execution_props_mut().query_execution_start_time =
+            Some(DateTime::from_timestamp_nanos(semantics.query_start_ns));
+        Ok(state)
+    }
+}
+
+/// Every leaf of the converted plan must be a product table with the schema that was announced.
+fn check_leaves(plan: &LogicalPlan, expected: &[TableExpectation]) -> Result<(), Error> {
+    let mut problem = None;
+    visit_leaves(plan, &mut |leaf| {
+        let Some(table) = leaf else {
+            problem = Some(malformed("leaf"));
+            return;
+        };
+        let announced = expected.iter().find(|expectation| {
+            expectation.product == table.table().product().product()
+                && expectation.table == table.table().table()
+        });
+        let same = announced
+            .is_some_and(|e| e.schema_fingerprint == fingerprint(&table.schema()).as_slice());
+        if !same {
+            problem = Some(malformed("schema fingerprint"));
+        }
+    })?;
+    problem.map_or(Ok(()), Err)
+}
+
+/// What a plan made here reads.
+fn accesses(plan: &LogicalPlan) -> Result<Vec<TableAccess>, Error> {
+    let mut found: std::collections::BTreeMap<_, BTreeSet<String>> = Default::default();
+    let mut foreign = false;
+    visit_scans(plan, &mut |scan| match product_table_of(scan) {
+        Some(table) => found
+            .entry(table.table().clone())
+            .or_default()
+            .extend(scan.projected_schema.fields().iter().map(|field| field.name().clone())),
+        None => foreign = true,
+    })?;
+    if foreign {
+        return Err(malformed("leaf"));
+    }
+    Ok(found.into_iter().map(|(table, columns)| TableAccess { table, columns }).collect())
+}
+
+fn visit_leaves(
+    plan: &LogicalPlan,
+    f: &mut dyn FnMut(Option<&weft_plan::ProductTable>),
+) -> Result<(), Error> {
+    visit_scans(plan, &mut |scan| f(product_table_of(scan).as_ref()))
+}
+
+fn visit_scans(
+    plan: &LogicalPlan,
+    f: &mut dyn FnMut(&datafusion::logical_expr::TableScan),
+) -> Result<(), Error> {
+    use datafusion::common::tree_node::TreeNodeRecursion;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            f(scan);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map(|_| ())
+    .map_err(from_datafusion)
+}
+
+/// Names and types; nullability may be sharper on one side.
+fn same_columns(planned: &Schema, announced: &Schema) -> bool {
+    planned.fields().len() == announced.fields().len()
+        && planned.fields().iter().zip(announced.fields()).all(|(planned, announced)| {
+            planned.name() == announced.name() && planned.data_type() == announced.data_type()
+        })
+}
+
+/// The engine may answer in another string or list type than was announced.
+fn cast_to(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch, Error> {
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                Ok(Arc::clone(column))
+            } else {
+                arrow::compute::cast(column, field.data_type())
+            }
+        })
+        .collect::<Result<Vec<_>, _>>();
+    let rows = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    columns
+        .and_then(|columns| {
+            RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
+        })
+        .map_err(|error| {
+            incident::unnumbered("an answer did not fit its schema", DataFusionError::from(error))
+        })
+}
+
+fn schema_from(bytes: &[u8]) -> Result<Schema, Error> {
+    weft_door::guard::schema(bytes)
+}
+
+fn malformed(what: &str) -> Error {
+    protocol(format!("the fragment's {what} is missing or malformed"))
+}
+
+fn protocol(message: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, code::PROTOCOL, message)
+}

@@ -1,0 +1,18 @@
+//! The last message of a fragment's stream.
+
+use arrow_flight::FlightData;
+use prost::Message;
+use weft_door::encode::Encoder;
+use weft_wire::rpc::fragment::FragmentTerminal;
+use weft_wire::rpc::fragment::fragment_terminal::End;
+
+/// The frame that says how the stream ended and what was sent before it.
+pub(super) fn frame(end: End, sent: &Encoder) -> FlightData {
+    let terminal = FragmentTerminal {
+        end: end.into(),
+        rows: sent.rows(),
+        batches: sent.batches(),
+        bytes: sent.bytes(),
+    };
+    FlightData { app_metadata: terminal.encode_to_vec().into(), ..FlightData::default() }
+}

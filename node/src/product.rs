@@ -1,0 +1,67 @@
+//! What the node serves: the folders of its data directory that are data products.
+//!
+//! Owns the way from a folder to tables that can be read, and every check on that way. Who may
+//! read them is not decided here: a [`Table`]'s `source` shows every declared column and row.
+
+mod declared;
+mod file_table;
+mod files;
+mod load;
+mod problem;
+mod source;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use weft_governance::{ProductRef, TableRef};
+
+pub use load::{Loaded, load};
+pub use problem::Problem;
+
+/// A data product as its contract and its data give it.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// Its name.
+    pub reference: ProductRef,
+    /// The version of its contract.
+    pub version: String,
+    /// For people.
+    pub description: String,
+    /// Who may know that it exists.
+    pub discoverable: Discoverable,
+    /// Its tables, in the order of the contract.
+    pub tables: Vec<Table>,
+}
+
+impl Product {
+    /// Whether principals without a grant may know that the product exists.
+    pub fn is_discoverable(&self) -> bool {
+        match self.discoverable {
+            Discoverable::Everyone => true,
+            Discoverable::Granted => false,
+        }
+    }
+}
+
+/// Who may know that a product exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Discoverable {
+    /// Everyone who is signed in.
+    Everyone,
+    /// Only those who are granted something of it.
+    Granted,
+}
+
+/// A table of a product.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name.
+    pub reference: TableRef,
+    /// For people.
+    pub description: String,
+    /// The columns that the contract declares, in its order, by its names.
+    pub schema: SchemaRef,
+    /// The data behind them, with the same schema.
+    pub source: Arc<dyn TableProvider>,
+}

@@ -1,0 +1,222 @@
+//! From the folders of a data directory to products.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::prelude::SessionContext;
+use weft_governance::contract::{Contract, Node, SchemaObject};
+use weft_governance::{DomainId, ProductRef};
+
+use super::declared::Declared;
+use super::files;
+use super::problem::{Problem, Trouble};
+use super::source;
+use super::{Discoverable, Product, Table};
+
+/// The ending of a contract's file name.
+const CONTRACT: &str = ".odcs.yaml";
+
+/// The custom property that says who may know of a product.
+const DISCOVERABLE: &str = "weft.discoverable";
+
+/// The products of a data directory, and what keeps others from being served.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// Products whose contract is valid and whose data keeps it.
+    pub products: Vec<Product>,
+    /// At least one for every product that is left out.
+    pub problems: Vec<Problem>,
+}
+
+/// Loads the products of `domain` from the folders in `data_dir`. A folder without a contract is
+/// no product. Every file is opened; a product with a problem is left out as a whole.
+pub async fn load(domain: &DomainId, data_dir: &Path) -> Loaded {
+    let mut loaded = Loaded::default();
+    let (root, folders) = match folders(data_dir) {
+        Ok(found) => found,
+        Err(error) => {
+            let message = format!("the data directory cannot be read: {error}");
+            let trouble = Trouble::file(data_dir, message);
+            loaded.problems.push(trouble.into_problem("", data_dir));
+            return loaded;
+        }
+    };
+    let session = SessionContext::new().state();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for Folder { name, path } in folders {
+        let loader = Loader { domain, root: &root, name: &name, folder: &path };
+        let Some(contract) = loader.contract(&mut loaded.problems) else { continue };
+        if let Some(other) = names.insert(name.to_lowercase(), name.clone()) {
+            let message =
+                format!("products `{other}` and `{name}` are one name after folding to lower case");
+            loaded.problems.push(Trouble::file(&path, message).into_problem(&name, &path));
+            continue;
+        }
+        match loader.product(&session, &contract).await {
+            Ok(product) => loaded.products.push(product),
+            Err(troubles) => loaded.problems.extend(
+                troubles.into_iter().map(|trouble| trouble.into_problem(&name, &contract)),
+            ),
+        }
+    }
+    loaded
+}
+
+/// A folder that may be a product.
+struct Folder {
+    name: String,
+    path: PathBuf,
+}
+
+/// The resolved data directory and the folders in it, in the order of their names.
+fn folders(data_dir: &Path) -> std::io::Result<(PathBuf, Vec<Folder>)> {
+    let root = data_dir.canonicalize()?;
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(&root)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        // Messages name the directory as its owner does, not as it resolves.
+        let path = data_dir.join(&name);
+        if path.is_dir() && !name.starts_with('.') {
+            folders.push(Folder { name, path });
+        }
+    }
+    folders.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    Ok((root, folders))
+}
+
+/// One folder on its way to a product.
+#[derive(Debug, Clone, Copy)]
+struct Loader<'a> {
+    domain: &'a DomainId,
+    root: &'a Path,
+    name: &'a str,
+    folder: &'a Path,
+}
+
+impl Loader<'_> {
+    /// The contract in the folder, if there is one and only one.
+    fn contract(&self, problems: &mut Vec<Problem>) -> Option<PathBuf> {
+        let mut report = |message: String| {
+            let trouble = Trouble::file(self.folder, message);
+            problems.push(trouble.into_problem(self.name, self.folder));
+        };
+        match contracts(self.folder) {
+            Err(error) => report(format!("the folder cannot be read: {error}")),
+            Ok(contracts) => match contracts.as_slice() {
+                [] => {}
+                [only] => return Some(only.clone()),
+                [first, second, ..] => report(format!(
+                    "a product has one contract, but there are `{}` and `{}`",
+                    first.display(),
+                    second.display()
+                )),
+            },
+        }
+        None
+    }
+
+    async fn product(&self, session: &dyn Session, file: &Path) -> Result<Product, Vec<Trouble>> {
+        let contract = self.read(file)?;
+        let reference = ProductRef::new(self.domain.clone(), self.name)
+            .map_err(|invalid| vec![Trouble::file(self.folder, invalid.to_string())])?;
+        let discoverable = self.check_head(&contract)?;
+        let mut tables = Vec::new();
+        let mut troubles = Vec::new();
+        for object in &contract.schema {
+            match self.table(session, &reference, &contract, object).await {
+                Ok(table) => tables.push(table),
+                Err(more) => troubles.extend(more),
+            }
+        }
+        if !troubles.is_empty() {
+            return Err(troubles);
+        }
+        let Contract { name, version, description, .. } = contract;
+        let description = description.purpose.or(description.usage).or(name).unwrap_or_default();
+        Ok(Product { reference, version, description, discoverable, tables })
+    }
+
+    fn read(&self, file: &Path) -> Result<Contract, Vec<Trouble>> {
+        let unreadable = |reason: String| vec![Trouble::file(file, reason)];
+        let resolved =
+            file.canonicalize().map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+        if !resolved.starts_with(self.root) {
+            return Err(unreadable("the contract is outside the data directory".to_owned()));
+        }
+        let text = fs::read_to_string(&resolved)
+            .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+        Contract::parse(&text).map_err(|invalid| invalid.faults().map(Trouble::from).collect())
+    }
+
+    /// Checks what the contract says of the product as a whole.
+    fn check_head(&self, contract: &Contract) -> Result<Discoverable, Vec<Trouble>> {
+        let mut troubles = Vec::new();
+        if let Some(name) = contract.data_product.as_deref()
+            && name != self.name
+        {
+            let message =
+                format!("`dataProduct` is `{name}`, but the product's folder is `{}`", self.name);
+            troubles.push(
+                Trouble::contract(contract.data_product_at, message)
+                    .with_hint("Give the folder the name of the product."),
+            );
+        }
+        let stated = contract.custom_property(DISCOVERABLE);
+        let discoverable = match stated.map(|node| (node, node.as_text())) {
+            None | Some((_, Some("everyone"))) => Discoverable::Everyone,
+            Some((_, Some("granted"))) => Discoverable::Granted,
+            Some((Node { at, .. }, _)) => {
+                let message = format!("`{DISCOVERABLE}` must be `everyone` or `granted`");
+                troubles.push(Trouble::contract(*at, message));
+                Discoverable::Granted
+            }
+        };
+        if troubles.is_empty() { Ok(discoverable) } else { Err(troubles) }
+    }
+
+    async fn table(
+        &self,
+        session: &dyn Session,
+        product: &ProductRef,
+        contract: &Contract,
+        object: &SchemaObject,
+    ) -> Result<Table, Vec<Trouble>> {
+        let reference = product
+            .table(&object.name)
+            .map_err(|invalid| vec![Trouble::contract(object.at, invalid.to_string())])?;
+        let declared = Declared { table: &reference, object, version: contract.api_version };
+        if object.properties.is_empty() {
+            return Err(vec![declared.trouble("it declares no columns").with_hint(
+                "List the columns as `properties`: only declared columns can be read.",
+            )]);
+        }
+        let files = files::find(&declared, &contract.servers, self.folder, self.root)
+            .map_err(|trouble| vec![trouble])?;
+        let source: Arc<dyn TableProvider> =
+            Arc::new(source::open(session, &declared, files).await?);
+        let description = object.description.clone().unwrap_or_default();
+        Ok(Table { schema: source.schema(), reference, description, source })
+    }
+}
+
+/// The contracts in `folder`, in the order of their names.
+fn contracts(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut contracts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let ours = name.to_str().is_some_and(|name| {
+            name.ends_with(CONTRACT) && !name.starts_with('.') && name.len() > CONTRACT.len()
+        });
+        if ours {
+            contracts.push(folder.join(name));
+        }
+    }
+    contracts.sort_unstable();
+    Ok(contracts)
+}
+
+#[cfg(test)]
+mod tests;

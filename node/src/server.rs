@@ -1,0 +1,177 @@
+//! Puts a node together.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::{error, info};
+use weft_door::{Door, Listen};
+use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_ledger::{Ledger, LedgerError};
+use weft_wire::authority::{Authority, TokenKeys};
+use weft_wire::identity::Identity;
+use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
+use weft_wire::replay::ReplayCache;
+use weft_wire::rpc::node::node_server::NodeServer;
+use weft_wire::rpc::registry::{Announcement, ProductAnnouncement};
+
+use crate::describe::DescribeService;
+use crate::direct::Direct;
+use crate::enforce::{Gate, Policy};
+use crate::fragment::{Engine, EngineSettings, FragmentService};
+use crate::join::Join;
+use crate::policy::grants;
+use crate::product::{self, Problem};
+use crate::settings::Settings;
+
+/// Delegations that are remembered until they expire.
+const REPLAY_CAPACITY: usize = 100_000;
+
+/// A running node. Dropping it stops it.
+pub struct Node {
+    address: SocketAddr,
+    problems: Vec<Problem>,
+    policy: watch::Sender<Arc<Policy>>,
+    door: Door,
+    join: Option<Join>,
+}
+
+impl Node {
+    /// Loads the products, checks the grants, opens the log, and serves.
+    ///
+    /// # Errors
+    /// If a grant cannot be enforced, the log cannot be opened, or the address is taken. A product
+    /// with a problem is left out and reported by [`Node::problems`].
+    pub async fn start(
+        settings: Settings,
+        identity: Identity,
+        authority: Authority,
+    ) -> Result<Self, Error> {
+        settings.validate()?;
+        let me = identity.id().clone();
+        let loaded = product::load(&settings.domain, &settings.data).await;
+        for problem in &loaded.problems {
+            error!(product = problem.product, problem = %problem, "product is not served");
+        }
+        let granted = grants(&settings.grants, &loaded.products).map_err(|problems| {
+            let all = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            Error::new(ErrorKind::InvalidInput, code::SETTINGS, all)
+        })?;
+        let epoch = epoch_of_this_start();
+        let policy = Policy::compile(settings.domain.clone(), epoch, loaded.products, granted)?;
+        let (policy, newest) = watch::channel(Arc::new(policy));
+        let ledger = Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
+        let gate = Gate::new(newest, ledger);
+        let engine = Engine::new(
+            settings.domain.clone(),
+            EngineSettings {
+                memory: settings.limits.memory.bytes(),
+                partitions: settings.limits.partitions,
+                planner_threads: settings.limits.planner_threads,
+                limits: Default::default(),
+            },
+        )?;
+        let keys = Arc::new(TokenKeys::new(authority.clone(), me.clone()));
+        let direct = Direct {
+            authority,
+            keys: Arc::clone(&keys),
+            gate: gate.clone(),
+            engine: engine.clone(),
+            fragments: FragmentService::new(
+                me.clone(),
+                Arc::clone(&keys),
+                Arc::new(ReplayCache::new(REPLAY_CAPACITY)),
+                gate.clone(),
+                engine.clone(),
+            ),
+        };
+        let describe = NodeServer::new(DescribeService::new(keys, gate.clone()));
+        let listen = Listen { address: settings.listen, tls: Some(identity.server_tls()) };
+        let routes = tonic::service::Routes::new(describe);
+        let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes).await?;
+        let address = door.address();
+        let announced = announcement(&settings, address, &engine, &gate.policy());
+        let join = settings
+            .coordinator
+            .as_ref()
+            .map(|coordinator| Join::start(coordinator, &identity, announced))
+            .transpose()?;
+        info!(%me, %address, "node serves");
+        Ok(Self { address, problems: loaded.problems, policy, door, join })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The products that are not served, and why.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What is served now.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.borrow())
+    }
+
+    /// Takes its leave of the coordinator and lets running answers end, for a few seconds.
+    pub async fn stop(self) {
+        drop(self.join);
+        self.door.stop().await;
+    }
+}
+
+/// Epochs rise over restarts too, so that no coordinator keeps an answer of an earlier run.
+fn epoch_of_this_start() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn announcement(
+    settings: &Settings,
+    address: SocketAddr,
+    engine: &Engine,
+    policy: &Policy,
+) -> watch::Receiver<Announcement> {
+    let functions: &BTreeSet<String> = engine.function_names();
+    let products = policy
+        .products()
+        .iter()
+        .filter(|product| product.is_discoverable())
+        .map(|product| ProductAnnouncement {
+            name: product.reference.product().to_owned(),
+            version: product.version.clone(),
+            description: product.description.clone(),
+            tables: product.tables.iter().map(|table| table.reference.table().to_owned()).collect(),
+        })
+        .collect();
+    let host = settings.advertise.clone().unwrap_or_else(|| address.to_string());
+    let announcement = Announcement {
+        protocol_major: PROTOCOL_MAJOR,
+        protocol_minor: PROTOCOL_MINOR,
+        software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        endpoint: format!("https://{host}"),
+        encodings: vec![FRAGMENT_ENCODING.to_owned()],
+        functions: functions.iter().cloned().collect(),
+        epoch: policy.epoch(),
+        products,
+    };
+    watch::channel(announcement).1
+}
+
+fn unauditable(cause: &LedgerError) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        code::NOT_AUDITED,
+        format!("the event log cannot be opened: {cause}"),
+    )
+    .with_hint("A node that cannot audit does not serve; check the state folder and its disk.")
+}
+
+/// The node's place in the mesh.
+pub fn server_id(settings: &Settings) -> Result<ServerId, Error> {
+    ServerId::node(settings.domain.clone(), &settings.name)
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, code::SETTINGS, error.to_string()))
+}

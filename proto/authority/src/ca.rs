@@ -1,0 +1,160 @@
+//! The mesh's certificate authority.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_wire::identity::{Identity, tls_name, write_private};
+use weft_wire::token::sha256;
+
+/// Days that a server's certificate is valid.
+const SERVER_DAYS: i64 = 365;
+/// Days that the CA is valid.
+const CA_DAYS: i64 = 3_650;
+
+/// Signs the certificates of a mesh's servers.
+pub(crate) struct Ca {
+    issuer: Issuer<'static, KeyPair>,
+    certificate_pem: String,
+    sha256: [u8; 32],
+}
+
+impl Ca {
+    /// The CA kept in `folder`, made now if there is none.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let (key_file, certificate_file) = (folder.join("ca.key"), folder.join("ca.pem"));
+        let (key, certificate_pem) = match fs::read_to_string(&key_file) {
+            Ok(pem) => {
+                let key = KeyPair::from_pem(&pem).map_err(unusable)?;
+                (key, fs::read_to_string(&certificate_file).map_err(unusable)?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = KeyPair::generate().map_err(unusable)?;
+                let certificate = authority_params().self_signed(&key).map_err(unusable)?.pem();
+                fs::write(&certificate_file, &certificate).map_err(unusable)?;
+                // Last: its presence says that the CA is complete.
+                write_private(&key_file, key.serialize_pem().as_bytes()).map_err(unusable)?;
+                (key, certificate)
+            }
+            Err(error) => return Err(unusable(error)),
+        };
+        let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).map_err(unusable)?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(unusable)?;
+        Ok(Self { issuer, sha256: sha256(&der), certificate_pem })
+    }
+
+    pub(crate) fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    pub(crate) fn sha256(&self) -> [u8; 32] {
+        self.sha256
+    }
+
+    /// The certificate of a server that asks with `csr_pem`. The request proves possession of the
+    /// key; names in it are ignored.
+    pub(crate) fn sign_request(
+        &self,
+        csr_pem: &str,
+        server: &ServerId,
+        hosts: &[String],
+    ) -> Result<String, Error> {
+        let request = CertificateSigningRequestParams::from_pem(csr_pem).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                code::PROTOCOL,
+                "the certificate signing request is malformed",
+            )
+            .caused_by(error)
+        })?;
+        let params = server_params(server, hosts)?;
+        params
+            .signed_by(&request.public_key, &self.issuer)
+            .map(|certificate| certificate.pem())
+            .map_err(unusable)
+    }
+
+    /// An identity for a server in this process.
+    pub(crate) fn identity(&self, server: &ServerId, hosts: &[String]) -> Result<Identity, Error> {
+        let key = KeyPair::generate().map_err(unusable)?;
+        let certificate =
+            server_params(server, hosts)?.signed_by(&key, &self.issuer).map_err(unusable)?;
+        Identity::new(
+            server.clone(),
+            certificate.pem(),
+            key.serialize_pem(),
+            self.certificate_pem.clone(),
+        )
+    }
+}
+
+fn authority_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Weft mesh CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params.not_before, params.not_after) = validity(CA_DAYS);
+    params
+}
+
+fn server_params(server: &ServerId, hosts: &[String]) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, server.to_string());
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    (params.not_before, params.not_after) = validity(SERVER_DAYS);
+    let name = tls_name(server).as_str().try_into().map_err(unusable)?;
+    params.subject_alt_names.push(SanType::DnsName(name));
+    for host in hosts {
+        params.subject_alt_names.push(alternative_name(host)?);
+    }
+    Ok(params)
+}
+
+/// A host as a certificate names it. The mesh's own names are not for hosts to take.
+fn alternative_name(host: &str) -> Result<SanType, Error> {
+    let bad = || {
+        Error::new(
+            ErrorKind::InvalidInput,
+            code::SETTINGS,
+            format!("`{host}` is not a host name or IP address"),
+        )
+    };
+    if let Ok(address) = host.parse() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    let fits = host.len() <= 253
+        && host.split('.').all(label)
+        && !host.to_ascii_lowercase().ends_with("weft.internal");
+    if !fits {
+        return Err(bad());
+    }
+    host.try_into().map(SanType::DnsName).map_err(|_| bad())
+}
+
+/// From an hour ago, for clocks that are behind, for `days`.
+fn validity(days: i64) -> (time::OffsetDateTime, time::OffsetDateTime) {
+    let now = time::OffsetDateTime::now_utc();
+    (now - time::Duration::hours(1), now + time::Duration::days(days))
+}
+
+fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        code::SETTINGS,
+        format!("the authority's keys cannot be used: {error}"),
+    )
+}

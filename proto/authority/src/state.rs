@@ -1,0 +1,142 @@
+//! Leases and join tokens, kept over restarts. Secrets are kept as digests.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rusqlite::{Connection, OptionalExtension, params};
+use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_wire::convert::seconds;
+use weft_wire::identity::Thumbprint;
+use weft_wire::token::sha256;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS lease (
+        digest BLOB PRIMARY KEY, holder TEXT NOT NULL, subject TEXT NOT NULL, expires_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS join_token (
+        digest BLOB PRIMARY KEY, server TEXT NOT NULL, expires_at INTEGER NOT NULL
+    ) WITHOUT ROWID;";
+
+/// The authority's memory.
+pub(crate) struct State {
+    db: Mutex<Connection>,
+}
+
+impl State {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let db = Connection::open(path).map_err(broken)?;
+        db.pragma_update(None, "journal_mode", "WAL").map_err(broken)?;
+        db.pragma_update(None, "synchronous", "FULL").map_err(broken)?;
+        db.execute_batch(SCHEMA).map_err(broken)?;
+        Ok(Self { db: Mutex::new(db) })
+    }
+
+    /// Opens a lease that only `holder` can use, and returns its secret.
+    pub(crate) fn open_lease(
+        &self,
+        holder: &Thumbprint,
+        subject: &str,
+        expires_at: SystemTime,
+        now: SystemTime,
+    ) -> Result<String, Error> {
+        let secret = secret()?;
+        let db = self.lock();
+        db.execute("DELETE FROM lease WHERE expires_at <= ?1", params![at(now)]).map_err(broken)?;
+        db.execute(
+            "INSERT INTO lease (digest, holder, subject, expires_at) VALUES (?1, ?2, ?3, ?4)",
+            params![digest(&secret), holder.to_string(), subject, at(expires_at)],
+        )
+        .map_err(broken)?;
+        Ok(secret)
+    }
+
+    /// The subject of a live lease of `holder`.
+    pub(crate) fn lease(
+        &self,
+        secret: &str,
+        holder: &Thumbprint,
+        now: SystemTime,
+    ) -> Result<Option<String>, Error> {
+        self.lock()
+            .query_row(
+                "SELECT subject FROM lease WHERE digest = ?1 AND holder = ?2 AND expires_at > ?3",
+                params![digest(secret), holder.to_string(), at(now)],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(broken)
+    }
+
+    /// Ends a lease of `holder`.
+    pub(crate) fn end_lease(&self, secret: &str, holder: &Thumbprint) -> Result<(), Error> {
+        self.lock()
+            .execute(
+                "DELETE FROM lease WHERE digest = ?1 AND holder = ?2",
+                params![digest(secret), holder.to_string()],
+            )
+            .map(|_| ())
+            .map_err(broken)
+    }
+
+    /// A new join token's secret for `server`.
+    pub(crate) fn open_join(
+        &self,
+        server: &ServerId,
+        expires_at: SystemTime,
+        now: SystemTime,
+    ) -> Result<String, Error> {
+        let secret = secret()?;
+        let db = self.lock();
+        db.execute("DELETE FROM join_token WHERE expires_at <= ?1", params![at(now)])
+            .map_err(broken)?;
+        db.execute(
+            "INSERT INTO join_token (digest, server, expires_at) VALUES (?1, ?2, ?3)",
+            params![digest(&secret), server.to_string(), at(expires_at)],
+        )
+        .map_err(broken)?;
+        Ok(secret)
+    }
+
+    /// The server of a live join token, which is used up by this.
+    pub(crate) fn take_join(&self, secret: &str, now: SystemTime) -> Result<Option<ServerId>, Error> {
+        let server: Option<String> = self
+            .lock()
+            .query_row(
+                "DELETE FROM join_token WHERE digest = ?1 AND expires_at > ?2 RETURNING server",
+                params![digest(secret), at(now)],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(broken)?;
+        Ok(server.and_then(|server| server.parse().ok()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 256 random bits as text.
+fn secret() -> Result<String, Error> {
+    let mut bytes = [0_u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
+        Error::new(ErrorKind::Internal, code::INTERNAL, "the machine gives no randomness")
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn digest(secret: &str) -> Vec<u8> {
+    sha256(secret.as_bytes()).to_vec()
+}
+
+fn at(time: SystemTime) -> i64 {
+    i64::try_from(seconds(time)).unwrap_or(i64::MAX)
+}
+
+fn broken(error: rusqlite::Error) -> Error {
+    Error::new(ErrorKind::Internal, code::INTERNAL, "the authority cannot keep its state")
+        .caused_by(error)
+}

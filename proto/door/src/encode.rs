@@ -1,0 +1,203 @@
+//! Record batches on their way out: cast to what every client understands, cut into messages of
+//! about 1 MiB, encoded as Arrow IPC.
+//!
+//! The sizes that decide where to cut are those of the visible rows, never those of the buffers
+//! behind them: a slice of a large batch leaves at the size of the slice.
+
+mod size;
+mod wire;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{Field, SchemaRef};
+use arrow_flight::{FlightData, SchemaAsIpc};
+use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use weft_governance::{Error, ErrorKind, code};
+
+pub(crate) use size::logical_size;
+pub use wire::wire_schema;
+
+/// Bytes of rows that one message aims at.
+const TARGET_BYTES: usize = 1 << 20;
+/// Bytes that no message exceeds, unless a single row does: clients refuse 4 MiB.
+const MAX_BYTES: usize = 7 << 19;
+/// Rows that no message exceeds.
+const MAX_ROWS: usize = 1 << 16;
+
+/// Turns the batches of one result into Flight messages of exactly one schema.
+#[derive(Debug)]
+pub struct Encoder {
+    schema: SchemaRef,
+    options: IpcWriteOptions,
+    context: IpcWriteContext,
+    bytes: u64,
+    rows: u64,
+    batches: u64,
+}
+
+impl Encoder {
+    /// An encoder for the schema that was announced; [`wire_schema`] is applied to it.
+    pub fn new(schema: SchemaRef) -> Self {
+        Self {
+            schema: wire_schema(&schema),
+            options: IpcWriteOptions::default(),
+            context: IpcWriteContext::default(),
+            bytes: 0,
+            rows: 0,
+            batches: 0,
+        }
+    }
+
+    /// The schema that every message has.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The message that comes before all batches.
+    pub fn schema_frame(&mut self) -> FlightData {
+        let frame = FlightData::from(SchemaAsIpc::new(&self.schema, &self.options));
+        self.count(&frame);
+        frame
+    }
+
+    /// Encodes `batch` as zero or more messages; none of them exceeds 3.5 MiB unless a single row
+    /// does. Names and nullability are those of the announced schema.
+    ///
+    /// # Errors
+    /// `Internal` if the batch does not fit the announced schema.
+    pub fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<FlightData>, Error> {
+        self.check(batch)?;
+        let mut frames = Vec::new();
+        self.cut(batch, MAX_ROWS, &mut frames)?;
+        Ok(frames)
+    }
+
+    /// Bytes of headers and bodies of all messages so far, the schema included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Messages with rows so far.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    fn check(&self, batch: &RecordBatch) -> Result<(), Error> {
+        if batch.num_columns() != self.schema.fields().len() {
+            return Err(misfit(format!(
+                "a batch has {} columns where {} were announced",
+                batch.num_columns(),
+                self.schema.fields().len()
+            )));
+        }
+        for (column, field) in batch.columns().iter().zip(self.schema.fields()) {
+            if !wire::fits(column.data_type(), field.data_type()) {
+                return Err(misfit(format!(
+                    "column `{}` has type {} where {} was announced",
+                    field.name(),
+                    column.data_type(),
+                    field.data_type()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes `batch` in pieces of at most `rows` rows, and those that are too large in smaller ones.
+    fn cut(
+        &mut self,
+        batch: &RecordBatch,
+        rows: usize,
+        frames: &mut Vec<FlightData>,
+    ) -> Result<(), Error> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let length = rows.max(1).min(batch.num_rows() - start);
+            self.encode_piece(&batch.slice(start, length), frames)?;
+            start += length;
+        }
+        Ok(())
+    }
+
+    fn encode_piece(
+        &mut self,
+        piece: &RecordBatch,
+        frames: &mut Vec<FlightData>,
+    ) -> Result<(), Error> {
+        let rows = piece.num_rows();
+        let size: usize = piece
+            .columns()
+            .iter()
+            .map(|column| logical_size(column))
+            .sum();
+        // The tail of a batch is not worth a message of its own.
+        let parts = size
+            .saturating_sub(TARGET_BYTES / 4)
+            .div_ceil(TARGET_BYTES)
+            .min(rows);
+        if parts > 1 {
+            return self.cut(piece, rows.div_ceil(parts), frames);
+        }
+        let frame = self.frame(&self.conform(piece)?)?;
+        if frame.data_header.len() + frame.data_body.len() > MAX_BYTES && rows > 1 {
+            return self.cut(piece, rows.div_ceil(2), frames);
+        }
+        self.count(&frame);
+        self.rows += rows as u64;
+        self.batches += 1;
+        frames.push(frame);
+        Ok(())
+    }
+
+    fn conform(&self, piece: &RecordBatch) -> Result<RecordBatch, Error> {
+        let columns = piece
+            .columns()
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(column, field)| conform_column(column, field))
+            .collect::<Result<Vec<_>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(piece.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| misfit("a batch does not fit its announced schema").caused_by(error))
+    }
+
+    fn frame(&mut self, piece: &RecordBatch) -> Result<FlightData, Error> {
+        let mut dictionaries = DictionaryTracker::new(true);
+        let (_, encoded) = IpcDataGenerator::default()
+            .encode(piece, &mut dictionaries, &self.options, &mut self.context)
+            .map_err(|error| misfit("a batch cannot be encoded").caused_by(error))?;
+        Ok(encoded.into())
+    }
+
+    fn count(&mut self, frame: &FlightData) {
+        self.bytes += (frame.data_header.len() + frame.data_body.len()) as u64;
+    }
+}
+
+fn conform_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef, Error> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(column, field.data_type(), &options).map_err(|error| {
+        let message = format!("column `{}` does not fit its announced type", field.name());
+        misfit(message).caused_by(error)
+    })
+}
+
+fn misfit(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Internal, code::INTERNAL, message)
+}
+
+#[cfg(test)]
+mod tests;

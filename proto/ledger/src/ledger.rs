@@ -1,0 +1,131 @@
+//! The handle that servers hold.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::LedgerError;
+use crate::event::Event;
+use crate::record::{Entry, Record, Recorded};
+use crate::store::{self, Store};
+use crate::writer::{self, Job};
+
+/// How many events may wait for the thread that writes.
+const QUEUE: usize = 4096;
+
+/// The most records of one [`Ledger::read`].
+const PAGE: usize = 10_000;
+
+/// An open event log. Clones share it; when the last one is dropped, the drop waits until all
+/// that was handed in is written.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    lost: Arc<AtomicU64>,
+    reader: Mutex<Connection>,
+}
+
+impl Ledger {
+    /// Opens the log at `path`, or begins one there. The folder must exist.
+    ///
+    /// # Errors
+    /// [`LedgerError::Open`] if the file cannot be opened or is something else,
+    /// [`LedgerError::Broken`] if its newest record was changed.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let store = Store::open(path)?;
+        let reader = store::open_to_read(path).map_err(LedgerError::open)?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let missed = Arc::clone(&lost);
+        let thread = std::thread::Builder::new()
+            .name("weft-ledger".to_owned())
+            .spawn(move || writer::run(store, queue, missed))
+            .map_err(LedgerError::open)?;
+        let shared = Shared {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            lost,
+            reader: Mutex::new(reader),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Appends `event` and returns when it is durable. Events of many callers share a commit. A
+    /// caller that stops waiting does not take its event back.
+    ///
+    /// # Errors
+    /// If the event is not in the log: it is too large, or the commit failed.
+    pub async fn append(&self, event: Event) -> Result<Recorded, LedgerError> {
+        let entry = Entry::new(event)?;
+        let (asker, answer) = oneshot::channel();
+        let jobs = self.shared.jobs.as_ref().ok_or(LedgerError::Closed)?;
+        jobs.send(Job::Append(entry, asker))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Appends `event` without waiting. If it cannot be recorded, a later record of the kind
+    /// [`Lost`](crate::EventKind::Lost) counts it.
+    pub fn append_later(&self, event: Event) {
+        let queued = Entry::new(event)
+            .ok()
+            .zip(self.shared.jobs.as_ref())
+            .is_some_and(|(entry, jobs)| jobs.try_send(Job::AppendLater(entry)).is_ok());
+        if !queued {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns when everything handed in before is durable or counted as lost.
+    ///
+    /// # Errors
+    /// [`LedgerError::Closed`] if nothing is written any more.
+    pub async fn flush(&self) -> Result<(), LedgerError> {
+        let (asker, answer) = oneshot::channel();
+        let jobs = self.shared.jobs.as_ref().ok_or(LedgerError::Closed)?;
+        jobs.send(Job::Flush(asker))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)
+    }
+
+    /// The durable records behind the one at `after`, oldest first: at most `limit`, and never
+    /// more than 10,000. Reads the file and so blocks the thread for that long.
+    ///
+    /// # Errors
+    /// [`LedgerError::Read`] if the file cannot be read.
+    pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LedgerError> {
+        let reader = self
+            .shared
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        store::read(&reader, after, limit.min(PAGE)).map_err(LedgerError::read)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // The thread's own panic has been reported by then; there is nothing left to do.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The leaf of a plan before its owner has admitted it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::source_as_provider;
+use datafusion::logical_expr::{Expr, TableScan, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use weft_governance::{Error, ErrorKind, TableRef, code};
+
+/// A table of a data product, with the columns that the asker may name. It cannot be read.
+///
+/// It takes no filters: predicates stay as nodes above the scan, where the plan's encoding keeps
+/// them. Filters inside a scan would be lost on the way to the node.
+#[derive(Debug, Clone)]
+pub struct ProductTable {
+    table: TableRef,
+    schema: SchemaRef,
+}
+
+impl ProductTable {
+    /// The table with its visible columns.
+    pub fn new(table: TableRef, schema: SchemaRef) -> Self {
+        Self { table, schema }
+    }
+
+    /// Which table.
+    pub fn table(&self) -> &TableRef {
+        &self.table
+    }
+
+    /// The visible columns.
+    pub fn visible(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+#[async_trait]
+impl TableProvider for ProductTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let message = format!("`{}` was to be read without its owner's permission", self.table);
+        let error = Error::new(ErrorKind::Internal, code::INTERNAL, message);
+        Err(DataFusionError::External(Box::new(error)))
+    }
+}
+
+/// The product table that `scan` reads, if that is what it reads.
+pub fn product_table_of(scan: &TableScan) -> Option<ProductTable> {
+    let provider = source_as_provider(&scan.source).ok()?;
+    provider.downcast_ref::<ProductTable>().cloned()
+}

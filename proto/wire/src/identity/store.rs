@@ -1,0 +1,69 @@
+//! An identity in a folder: `server.pem`, `server.key`, `ca.pem`, `server.id`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use weft_governance::{Error, ErrorKind, ServerId, code};
+
+use super::Identity;
+
+impl Identity {
+    /// The identity kept in `folder`, if there is one.
+    ///
+    /// # Errors
+    /// If a file cannot be read or the parts do not fit.
+    pub fn load(folder: &Path) -> Result<Option<Self>, Error> {
+        let id = match fs::read_to_string(folder.join("server.id")) {
+            Ok(id) => id,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unusable(folder, error)),
+        };
+        let read = |name: &str| {
+            fs::read_to_string(folder.join(name)).map_err(|error| unusable(folder, error))
+        };
+        let id: ServerId = id.trim().parse().map_err(|error| unusable(folder, io::Error::other(error)))?;
+        Self::new(id, read("server.pem")?, read("server.key")?, read("ca.pem")?).map(Some)
+    }
+
+    /// Keeps the identity in `folder`, the key readable by its owner alone.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn store(&self, folder: &Path) -> Result<(), Error> {
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(folder)?;
+            write_private(&folder.join("server.key"), self.key_pem().as_bytes())?;
+            fs::write(folder.join("server.pem"), &self.certificate_pem)?;
+            fs::write(folder.join("ca.pem"), &self.ca_pem)?;
+            // Last: its presence says that the rest is complete.
+            fs::write(folder.join("server.id"), self.id.to_string())
+        };
+        write().map_err(|error| unusable(folder, error))
+    }
+}
+
+/// Writes a file that only its owner can read.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn unusable(folder: &Path, error: io::Error) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        code::SETTINGS,
+        format!("the server's identity in `{}` cannot be used: {error}", folder.display()),
+    )
+}

@@ -1,0 +1,139 @@
+//! Errors on the wire: kinds to gRPC codes and back, in this one place.
+//!
+//! The message travels as the status message; code, hint and domain as call metadata. A cause
+//! stays where it happened.
+
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Status};
+use weft_governance::{Error, ErrorKind, code};
+
+const CODE: &str = "weft-code";
+const DOMAIN: &str = "weft-domain";
+const HINT: &str = "weft-hint-bin";
+
+/// What the other side gets to see of `error`.
+pub fn to_status(error: &Error) -> Status {
+    let mut metadata = MetadataMap::new();
+    if let Ok(value) = error.code().parse() {
+        metadata.insert(CODE, value);
+    }
+    if let Some(value) = error.domain().and_then(|domain| domain.as_str().parse().ok()) {
+        metadata.insert(DOMAIN, value);
+    }
+    if let Some(hint) = error.hint() {
+        metadata.insert_bin(HINT, MetadataValue::from_bytes(hint.as_bytes()));
+    }
+    Status::with_metadata(to_code(error.kind()), error.message(), metadata)
+}
+
+/// What the other side said. A status that is not Weft's own is a broken connection or a stranger.
+pub fn from_status(status: &Status) -> Error {
+    let metadata = status.metadata();
+    let ascii = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
+    let Some(own) = ascii(CODE).and_then(code::known) else { return foreign(status) };
+    let mut error = Error::new(to_kind(status.code(), own), own, status.message());
+    if let Some(domain) = ascii(DOMAIN).and_then(|domain| domain.parse().ok()) {
+        error = error.at(domain);
+    }
+    let hint = metadata
+        .get_bin(HINT)
+        .and_then(|value| value.to_bytes().ok())
+        .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn to_code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::InvalidInput => Code::InvalidArgument,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::Unauthenticated => Code::Unauthenticated,
+        ErrorKind::PermissionDenied => Code::PermissionDenied,
+        ErrorKind::Unsupported => Code::Unimplemented,
+        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::SchemaDrift => Code::FailedPrecondition,
+        ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
+        ErrorKind::Cancelled => Code::Cancelled,
+        ErrorKind::Internal => Code::Internal,
+    }
+}
+
+fn to_kind(status: Code, own: &str) -> ErrorKind {
+    match status {
+        Code::InvalidArgument | Code::OutOfRange | Code::AlreadyExists => ErrorKind::InvalidInput,
+        Code::NotFound => ErrorKind::NotFound,
+        Code::Unauthenticated => ErrorKind::Unauthenticated,
+        Code::PermissionDenied => ErrorKind::PermissionDenied,
+        Code::Unimplemented => ErrorKind::Unsupported,
+        Code::ResourceExhausted => ErrorKind::ResourceExhausted,
+        Code::Unavailable | Code::Aborted | Code::DataLoss => ErrorKind::Unavailable,
+        Code::FailedPrecondition if own == code::SCHEMA_DRIFT => ErrorKind::SchemaDrift,
+        Code::FailedPrecondition => ErrorKind::InvalidInput,
+        Code::DeadlineExceeded => ErrorKind::DeadlineExceeded,
+        Code::Cancelled => ErrorKind::Cancelled,
+        Code::Ok | Code::Unknown | Code::Internal => ErrorKind::Internal,
+    }
+}
+
+/// A status that no server of Weft made: the transport's own, or that of another program.
+fn foreign(status: &Status) -> Error {
+    let (kind, own, message) = match status.code() {
+        Code::DeadlineExceeded => {
+            (ErrorKind::DeadlineExceeded, code::DEADLINE, "the call took longer than allowed")
+        }
+        Code::Unauthenticated => {
+            (ErrorKind::Unauthenticated, code::UNAUTHENTICATED, "the server refused the sign-in")
+        }
+        Code::PermissionDenied => {
+            (ErrorKind::PermissionDenied, code::NOT_GRANTED, "the server refused the call")
+        }
+        Code::Unimplemented => {
+            (ErrorKind::Unsupported, code::UNSUPPORTED, "the server does not know this call")
+        }
+        Code::ResourceExhausted | Code::OutOfRange => {
+            (ErrorKind::ResourceExhausted, code::RESOURCES, "a message is larger than allowed")
+        }
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => (ErrorKind::Unavailable, code::CONNECT, "the server cannot be reached"),
+    };
+    Error::new(kind, own, message).caused_by(status.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_wire_without_its_cause() {
+        let domain: weft_governance::DomainId = "sales".parse().expect("valid");
+        let error = Error::new(ErrorKind::SchemaDrift, code::SCHEMA_DRIFT, "columns differ")
+            .with_hint("Run it again – später.")
+            .at(domain)
+            .caused_by(std::io::Error::other("/secret/path"));
+        let status = to_status(&error);
+        assert!(!format!("{status:?}").contains("secret"));
+        let back = from_status(&status);
+        assert_eq!(back.kind(), ErrorKind::SchemaDrift);
+        assert_eq!(back.code(), code::SCHEMA_DRIFT);
+        assert_eq!(back.hint(), Some("Run it again – später."));
+        assert_eq!(back.to_string(), "domain `sales`: columns differ");
+    }
+
+    #[test]
+    fn a_transport_error_is_a_server_that_cannot_be_reached() {
+        let error = from_status(&Status::unknown("h2 protocol error"));
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, code::CONNECT));
+    }
+}
