@@ -10,7 +10,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use tonic::service::Routes;
 use tracing::info;
-use weft_door::{Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry};
+use weft_door::{Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind};
 use weft_governance::{Error, ErrorKind, code};
 use weft_plan::{Current, PlannerThreads, from_datafusion};
 use weft_sql::Caps;
@@ -45,7 +45,7 @@ impl Coordinator {
         settings.validate()?;
         let me = identity.id().clone();
         let identity = Arc::new(identity);
-        let registry = Registry::new(settings.heartbeat_interval());
+        let registry = Registry::new(settings.heartbeat_interval);
         let channels = Channels::new(Arc::clone(&identity));
         let keys = Arc::new(TokenKeys::new(authority.clone(), me.clone()));
         let catalogs = Catalogs::new(registry.clone(), channels.clone());
@@ -58,13 +58,12 @@ impl Coordinator {
         let service = RegistryServer::new(RegistryService::new(registry.clone(), me.to_string()));
         let listen = Listen { address: settings.listen, tls: Some(identity.server_tls()) };
         let door =
-            Door::open(listen, settings.door.clone(), Arc::clone(&backend), Routes::new(service))
-                .await?;
+            Door::open(listen, settings.door.clone(), Arc::clone(&backend), Routes::new(service))?;
         let client_door = match &settings.client_listen {
             Some(client) => {
                 let tls = client.tls.then(|| identity.server_tls());
                 let listen = Listen { address: client.address, tls };
-                Some(Door::open(listen, settings.door.clone(), backend, Routes::default()).await?)
+                Some(Door::open(listen, settings.door.clone(), backend, Routes::default())?)
             }
             None => None,
         };
@@ -105,7 +104,7 @@ fn engine(
 ) -> Result<QueryEngine, Error> {
     let limits = &settings.limits;
     let consumers = NonZeroUsize::MIN.saturating_add(4);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory.bytes()), consumers);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), consumers);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .build_arc()
@@ -121,7 +120,7 @@ fn engine(
         planner: PlannerThreads::new(limits.planner_threads),
         runtime,
         partitions: limits.partitions,
-        deadline: limits.query_deadline(),
+        deadline: limits.deadline,
         caps: Caps::default(),
     })
 }
@@ -171,9 +170,9 @@ impl Backend for Front {
                 catalog: name.catalog.clone(),
                 schema: name.schema.clone(),
                 table: name.table.clone(),
-                kind: "TABLE",
+                kind: TableKind::Table,
                 columns: Arc::clone(table.visible()),
-                description: description.clone(),
+                description: Some(description.clone()),
             }),
             Entry::Closed { .. } | Entry::System => None,
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
-use weft_door::encode::schema_bytes;
+use weft_door::schema::to_bytes;
 use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
 use weft_plan::fingerprint;
 use weft_wire::authority::TokenKeys;
@@ -16,14 +16,14 @@ use weft_wire::status::to_status;
 use crate::enforce::{self, Gate};
 
 /// The node's service for coordinators, beside fragments.
-pub struct DescribeService {
+pub(crate) struct DescribeService {
     keys: Arc<TokenKeys>,
     gate: Gate,
 }
 
 impl DescribeService {
     /// A service that answers by the newest policy of `gate`.
-    pub fn new(keys: Arc<TokenKeys>, gate: Gate) -> Self {
+    pub(crate) fn new(keys: Arc<TokenKeys>, gate: Gate) -> Self {
         Self { keys, gate }
     }
 
@@ -61,7 +61,7 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         product: table.product().product().to_owned(),
         table: table.table().to_owned(),
         description,
-        schema: schema_bytes(&schema),
+        schema: to_bytes(&schema),
         schema_fingerprint: fingerprint(&schema).to_vec(),
         masked: masked.into_iter().collect(),
         filtered,

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use arrow_flight::FlightData;
 use weft_door::{
-    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
+    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, Principal, code};
 use weft_plan::{
@@ -32,28 +32,28 @@ use crate::fragment::{Engine, FragmentService, Running};
 const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Answers people and, for fragments, coordinators.
-pub struct Direct {
+pub(crate) struct Direct {
     /// Checks passwords.
-    pub authority: Authority,
+    pub(crate) authority: Authority,
     /// Checks tokens.
-    pub keys: Arc<TokenKeys>,
+    pub(crate) keys: Arc<TokenKeys>,
     /// Decides.
-    pub gate: Gate,
+    pub(crate) gate: Gate,
     /// Runs.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// Answers coordinators.
-    pub fragments: FragmentService,
+    pub(crate) fragments: FragmentService,
 }
 
 /// A signed-in person.
-pub struct DirectSession {
+pub(crate) struct DirectSession {
     principal: Principal,
     lease: Option<Lease>,
     current: Mutex<Current>,
 }
 
 /// A parsed query.
-pub struct DirectStatement {
+pub(crate) struct DirectStatement {
     query: ast::Query,
 }
 
@@ -158,9 +158,9 @@ impl Backend for Direct {
                 catalog: visible.table.domain().to_string(),
                 schema: visible.table.product().product().to_owned(),
                 table: visible.table.table().to_owned(),
-                kind: "TABLE",
+                kind: TableKind::Table,
                 columns: visible.schema,
-                description: visible.description,
+                description: Some(visible.description),
             })
             .collect())
     }

@@ -1,1 +1,19 @@
-//! placeholder
+//! The owner's server: it serves a domain's data products and has the last word on every row.
+//!
+//! It trusts no coordinator. Whoever asks, and however, the way to a row leads through
+//! [`enforce::Gate`].
+
+pub mod contract;
+mod describe;
+mod direct;
+pub mod enforce;
+pub mod fragment;
+mod incident;
+mod join;
+pub mod policy;
+pub mod product;
+mod server;
+mod settings;
+
+pub use server::{Node, server_id};
+pub use settings::{CoordinatorAddress, GrantSettings, NodeLimits, Settings};

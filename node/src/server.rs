@@ -48,7 +48,6 @@ impl Node {
         identity: Identity,
         authority: Authority,
     ) -> Result<Self, Error> {
-        settings.validate()?;
         let me = identity.id().clone();
         let loaded = product::load(&settings.domain, &settings.data).await;
         for problem in &loaded.problems {
@@ -66,7 +65,7 @@ impl Node {
         let engine = Engine::new(
             settings.domain.clone(),
             EngineSettings {
-                memory: settings.limits.memory.bytes(),
+                memory: settings.limits.memory,
                 partitions: settings.limits.partitions,
                 planner_threads: settings.limits.planner_threads,
                 limits: Default::default(),
@@ -89,7 +88,7 @@ impl Node {
         let describe = NodeServer::new(DescribeService::new(keys, gate.clone()));
         let listen = Listen { address: settings.listen, tls: Some(identity.server_tls()) };
         let routes = tonic::service::Routes::new(describe);
-        let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes).await?;
+        let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes)?;
         let address = door.address();
         let announced = announcement(&settings, address, &engine, &gate.policy());
         let join = settings

@@ -1,1 +1,15 @@
-//! placeholder
+//! A whole mesh in one process, over real gRPC on loopback, for tests.
+
+mod client;
+mod compare;
+mod mesh;
+mod oracle;
+mod runtime;
+mod world;
+
+pub use client::{Client, Failure};
+pub use compare::{Rows, assert_same_rows};
+pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
+pub use oracle::single_process;
+pub use runtime::run;
+pub use world::{Published, grant, grant_table};

@@ -63,7 +63,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
         .map_err(|_| malformed(node, "name of a table"))?;
-    let schema = weft_door::guard::schema(&schema)?;
+    let schema = weft_door::schema::from_bytes(&schema)?;
     if fingerprint(&schema).as_slice() != schema_fingerprint {
         return Err(malformed(node, "schema of a table"));
     }

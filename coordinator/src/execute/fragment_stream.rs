@@ -145,7 +145,7 @@ fn message(fragment: &FragmentPlan, run: &QueryRun) -> Result<FragmentRequest, E
             query_start_ns: semantics.query_start_ns,
         }),
         tables,
-        output_schema: weft_door::encode::schema_bytes(&fragment.output),
+        output_schema: weft_door::schema::to_bytes(&fragment.output),
     })
 }
 

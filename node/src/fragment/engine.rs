@@ -342,7 +342,7 @@ fn cast_to(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch, Error>
 }
 
 fn schema_from(bytes: &[u8]) -> Result<Schema, Error> {
-    weft_door::guard::schema(bytes)
+    weft_door::schema::from_bytes(bytes)
 }
 
 fn malformed(what: &str) -> Error {

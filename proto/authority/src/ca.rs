@@ -6,16 +6,21 @@ use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PublicKeyData, SanType,
 };
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, DnsName};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::identity::{Identity, tls_name, write_private};
 use weft_wire::token::sha256;
 
 /// Days that a server's certificate is valid.
 const SERVER_DAYS: i64 = 365;
+/// Bytes of a point of P-256, uncompressed.
+const POINT: usize = 65;
+/// Longer requests are refused unread.
+const LONGEST_REQUEST: usize = 16 << 10;
 /// Days that the CA is valid.
 const CA_DAYS: i64 = 3_650;
 
@@ -33,11 +38,17 @@ impl Ca {
         let (key, certificate_pem) = match fs::read_to_string(&key_file) {
             Ok(pem) => {
                 let key = KeyPair::from_pem(&pem).map_err(unusable)?;
-                (key, fs::read_to_string(&certificate_file).map_err(unusable)?)
+                (
+                    key,
+                    fs::read_to_string(&certificate_file).map_err(unusable)?,
+                )
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = KeyPair::generate().map_err(unusable)?;
-                let certificate = authority_params().self_signed(&key).map_err(unusable)?.pem();
+                let certificate = authority_params()
+                    .self_signed(&key)
+                    .map_err(unusable)?
+                    .pem();
                 fs::write(&certificate_file, &certificate).map_err(unusable)?;
                 // Last: its presence says that the CA is complete.
                 write_private(&key_file, key.serialize_pem().as_bytes()).map_err(unusable)?;
@@ -47,7 +58,11 @@ impl Ca {
         };
         let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).map_err(unusable)?;
         let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(unusable)?;
-        Ok(Self { issuer, sha256: sha256(&der), certificate_pem })
+        Ok(Self {
+            issuer,
+            sha256: sha256(&der),
+            certificate_pem,
+        })
     }
 
     pub(crate) fn certificate_pem(&self) -> &str {
@@ -66,14 +81,17 @@ impl Ca {
         server: &ServerId,
         hosts: &[String],
     ) -> Result<String, Error> {
-        let request = CertificateSigningRequestParams::from_pem(csr_pem).map_err(|error| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                code::PROTOCOL,
-                "the certificate signing request is malformed",
-            )
-            .caused_by(error)
-        })?;
+        if csr_pem.len() > LONGEST_REQUEST {
+            return Err(bad_request());
+        }
+        let request = CertificateSigningRequestParams::from_pem(csr_pem)
+            .map_err(|error| bad_request().caused_by(error))?;
+        // Delegations are signed with the certificate's key, and they know one curve.
+        if *request.public_key.algorithm() != PKCS_ECDSA_P256_SHA256
+            || request.public_key.der_bytes().len() != POINT
+        {
+            return Err(bad_request());
+        }
         let params = server_params(server, hosts)?;
         params
             .signed_by(&request.public_key, &self.issuer)
@@ -81,11 +99,28 @@ impl Ca {
             .map_err(unusable)
     }
 
+    /// Checks that `server` can have a certificate: the authority makes its own, and a name has to
+    /// be a host name for TLS as well.
+    pub(crate) fn check_server(&self, server: &ServerId) -> Result<(), Error> {
+        let fits = *server != ServerId::Authority && DnsName::try_from(tls_name(server)).is_ok();
+        fits.then_some(()).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                code::SETTINGS,
+                format!("`{server}` is not a server that can join"),
+            )
+            .with_hint(
+                "Name `coordinator/NAME` or `node/DOMAIN/NAME`, with names that end in a letter or digit.",
+            )
+        })
+    }
+
     /// An identity for a server in this process.
     pub(crate) fn identity(&self, server: &ServerId, hosts: &[String]) -> Result<Identity, Error> {
         let key = KeyPair::generate().map_err(unusable)?;
-        let certificate =
-            server_params(server, hosts)?.signed_by(&key, &self.issuer).map_err(unusable)?;
+        let certificate = server_params(server, hosts)?
+            .signed_by(&key, &self.issuer)
+            .map_err(unusable)?;
         Identity::new(
             server.clone(),
             certificate.pem(),
@@ -97,7 +132,9 @@ impl Ca {
 
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Weft mesh CA");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Weft mesh CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = validity(CA_DAYS);
@@ -106,10 +143,14 @@ fn authority_params() -> CertificateParams {
 
 fn server_params(server: &ServerId, hosts: &[String]) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, server.to_string());
+    params
+        .distinguished_name
+        .push(DnType::CommonName, server.to_string());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     (params.not_before, params.not_after) = validity(SERVER_DAYS);
     let name = tls_name(server).as_str().try_into().map_err(unusable)?;
     params.subject_alt_names.push(SanType::DnsName(name));
@@ -122,10 +163,11 @@ fn server_params(server: &ServerId, hosts: &[String]) -> Result<CertificateParam
 /// A host as a certificate names it. The mesh's own names are not for hosts to take.
 fn alternative_name(host: &str) -> Result<SanType, Error> {
     let bad = || {
+        let shown: String = host.chars().take(80).collect();
         Error::new(
             ErrorKind::InvalidInput,
             code::SETTINGS,
-            format!("`{host}` is not a host name or IP address"),
+            format!("`{shown}` is not a host name or IP address that a server can have"),
         )
     };
     if let Ok(address) = host.parse() {
@@ -134,10 +176,14 @@ fn alternative_name(host: &str) -> Result<SanType, Error> {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            && label
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
     let fits = host.len() <= 253
         && host.split('.').all(label)
+        && DnsName::try_from(host).is_ok()
+        && !looks_like_an_address(host)
         && !host.to_ascii_lowercase().ends_with("weft.internal");
     if !fits {
         return Err(bad());
@@ -145,16 +191,38 @@ fn alternative_name(host: &str) -> Result<SanType, Error> {
     host.try_into().map(SanType::DnsName).map_err(|_| bad())
 }
 
+/// Whether the last label is a number: a mistyped IP address, which is no name.
+fn looks_like_an_address(host: &str) -> bool {
+    host.rsplit('.')
+        .next()
+        .is_some_and(|label| label.chars().all(|c| c.is_ascii_digit()))
+}
+
 /// From an hour ago, for clocks that are behind, for `days`.
 fn validity(days: i64) -> (time::OffsetDateTime, time::OffsetDateTime) {
     let now = time::OffsetDateTime::now_utc();
-    (now - time::Duration::hours(1), now + time::Duration::days(days))
+    (
+        now - time::Duration::hours(1),
+        now + time::Duration::days(days),
+    )
+}
+
+fn bad_request() -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        code::PROTOCOL,
+        "the certificate signing request is malformed or not for a key of P-256",
+    )
 }
 
 fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(
         ErrorKind::Internal,
         code::SETTINGS,
-        format!("the authority's keys cannot be used: {error}"),
+        "the authority's keys cannot be used",
     )
+    .caused_by(error)
 }
+
+#[cfg(test)]
+mod tests;

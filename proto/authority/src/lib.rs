@@ -3,13 +3,20 @@
 //! A role of its own. It never sees a query or a row, and no other role can sign what it signs.
 
 mod ca;
+mod incoming;
+mod office;
 mod password;
 mod server;
 mod service;
 mod settings;
 mod state;
 mod throttle;
+mod user;
 
 pub use password::hash_password;
 pub use server::AuthorityServer;
-pub use settings::{Settings, User};
+pub use settings::Settings;
+pub use user::User;
+
+#[cfg(test)]
+mod tests;

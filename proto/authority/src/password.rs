@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use tokio::sync::Semaphore;
 use weft_governance::{Error, ErrorKind, Principal, code};
+use zeroize::Zeroizing;
 
-use crate::settings::User;
 use crate::throttle::Throttle;
+use crate::user::{LONGEST_NAME, User, by_name};
 
 /// Hashes computed at a time; each takes 19 MiB.
 const AT_A_TIME: usize = 4;
+/// Sign-ins that wait for their hash or compute it; more are turned away.
+const WAITING: usize = 256;
 /// Longer passwords are refused unread.
 const LONGEST: usize = 1_024;
 
@@ -24,7 +28,13 @@ pub fn hash_password(password: &str) -> Result<String, Error> {
     Argon2::default()
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())
-        .map_err(|_| Error::new(ErrorKind::Internal, code::INTERNAL, "a password cannot be hashed"))
+        .map_err(|_| {
+            Error::new(
+                ErrorKind::Internal,
+                code::INTERNAL,
+                "a password cannot be hashed",
+            )
+        })
 }
 
 /// Checks passwords.
@@ -33,53 +43,73 @@ pub(crate) struct Passwords {
     users: HashMap<String, User>,
     /// Checked in place of a missing person's.
     nobody: String,
+    queue: Semaphore,
     slots: Arc<Semaphore>,
     throttle: Throttle,
 }
 
 impl Passwords {
     pub(crate) fn new(issuer: &str, users: Vec<User>) -> Result<Self, Error> {
-        let users = users.into_iter().map(|user| (user.name.clone(), user)).collect();
         Ok(Self {
             issuer: issuer.to_owned(),
-            users,
+            users: by_name(users)?,
             nobody: hash_password("nobody has this password")?,
+            queue: Semaphore::new(WAITING),
             slots: Arc::new(Semaphore::new(AT_A_TIME)),
-            throttle: Throttle::default(),
+            throttle: Throttle::new(),
         })
     }
 
     /// The principal of `user`, if the password is right. One text for every refusal.
-    pub(crate) async fn check(&self, user: &str, password: &str) -> Result<Principal, Error> {
-        if password.len() > LONGEST || user.len() > LONGEST {
+    pub(crate) async fn check(
+        &self,
+        user: &str,
+        password: Zeroizing<String>,
+    ) -> Result<Principal, Error> {
+        if password.len() > LONGEST || user.len() > LONGEST_NAME {
             return Err(refused());
         }
-        self.throttle.check(user)?;
+        let _waiting = self.queue.try_acquire().map_err(|_| busy())?;
+        self.throttle.attempt(user, Instant::now())?;
         let known = self.users.get(user).filter(|user| !user.disabled);
-        let hash = known.map_or(&self.nobody, |user| &user.password_hash).clone();
-        let attempt = password.to_owned();
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| refused())?;
-        let right = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            Argon2::default().verify_password(attempt.as_bytes(), hash.as_str()).is_ok()
-        })
-        .await
-        .unwrap_or(false);
-        match known.filter(|_| right) {
-            Some(user) => {
-                self.throttle.succeeded(&user.name);
-                Ok(self.principal(user))
-            }
-            None => {
-                self.throttle.failed(user);
-                Err(refused())
-            }
-        }
+        let hash = known
+            .map_or(&self.nobody, |user| &user.password_hash)
+            .clone();
+        let right = self.matches(password, hash).await?;
+        let user = known.filter(|_| right).ok_or_else(refused)?;
+        self.throttle.succeeded(&user.name);
+        Ok(self.principal(user))
     }
 
     /// Who `subject` is now, unless unknown or disabled.
     pub(crate) fn current(&self, subject: &str) -> Option<Principal> {
-        self.users.get(subject).filter(|user| !user.disabled).map(|user| self.principal(user))
+        self.users
+            .get(subject)
+            .filter(|user| !user.disabled)
+            .map(|user| self.principal(user))
+    }
+
+    async fn matches(&self, password: Zeroizing<String>, hash: String) -> Result<bool, Error> {
+        let slot = Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| busy())?;
+        tokio::task::spawn_blocking(move || {
+            // Held until the hash is done, even if nobody waits for it any more.
+            let _slot = slot;
+            Argon2::default()
+                .verify_password(password.as_bytes(), hash.as_str())
+                .is_ok()
+        })
+        .await
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Internal,
+                code::INTERNAL,
+                "a password cannot be checked",
+            )
+            .caused_by(error)
+        })
     }
 
     fn principal(&self, user: &User) -> Principal {
@@ -98,4 +128,13 @@ fn refused() -> Error {
         code::UNAUTHENTICATED,
         "the user name or the password is wrong",
     )
+}
+
+fn busy() -> Error {
+    Error::new(
+        ErrorKind::ResourceExhausted,
+        code::RESOURCES,
+        "too many people sign in at a time",
+    )
+    .with_hint("Try again in a few seconds.")
 }

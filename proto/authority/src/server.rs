@@ -5,12 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tracing::{error, info};
 use weft_governance::{Error, ErrorKind, ServerId, code};
@@ -20,57 +19,74 @@ use weft_wire::rpc::authority::authority_server::AuthorityServer as Calls;
 use weft_wire::token::UserTokenSigner;
 
 use crate::ca::Ca;
+use crate::incoming::Incoming;
+use crate::office::{Office, OpenedJoin};
 use crate::password::Passwords;
-use crate::service::{AuthorityService, JOIN_LIFETIME, Office};
-use crate::settings::{Settings, User};
+use crate::service::AuthorityService;
+use crate::settings::Settings;
 use crate::state::State;
+use crate::user::{self, User};
 
 /// Calls that one connection may have under way.
 const STREAMS: u32 = 100;
 /// A call that takes longer is ended.
 const CALL: Duration = Duration::from_secs(30);
+/// No message of the protocol is longer.
+const MESSAGE: usize = 64 << 10;
+/// Bytes of a call's headers.
+const HEADERS: u32 = 16 << 10;
+/// A connection on which nothing arrives is probed this often.
+const PROBE: Duration = Duration::from_secs(20);
+/// How long a probe may stay unanswered.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long calls under way may take once the authority stops.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// A running authority. Dropping it stops it.
 pub struct AuthorityServer {
     address: SocketAddr,
-    office: Arc<Office>,
+    url: String,
+    pub(crate) office: Arc<Office>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl AuthorityServer {
-    /// Opens or makes the keys in the state folder, and serves.
+    /// Opens or makes the keys in the state folder, and serves. People are those of `users` and of
+    /// the state folder's `users.toml`.
     ///
     /// # Errors
-    /// If the state cannot be used or the address is taken.
+    /// If a setting is out of bounds, the state cannot be used, or the address is taken.
     pub async fn start(settings: Settings, users: Vec<User>) -> Result<Self, Error> {
         install_crypto_provider();
-        let Settings { listen, issuer, state, hosts, lease_lifetime, user_token_lifetime } =
-            settings;
-        private_folder(&state)?;
-        let ca = Ca::open(&state)?;
-        let identity = ca.identity(&ServerId::Authority, &hosts)?;
-        let office = Arc::new(Office {
-            signer: signer(&state, &issuer)?,
-            passwords: Passwords::new(&issuer, users)?,
-            state: State::open(&state.join("authority.db"))?,
-            ca,
-            lease_lifetime,
-            user_token_lifetime,
-        });
-        let listener = TcpListener::bind(listen).await.map_err(|e| taken(listen, e))?;
+        settings.check()?;
+        let (identity, office) = open(&settings, users)?;
+        let office = Arc::new(office);
+        let Settings {
+            listen,
+            issuer,
+            hosts,
+            connections,
+            ..
+        } = settings;
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|e| taken(listen, e))?;
         let address = listener.local_addr().map_err(|e| taken(listen, e))?;
+        let calls = Calls::new(AuthorityService(Arc::clone(&office)))
+            .max_decoding_message_size(MESSAGE)
+            .max_encoding_message_size(MESSAGE);
         let (stop, stopped) = oneshot::channel();
         let serving = Server::builder()
             .tls_config(identity.server_tls())
-            .map_err(|e| {
-                Error::new(ErrorKind::Internal, code::SETTINGS, "the certificate cannot be used")
-                    .caused_by(e)
-            })?
+            .map_err(|error| defect().caused_by(error))?
             .max_concurrent_streams(STREAMS)
+            .http2_max_header_list_size(HEADERS)
+            .http2_keepalive_interval(Some(PROBE))
+            .http2_keepalive_timeout(Some(SILENCE))
             .timeout(CALL)
-            .add_service(Calls::new(AuthorityService(Arc::clone(&office))))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+            .add_service(calls)
+            .serve_with_incoming_shutdown(Incoming::new(listener, connections), async {
                 // Dropping the sender stops the server like a message does.
                 let _ = stopped.await;
             });
@@ -80,7 +96,13 @@ impl AuthorityServer {
             }
         });
         info!(%address, issuer, "authority serves");
-        Ok(Self { address, office, stop: Some(stop), task })
+        Ok(Self {
+            address,
+            url: url(address, &hosts),
+            office,
+            stop: Some(stop),
+            task,
+        })
     }
 
     /// Where it listens.
@@ -88,9 +110,9 @@ impl AuthorityServer {
         self.address
     }
 
-    /// Its URL on this machine.
+    /// Its URL: the address that it listens at, or its first host if it listens at all addresses.
     pub fn url(&self) -> String {
-        format!("https://{}", self.address)
+        self.url.clone()
     }
 
     /// The mesh's CA certificate, PEM.
@@ -106,10 +128,10 @@ impl AuthorityServer {
     /// A join token for `server`, for use by the process that runs the authority.
     ///
     /// # Errors
-    /// If the state cannot be written.
+    /// If `server` cannot join, or the state cannot be written.
     pub fn create_join_token(&self, server: &ServerId) -> Result<JoinToken, Error> {
-        let now = SystemTime::now();
-        let secret = self.office.state.open_join(server, now + JOIN_LIFETIME, now)?;
+        let OpenedJoin { secret, .. } = self.office.open_join(server)?;
+        info!(%server, "join token created");
         Ok(JoinToken {
             authority_url: self.url(),
             ca_sha256: self.ca_sha256(),
@@ -123,16 +145,30 @@ impl AuthorityServer {
     /// # Errors
     /// If it cannot be signed.
     pub fn identity(&self, server: &ServerId) -> Result<Identity, Error> {
-        self.office.ca.identity(server, &["localhost".to_owned(), "127.0.0.1".to_owned()])
+        self.office.ca.check_server(server)?;
+        self.office
+            .ca
+            .identity(server, &["localhost".to_owned(), "127.0.0.1".to_owned()])
     }
 
-    /// Stops; calls under way are answered.
+    /// Waits until it has ended by itself.
+    pub async fn stopped(&mut self) {
+        if !self.task.is_finished() {
+            // A panic in the task has ended it as well.
+            let _ = (&mut self.task).await;
+        }
+    }
+
+    /// Stops. Calls under way are answered if they take no longer than 5 seconds.
     pub async fn stop(mut self) {
         if let Some(stop) = self.stop.take() {
             // The task may have ended by itself.
             let _ = stop.send(());
         }
-        let _ = (&mut self.task).await;
+        if !self.task.is_finished() {
+            // Dropping ends what is not done by then.
+            let _ = tokio::time::timeout(DRAIN, &mut self.task).await;
+        }
     }
 }
 
@@ -140,6 +176,24 @@ impl Drop for AuthorityServer {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+fn open(settings: &Settings, mut users: Vec<User>) -> Result<(Identity, Office), Error> {
+    let state = &settings.state;
+    private_folder(state)?;
+    users.extend(user::kept(state)?);
+    let ca = Ca::open(state)?;
+    let identity = ca.identity(&ServerId::Authority, &settings.hosts)?;
+    let office = Office {
+        signer: signer(state, &settings.issuer)?,
+        passwords: Passwords::new(&settings.issuer, users)?,
+        state: State::open(&state.join("authority.db"))?,
+        ca,
+        lease_lifetime: settings.lease_lifetime,
+        user_token_lifetime: settings.user_token_lifetime,
+        join_lifetime: settings.join_lifetime,
+    };
+    Ok((identity, office))
 }
 
 fn signer(state: &Path, issuer: &str) -> Result<UserTokenSigner, Error> {
@@ -166,11 +220,29 @@ fn private_folder(state: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+fn url(address: SocketAddr, hosts: &[String]) -> String {
+    match hosts.first() {
+        Some(host) if address.ip().is_unspecified() => {
+            let v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
+            let host = if v6 {
+                format!("[{host}]")
+            } else {
+                host.clone()
+            };
+            format!("https://{host}:{}", address.port())
+        }
+        Some(_) | None => format!("https://{address}"),
+    }
+}
+
 fn unusable(state: &Path, error: &io::Error) -> Error {
     Error::new(
         ErrorKind::InvalidInput,
         code::SETTINGS,
-        format!("the state folder `{}` cannot be used: {error}", state.display()),
+        format!(
+            "the state folder `{}` cannot be used: {error}",
+            state.display()
+        ),
     )
 }
 
@@ -181,4 +253,12 @@ fn taken(listen: SocketAddr, error: io::Error) -> Error {
         format!("cannot listen at `{listen}`: {error}"),
     )
     .with_hint("Choose another address with the setting `listen`.")
+}
+
+fn defect() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        code::SETTINGS,
+        "the authority's certificate cannot be used",
+    )
 }

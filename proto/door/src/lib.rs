@@ -1,10 +1,23 @@
 //! The server front that both kinds of Weft's servers share: connections, sessions, Flight SQL
-//! over a [`Backend`](backend::Backend), and what goes out and comes in as Arrow IPC.
+//! over a [`Backend`], and what goes out and comes in as Arrow IPC.
 //!
 //! It knows nothing of catalogs, grants or plans: those are the backend's.
 
+pub mod backend;
 pub mod encode;
+mod flight;
 pub mod guard;
+pub mod limits;
+pub mod schema;
+pub mod serve;
+mod session;
+mod ticket;
 
+pub use backend::{
+    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
+    TableKind,
+};
 pub use encode::{Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};
+pub use limits::Limits;
+pub use serve::{Door, Listen};

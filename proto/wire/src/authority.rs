@@ -1,12 +1,13 @@
 //! The authority, from the side of a server.
 
+mod endpoint;
 mod keys;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
 use zeroize::Zeroizing;
 
@@ -20,6 +21,8 @@ use crate::rpc::authority::{
 };
 use crate::status::from_status;
 use crate::token::UserToken;
+
+pub(crate) use endpoint::{address, bad_url, endpoint};
 
 pub use crate::join::{JoinToken, create_join_token, enroll, issue_token};
 pub use keys::TokenKeys;
@@ -65,15 +68,15 @@ impl Authority {
     /// The authority at `url` (`https://HOST:PORT`), as `identity` reaches it.
     ///
     /// # Errors
-    /// If the URL is malformed.
+    /// If the URL is malformed or not `https`.
     pub fn connect(url: &str, identity: &Identity) -> Result<Self, Error> {
-        let channel = Endpoint::from_shared(url.to_owned())
-            .and_then(|endpoint| endpoint.tls_config(identity.client_tls(&ServerId::Authority)))
+        let channel = endpoint(address(url)?, CALL)
+            .tls_config(identity.client_tls(&ServerId::Authority))
             .map_err(|error| bad_url(url).caused_by(error))?
-            .connect_timeout(CALL)
-            .timeout(CALL)
             .connect_lazy();
-        Ok(Self { client: AuthorityClient::new(channel) })
+        Ok(Self {
+            client: AuthorityClient::new(channel),
+        })
     }
 
     /// Checks a password and opens a lease for the calling server.
@@ -81,13 +84,31 @@ impl Authority {
     /// # Errors
     /// `WEFT-UNAUTHENTICATED`, or `WEFT-CONNECT` if the authority is away.
     pub async fn sign_in(&self, user: &str, password: &str) -> Result<Lease, Error> {
-        let password = Password { user: user.to_owned(), password: password.to_owned() };
-        let request = SignInRequest { password: Some(password) };
-        let answer = self.client.clone().sign_in(request).await.map_err(|s| from_status(&s))?;
-        let SignInResponse { lease, principal, expires_at } = answer.into_inner();
+        let password = Password {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        };
+        let request = SignInRequest {
+            password: Some(password),
+        };
+        let answer = self
+            .client
+            .clone()
+            .sign_in(request)
+            .await
+            .map_err(|s| from_status(&s))?;
+        let SignInResponse {
+            lease,
+            principal,
+            expires_at,
+        } = answer.into_inner();
         let principal = principal.ok_or_else(|| malformed("sign-in"))?.into();
         let secret = Arc::new(Zeroizing::new(lease));
-        Ok(Lease { secret, principal, expires_at: time(expires_at) })
+        Ok(Lease {
+            secret,
+            principal,
+            expires_at: time(expires_at),
+        })
     }
 
     /// A user token for `audience` in exchange for a lease.
@@ -99,7 +120,8 @@ impl Authority {
         lease: &Lease,
         audience: &ServerId,
     ) -> Result<UserToken, Error> {
-        self.exchange(Subject::Lease(lease.secret.to_string()), audience).await
+        self.exchange(Subject::Lease(lease.secret.to_string()), audience)
+            .await
     }
 
     /// A user token for `audience` in exchange for one whose audience is the calling server.
@@ -111,7 +133,8 @@ impl Authority {
         token: &str,
         audience: &ServerId,
     ) -> Result<UserToken, Error> {
-        self.exchange(Subject::UserToken(token.to_owned()), audience).await
+        self.exchange(Subject::UserToken(token.to_owned()), audience)
+            .await
     }
 
     /// Ends a lease.
@@ -119,8 +142,15 @@ impl Authority {
     /// # Errors
     /// If the authority is away.
     pub async fn end_lease(&self, lease: &Lease) -> Result<(), Error> {
-        let request = EndLeaseRequest { lease: lease.secret.to_string() };
-        self.client.clone().end_lease(request).await.map(|_| ()).map_err(|s| from_status(&s))
+        let request = EndLeaseRequest {
+            lease: lease.secret.to_string(),
+        };
+        self.client
+            .clone()
+            .end_lease(request)
+            .await
+            .map(|_| ())
+            .map_err(|s| from_status(&s))
     }
 
     /// The keys that verify user tokens.
@@ -128,29 +158,42 @@ impl Authority {
     /// # Errors
     /// If the authority is away.
     pub async fn keys(&self) -> Result<Keys, Error> {
-        let answer = self.client.clone().keys(KeysRequest {}).await.map_err(|s| from_status(&s))?;
+        let answer = self
+            .client
+            .clone()
+            .keys(KeysRequest {})
+            .await
+            .map_err(|s| from_status(&s))?;
         let KeysResponse { issuer, jwks } = answer.into_inner();
         Ok(Keys { issuer, jwks })
     }
 
     async fn exchange(&self, subject: Subject, audience: &ServerId) -> Result<UserToken, Error> {
-        let request =
-            ExchangeRequest { audience: audience.to_string(), subject: Some(subject) };
-        let answer = self.client.clone().exchange(request).await.map_err(|s| from_status(&s))?;
-        let ExchangeResponse { user_token, expires_at } = answer.into_inner();
-        Ok(UserToken { text: user_token, expires_at: time(expires_at) })
+        let request = ExchangeRequest {
+            audience: audience.to_string(),
+            subject: Some(subject),
+        };
+        let answer = self
+            .client
+            .clone()
+            .exchange(request)
+            .await
+            .map_err(|s| from_status(&s))?;
+        let ExchangeResponse {
+            user_token,
+            expires_at,
+        } = answer.into_inner();
+        Ok(UserToken {
+            text: user_token,
+            expires_at: time(expires_at),
+        })
     }
 }
 
-pub(crate) fn bad_url(url: &str) -> Error {
-    Error::new(
-        ErrorKind::InvalidInput,
-        code::SETTINGS,
-        format!("`{url}` is not the URL of an authority"),
-    )
-    .with_hint("Write it as `https://HOST:PORT`.")
-}
-
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::Internal, code::PROTOCOL, format!("the authority's answer to a {what} is malformed"))
+    Error::new(
+        ErrorKind::Internal,
+        code::PROTOCOL,
+        format!("the authority's answer to a {what} is malformed"),
+    )
 }

@@ -8,7 +8,12 @@ use crate::rpc::authority as rpc;
 
 impl From<rpc::Principal> for Principal {
     fn from(message: rpc::Principal) -> Self {
-        let rpc::Principal { issuer, subject, groups, attributes } = message;
+        let rpc::Principal {
+            issuer,
+            subject,
+            groups,
+            attributes,
+        } = message;
         Self {
             issuer,
             subject,
@@ -20,7 +25,12 @@ impl From<rpc::Principal> for Principal {
 
 impl From<Principal> for rpc::Principal {
     fn from(principal: Principal) -> Self {
-        let Principal { issuer, subject, groups, attributes } = principal;
+        let Principal {
+            issuer,
+            subject,
+            groups,
+            attributes,
+        } = principal;
         Self {
             issuer,
             subject,
@@ -32,7 +42,9 @@ impl From<Principal> for rpc::Principal {
 
 /// A moment as whole seconds since 1970-01-01 UTC.
 pub fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// The moment `seconds` after 1970-01-01 UTC, at most in the year 9999.

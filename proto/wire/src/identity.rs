@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::KeyPair;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tonic::transport::{self, Certificate, ClientTlsConfig, ServerTlsConfig};
@@ -69,7 +70,7 @@ impl Identity {
     /// Puts an identity together.
     ///
     /// # Errors
-    /// If the certificate is malformed or does not name `id`.
+    /// If the certificate is malformed, does not name `id`, or belongs to another key.
     pub fn new(
         id: ServerId,
         certificate_pem: String,
@@ -81,8 +82,19 @@ impl Identity {
         if peer.server != id {
             return Err(malformed("it names another server"));
         }
+        let pair = KeyPair::from_pem(&key_pem)
+            .map_err(|error| malformed("its key is no PKCS#8 key of P-256").caused_by(error))?;
+        if pair.public_key_raw() != peer.public_key {
+            return Err(malformed("its key is another one"));
+        }
         let key_pem = Arc::new(zeroize::Zeroizing::new(key_pem));
-        Ok(Self { id, certificate_pem, key_pem, ca_pem, thumbprint: peer.thumbprint })
+        Ok(Self {
+            id,
+            certificate_pem,
+            key_pem,
+            ca_pem,
+            thumbprint: peer.thumbprint,
+        })
     }
 
     /// Which server this is.
@@ -93,6 +105,11 @@ impl Identity {
     /// The certificate's thumbprint.
     pub fn thumbprint(&self) -> &Thumbprint {
         &self.thumbprint
+    }
+
+    /// The server's own certificate, PEM.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
     }
 
     /// The mesh's CA certificate, PEM.
@@ -150,7 +167,11 @@ pub fn tls_name(id: &ServerId) -> String {
 
 /// The server that a DNS name of a certificate names, if it is one of the mesh's own.
 pub(crate) fn server_of(tls_name: &str) -> Option<ServerId> {
-    let labels: Vec<&str> = tls_name.strip_suffix(SUFFIX)?.strip_suffix('.')?.split('.').collect();
+    let labels: Vec<&str> = tls_name
+        .strip_suffix(SUFFIX)?
+        .strip_suffix('.')?
+        .split('.')
+        .collect();
     match labels.as_slice() {
         ["authority"] => Some(ServerId::Authority),
         [name, "coordinator"] => ServerId::coordinator(name).ok(),
@@ -177,3 +198,6 @@ pub(crate) fn malformed(reason: &str) -> Error {
         format!("a certificate cannot be used: {reason}"),
     )
 }
+
+#[cfg(test)]
+mod tests;

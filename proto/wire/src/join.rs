@@ -10,10 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, KeyPair};
 use serde::{Deserialize, Serialize};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 
-use crate::authority::bad_url;
+use crate::authority::{address, bad_url, endpoint};
 use crate::convert::time;
 use crate::identity::{Identity, first_certificate, tls_name};
 use crate::rpc::authority::authority_client::AuthorityClient;
@@ -49,7 +49,9 @@ struct Text {
 
 impl fmt::Debug for JoinToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinToken").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("JoinToken")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,14 +73,30 @@ impl FromStr for JoinToken {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let read = || {
-            let json = URL_SAFE_NO_PAD.decode(text.trim().strip_prefix(PREFIX)?).ok()?;
-            let Text { url, ca, server, secret } = serde_json::from_slice(&json).ok()?;
+            let json = URL_SAFE_NO_PAD
+                .decode(text.trim().strip_prefix(PREFIX)?)
+                .ok()?;
+            let Text {
+                url,
+                ca,
+                server,
+                secret,
+            } = serde_json::from_slice(&json).ok()?;
             let ca_sha256 = URL_SAFE_NO_PAD.decode(ca).ok()?.try_into().ok()?;
-            Some(Self { authority_url: url, ca_sha256, server: server.parse().ok()?, secret })
+            Some(Self {
+                authority_url: url,
+                ca_sha256,
+                server: server.parse().ok()?,
+                secret,
+            })
         };
         read().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, code::SETTINGS, "this is no join token")
-                .with_hint("`weft join-token` prints one; it starts with `weft-join-`.")
+            Error::new(
+                ErrorKind::InvalidInput,
+                code::SETTINGS,
+                "this is no join token",
+            )
+            .with_hint("`weft join-token` prints one; it starts with `weft-join-`.")
         })
     }
 }
@@ -95,12 +113,20 @@ pub async fn enroll(token: &JoinToken, hosts: &[String]) -> Result<Identity, Err
         .and_then(|params| params.serialize_request(&key))
         .and_then(|request| request.pem())
         .map_err(|error| defect().caused_by(error))?;
-    let request = EnrollRequest { secret: token.secret.clone(), csr_pem: csr, hosts: hosts.to_vec() };
+    let request = EnrollRequest {
+        secret: token.secret.clone(),
+        csr_pem: csr,
+        hosts: hosts.to_vec(),
+    };
     let answer = AuthorityClient::new(channel)
         .enroll(request)
         .await
         .map_err(|status| from_status(&status))?;
-    let EnrollResponse { server, certificate_pem, ca_pem } = answer.into_inner();
+    let EnrollResponse {
+        server,
+        certificate_pem,
+        ca_pem,
+    } = answer.into_inner();
     let server: ServerId = server.parse().map_err(|_| defect())?;
     if sha256(&first_certificate(&ca_pem)?) != token.ca_sha256 || server != token.server {
         return Err(defect());
@@ -119,15 +145,23 @@ pub async fn issue_token(
     password: &str,
     audience: &ServerId,
 ) -> Result<UserToken, Error> {
-    let password = Password { user: user.to_owned(), password: password.to_owned() };
-    let request =
-        IssueTokenRequest { password: Some(password), audience: audience.to_string() };
+    let password = Password {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    };
+    let request = IssueTokenRequest {
+        password: Some(password),
+        audience: audience.to_string(),
+    };
     let answer = AuthorityClient::new(person(authority_url, ca_pem)?)
         .issue_token(request)
         .await
         .map_err(|status| from_status(&status))?
         .into_inner();
-    Ok(UserToken { text: answer.user_token, expires_at: time(answer.expires_at) })
+    Ok(UserToken {
+        text: answer.user_token,
+        expires_at: time(answer.expires_at),
+    })
 }
 
 /// A join token for `server`, in exchange for the password of a member of `mesh-admins`.
@@ -141,8 +175,14 @@ pub async fn create_join_token(
     password: &str,
     server: &ServerId,
 ) -> Result<JoinToken, Error> {
-    let password = Password { user: user.to_owned(), password: password.to_owned() };
-    let request = CreateJoinTokenRequest { password: Some(password), server: server.to_string() };
+    let password = Password {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    };
+    let request = CreateJoinTokenRequest {
+        password: Some(password),
+        server: server.to_string(),
+    };
     let answer = AuthorityClient::new(person(authority_url, ca_pem)?)
         .create_join_token(request)
         .await
@@ -160,13 +200,21 @@ pub async fn create_join_token(
 fn person(url: &str, ca_pem: &str) -> Result<Channel, Error> {
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(ca_pem))
-        .domain_name(tls_name(&ServerId::Authority));
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .and_then(|endpoint| endpoint.tls_config(tls))
+        .domain_name(tls_name(&ServerId::Authority))
+        .timeout(CALL);
+    let endpoint = endpoint(address(url)?, CALL)
+        .tls_config(tls)
         .map_err(|error| bad_url(url).caused_by(error))?;
-    Ok(endpoint.connect_timeout(CALL).timeout(CALL).connect_lazy())
+    Ok(endpoint.connect_lazy())
 }
 
 fn defect() -> Error {
-    Error::new(ErrorKind::Internal, code::PROTOCOL, "joining the mesh failed")
+    Error::new(
+        ErrorKind::Internal,
+        code::PROTOCOL,
+        "joining the mesh failed",
+    )
 }
+
+#[cfg(test)]
+mod tests;

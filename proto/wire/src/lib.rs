@@ -12,6 +12,9 @@ pub mod replay;
 pub mod status;
 pub mod token;
 
+#[cfg(test)]
+mod fixture;
+
 /// Generated from `proto/`. Names and comments are those of the `.proto` files.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 pub mod rpc {

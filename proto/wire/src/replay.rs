@@ -21,7 +21,10 @@ pub struct ReplayCache {
 impl ReplayCache {
     /// Room for `capacity` live ids.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, seen: Mutex::default() }
+        Self {
+            capacity,
+            seen: Mutex::default(),
+        }
     }
 
     /// Lets each id pass once.
@@ -59,7 +62,10 @@ mod tests {
     use super::*;
 
     fn id(jti: &str, now: SystemTime) -> DelegationId {
-        DelegationId { jti: jti.to_owned(), expires_at: now + Duration::from_secs(30) }
+        DelegationId {
+            jti: jti.to_owned(),
+            expires_at: now + Duration::from_secs(30),
+        }
     }
 
     #[test]
@@ -67,9 +73,15 @@ mod tests {
         let now = SystemTime::now();
         let cache = ReplayCache::new(2);
         assert!(cache.admit(id("a", now), now).is_ok());
-        assert_eq!(cache.admit(id("a", now), now).unwrap_err().code(), code::REPLAYED);
+        assert_eq!(
+            cache.admit(id("a", now), now).unwrap_err().code(),
+            code::REPLAYED
+        );
         assert!(cache.admit(id("b", now), now).is_ok());
-        assert_eq!(cache.admit(id("c", now), now).unwrap_err().code(), code::RESOURCES);
+        assert_eq!(
+            cache.admit(id("c", now), now).unwrap_err().code(),
+            code::RESOURCES
+        );
         let later = now + Duration::from_secs(60);
         assert!(cache.admit(id("c", later), later).is_ok());
     }

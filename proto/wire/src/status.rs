@@ -17,7 +17,10 @@ pub fn to_status(error: &Error) -> Status {
     if let Ok(value) = error.code().parse() {
         metadata.insert(CODE, value);
     }
-    if let Some(value) = error.domain().and_then(|domain| domain.as_str().parse().ok()) {
+    if let Some(value) = error
+        .domain()
+        .and_then(|domain| domain.as_str().parse().ok())
+    {
         metadata.insert(DOMAIN, value);
     }
     if let Some(hint) = error.hint() {
@@ -30,7 +33,9 @@ pub fn to_status(error: &Error) -> Status {
 pub fn from_status(status: &Status) -> Error {
     let metadata = status.metadata();
     let ascii = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
-    let Some(own) = ascii(CODE).and_then(code::known) else { return foreign(status) };
+    let Some(own) = ascii(CODE).and_then(code::known) else {
+        return foreign(status);
+    };
     let mut error = Error::new(to_kind(status.code(), own), own, status.message());
     if let Some(domain) = ascii(DOMAIN).and_then(|domain| domain.parse().ok()) {
         error = error.at(domain);
@@ -78,24 +83,35 @@ fn to_kind(status: Code, own: &str) -> ErrorKind {
     }
 }
 
-/// A status that no server of Weft made: the transport's own, or that of another program.
+/// A status that no server of Weft made: the transport's own, or that of another program. The
+/// transport says `Cancelled` when a call took longer than this side waits.
 fn foreign(status: &Status) -> Error {
     let (kind, own, message) = match status.code() {
-        Code::DeadlineExceeded => {
-            (ErrorKind::DeadlineExceeded, code::DEADLINE, "the call took longer than allowed")
-        }
-        Code::Unauthenticated => {
-            (ErrorKind::Unauthenticated, code::UNAUTHENTICATED, "the server refused the sign-in")
-        }
-        Code::PermissionDenied => {
-            (ErrorKind::PermissionDenied, code::NOT_GRANTED, "the server refused the call")
-        }
-        Code::Unimplemented => {
-            (ErrorKind::Unsupported, code::UNSUPPORTED, "the server does not know this call")
-        }
-        Code::ResourceExhausted | Code::OutOfRange => {
-            (ErrorKind::ResourceExhausted, code::RESOURCES, "a message is larger than allowed")
-        }
+        Code::DeadlineExceeded => (
+            ErrorKind::DeadlineExceeded,
+            code::DEADLINE,
+            "the call took longer than allowed",
+        ),
+        Code::Unauthenticated => (
+            ErrorKind::Unauthenticated,
+            code::UNAUTHENTICATED,
+            "the server refused the sign-in",
+        ),
+        Code::PermissionDenied => (
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            "the server refused the call",
+        ),
+        Code::Unimplemented => (
+            ErrorKind::Unsupported,
+            code::UNSUPPORTED,
+            "the server does not know this call",
+        ),
+        Code::ResourceExhausted | Code::OutOfRange => (
+            ErrorKind::ResourceExhausted,
+            code::RESOURCES,
+            "a message is larger than allowed",
+        ),
         Code::Ok
         | Code::Cancelled
         | Code::Unknown
@@ -106,7 +122,11 @@ fn foreign(status: &Status) -> Error {
         | Code::Aborted
         | Code::Internal
         | Code::Unavailable
-        | Code::DataLoss => (ErrorKind::Unavailable, code::CONNECT, "the server cannot be reached"),
+        | Code::DataLoss => (
+            ErrorKind::Unavailable,
+            code::CONNECT,
+            "the server cannot be reached",
+        ),
     };
     Error::new(kind, own, message).caused_by(status.clone())
 }
@@ -132,8 +152,43 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_comes_back_as_itself() {
+        for (kind, own) in [
+            (ErrorKind::InvalidInput, code::PLAN),
+            (ErrorKind::NotFound, code::NOT_FOUND),
+            (ErrorKind::Unauthenticated, code::LEASE_EXPIRED),
+            (ErrorKind::PermissionDenied, code::NOT_GRANTED),
+            (ErrorKind::Unsupported, code::UNSUPPORTED),
+            (ErrorKind::ResourceExhausted, code::RESOURCES),
+            (ErrorKind::Unavailable, code::DOMAIN_UNAVAILABLE),
+            (ErrorKind::SchemaDrift, code::SCHEMA_DRIFT),
+            (ErrorKind::DeadlineExceeded, code::DEADLINE),
+            (ErrorKind::Cancelled, code::CANCELLED),
+            (ErrorKind::Internal, code::INTERNAL),
+        ] {
+            let back = from_status(&to_status(&Error::new(kind, own, "so it is")));
+            assert_eq!(
+                (back.kind(), back.code(), back.message()),
+                (kind, own, "so it is")
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_not_on_the_list_is_a_strangers() {
+        let mut status = Status::internal("trust me");
+        status
+            .metadata_mut()
+            .insert(CODE, "WEFT-INVENTED".parse().expect("ascii"));
+        assert_eq!(from_status(&status).code(), code::CONNECT);
+    }
+
+    #[test]
     fn a_transport_error_is_a_server_that_cannot_be_reached() {
         let error = from_status(&Status::unknown("h2 protocol error"));
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, code::CONNECT));
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Unavailable, code::CONNECT)
+        );
     }
 }

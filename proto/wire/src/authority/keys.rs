@@ -1,10 +1,11 @@
 //! A verifier that fetches the authority's keys when it needs them.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
-use weft_governance::{Error, ServerId};
+use tokio::time::Instant;
+use weft_governance::{Error, ErrorKind, ServerId, code};
 
 use super::{Authority, Keys};
 use crate::identity::Thumbprint;
@@ -17,13 +18,20 @@ const REFETCH: Duration = Duration::from_secs(5);
 pub struct TokenKeys {
     authority: Authority,
     audience: ServerId,
-    known: Mutex<Option<(Arc<UserTokenVerifier>, Instant)>>,
+    known: RwLock<Option<Arc<UserTokenVerifier>>>,
+    /// When the keys were last asked for. Held while they are, so that one call asks for all.
+    asked: Mutex<Option<Instant>>,
 }
 
 impl TokenKeys {
     /// A verifier for tokens whose audience is `audience`.
     pub fn new(authority: Authority, audience: ServerId) -> Self {
-        Self { authority, audience, known: Mutex::new(None) }
+        Self {
+            authority,
+            audience,
+            known: RwLock::new(None),
+            asked: Mutex::new(None),
+        }
     }
 
     /// Who `token` speaks for. `presenter` is the certificate of the server that brought it.
@@ -39,22 +47,51 @@ impl TokenKeys {
         self.verifier(token).await?.verify(token, presenter, now)
     }
 
+    /// A token whose key is known waits for nobody; others wait while the keys are fetched.
     async fn verifier(&self, token: &str) -> Result<Arc<UserTokenVerifier>, Error> {
-        let mut known = self.known.lock().await;
-        if let Some((verifier, fetched)) = known.as_ref()
-            && (verifier.knows_key_of(token) || fetched.elapsed() < REFETCH)
-        {
-            return Ok(Arc::clone(verifier));
+        if let Some(verifier) = self.known_for(token) {
+            return Ok(verifier);
         }
+        let mut asked = self.asked.lock().await;
+        if let Some(verifier) = self.known_for(token) {
+            return Ok(verifier);
+        }
+        if asked.is_some_and(|last| last.elapsed() < REFETCH) {
+            return self.known().ok_or_else(away);
+        }
+        *asked = Some(Instant::now());
         let Keys { issuer, jwks } = self.authority.keys().await?;
         let verifier = Arc::new(UserTokenVerifier::new(&issuer, &jwks, &self.audience)?);
-        *known = Some((Arc::clone(&verifier), Instant::now()));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Arc::clone(&verifier));
         Ok(verifier)
+    }
+
+    fn known_for(&self, token: &str) -> Option<Arc<UserTokenVerifier>> {
+        self.known().filter(|verifier| verifier.knows_key_of(token))
+    }
+
+    fn known(&self) -> Option<Arc<UserTokenVerifier>> {
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl std::fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenKeys").field("audience", &self.audience).finish_non_exhaustive()
+        f.debug_struct("TokenKeys")
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
     }
+}
+
+fn away() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        code::CONNECT,
+        "the authority's keys are not known here, and it did not answer",
+    )
+    .with_hint("Try again in a few seconds.")
 }

@@ -29,16 +29,26 @@ impl Peer {
             .subject_alternative_name()
             .map_err(|error| malformed("it is malformed").caused_by(error))?
             .ok_or_else(|| malformed("it has no names"))?;
-        let mut servers = names.value.general_names.iter().filter_map(|name| match name {
-            GeneralName::DNSName(name) => server_of(name),
-            _ => None,
-        });
-        let server = servers.next().ok_or_else(|| malformed("it names no server of a mesh"))?;
+        let mut servers = names
+            .value
+            .general_names
+            .iter()
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => server_of(name),
+                _ => None,
+            });
+        let server = servers
+            .next()
+            .ok_or_else(|| malformed("it names no server of a mesh"))?;
         if servers.next().is_some() {
             return Err(malformed("it names two servers"));
         }
         let public_key = certificate.public_key().subject_public_key.data.to_vec();
-        Ok(Self { server, thumbprint: Thumbprint::of(der), public_key })
+        Ok(Self {
+            server,
+            thumbprint: Thumbprint::of(der),
+            public_key,
+        })
     }
 }
 

@@ -22,8 +22,17 @@ impl Identity {
         let read = |name: &str| {
             fs::read_to_string(folder.join(name)).map_err(|error| unusable(folder, error))
         };
-        let id: ServerId = id.trim().parse().map_err(|error| unusable(folder, io::Error::other(error)))?;
-        Self::new(id, read("server.pem")?, read("server.key")?, read("ca.pem")?).map(Some)
+        let id: ServerId = id
+            .trim()
+            .parse()
+            .map_err(|error| unusable(folder, io::Error::other(error)))?;
+        Self::new(
+            id,
+            read("server.pem")?,
+            read("server.key")?,
+            read("ca.pem")?,
+        )
+        .map(Some)
     }
 
     /// Keeps the identity in `folder`, the key readable by its owner alone.
@@ -43,13 +52,24 @@ impl Identity {
     }
 }
 
-/// Writes a file that only its owner can read.
+/// Writes a file that only its owner can read. The file is there whole or not at all, and one that
+/// was there before, with whatever rights, is replaced.
 ///
 /// # Errors
 /// If it cannot be written.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let partial = path.with_extension(format!("{}.partial", uuid::Uuid::new_v4()));
+    let written = write_new(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    if written.is_err() {
+        // What went wrong before is what the caller must know.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -64,6 +84,9 @@ fn unusable(folder: &Path, error: io::Error) -> Error {
     Error::new(
         ErrorKind::InvalidInput,
         code::SETTINGS,
-        format!("the server's identity in `{}` cannot be used: {error}", folder.display()),
+        format!(
+            "the server's identity in `{}` cannot be used: {error}",
+            folder.display()
+        ),
     )
 }

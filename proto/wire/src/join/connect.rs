@@ -1,5 +1,6 @@
 //! A first connection to a mesh of which only the CA's hash is known.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Channel, Uri};
 use tower::service_fn;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 
-use crate::authority::bad_url;
+use crate::authority::{address, bad_url, endpoint};
 use crate::identity::tls_name;
 use crate::token::sha256;
 
@@ -25,7 +26,10 @@ const CALL: Duration = Duration::from_secs(10);
 /// certificate of its own that this CA signed. The handshake fails otherwise, before any data.
 pub(super) async fn pinned(url: &str, ca_sha256: [u8; 32]) -> Result<Channel, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(PinnedCa { ca_sha256, provider: Arc::clone(&provider) });
+    let verifier = Arc::new(PinnedCa {
+        ca_sha256,
+        provider: Arc::clone(&provider),
+    });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| untrusted().caused_by(error))?
@@ -35,19 +39,26 @@ pub(super) async fn pinned(url: &str, ca_sha256: [u8; 32]) -> Result<Channel, Er
     config.alpn_protocols = vec![b"h2".to_vec()];
     let connector = TlsConnector::from(Arc::new(config));
     // The connector speaks TLS itself, so the channel must not.
-    let plain = url.replacen("https://", "http://", 1);
-    Endpoint::from_shared(plain)
-        .map_err(|error| bad_url(url).caused_by(error))?
-        .connect_timeout(CALL)
-        .timeout(CALL)
+    let mut parts = address(url)?.into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTP);
+    let plain = Uri::from_parts(parts).map_err(|error| bad_url(url).caused_by(error))?;
+    endpoint(plain, CALL)
         .connect_with_connector(service_fn(move |uri: Uri| {
             let connector = connector.clone();
             async move {
-                let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+                let host = uri
+                    .host()
+                    .unwrap_or_default()
+                    .trim_matches(['[', ']'])
+                    .to_owned();
                 let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?;
                 let name = ServerName::try_from(tls_name(&ServerId::Authority))
-                    .map_err(std::io::Error::other)?;
-                connector.connect(name, tcp).await.map(TokioIo::new)
+                    .map_err(io::Error::other)?;
+                let handshake = connector.connect(name, tcp);
+                let tls = tokio::time::timeout(CALL, handshake)
+                    .await
+                    .map_err(io::Error::other)?;
+                tls.map(TokioIo::new)
             }
         }))
         .await
@@ -60,7 +71,9 @@ fn untrusted() -> Error {
         code::CONNECT,
         "the authority cannot be reached, or is not the one that the join token was made by",
     )
-    .with_hint("Check the authority's address, and ask for a new join token if the mesh was set up anew.")
+    .with_hint(
+        "Check the authority's address, and ask for a new join token if the mesh was set up anew.",
+    )
 }
 
 /// Trusts the one CA whose hash is known.
@@ -113,6 +126,8 @@ impl ServerCertVerifier for PinnedCa {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

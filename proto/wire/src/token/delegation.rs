@@ -68,7 +68,7 @@ impl Delegation {
             iss: identity.id().to_string(),
             aud: self.audience.to_string(),
             iat: issued,
-            exp: issued + lifetime.min(LONGEST).as_secs(),
+            exp: issued.saturating_add(lifetime.min(LONGEST).as_secs()),
             jti: uuid::Uuid::new_v4().to_string(),
             qid: self.query.to_string(),
             frag: URL_SAFE_NO_PAD.encode(self.fragment),
@@ -79,7 +79,11 @@ impl Delegation {
             .ok()
             .and_then(|key| jwt::sign(KIND, &claims.thumbprint.clone(), &claims, &key))
             .ok_or_else(|| {
-                Error::new(ErrorKind::Internal, code::INTERNAL, "a delegation cannot be signed")
+                Error::new(
+                    ErrorKind::Internal,
+                    code::INTERNAL,
+                    "a delegation cannot be signed",
+                )
             })
     }
 
@@ -105,11 +109,15 @@ impl Delegation {
             && claims.qid == expected.query.to_string()
             && claims.frag == URL_SAFE_NO_PAD.encode(expected.fragment)
             && claims.uth == URL_SAFE_NO_PAD.encode(expected.user_token)
+            && uuid::Uuid::try_parse(&claims.jti).is_ok()
             && jwt::is_current(claims.iat, claims.exp, LONGEST, now);
         if !fits {
             return Err(refused());
         }
-        Ok(DelegationId { jti: claims.jti, expires_at: time(claims.exp) })
+        Ok(DelegationId {
+            jti: claims.jti,
+            expires_at: time(claims.exp),
+        })
     }
 }
 

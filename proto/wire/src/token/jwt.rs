@@ -34,9 +34,7 @@ pub(super) fn verify<C: DeserializeOwned + Clone>(
     token: &str,
     key: &DecodingKey,
 ) -> Option<C> {
-    if token.len() > LONGEST {
-        return None;
-    }
+    readable_header(token)?;
     let mut validation = Validation::new(Algorithm::ES256);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
@@ -44,6 +42,20 @@ pub(super) fn verify<C: DeserializeOwned + Clone>(
     validation.validate_aud = false;
     let data = jsonwebtoken::decode::<C>(token, key, &validation).ok()?;
     (data.header.typ.as_deref() == Some(typ)).then_some(data.claims)
+}
+
+/// The key that `token` says it is signed with. Only good for finding that key.
+pub(super) fn key_id(token: &str) -> Option<String> {
+    readable_header(token)?.kid
+}
+
+/// The header of a token that is short enough to read and asks for nothing that is unknown here.
+fn readable_header(token: &str) -> Option<Header> {
+    if token.len() > LONGEST {
+        return None;
+    }
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    header.crit.is_none().then_some(header)
 }
 
 /// Whether `now` lies between `issued` and `expires`, and the token does not live longer than

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use rcgen::KeyPair;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,9 @@ pub struct UserToken {
 
 impl fmt::Debug for UserToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("UserToken")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,7 +99,12 @@ impl UserTokenSigner {
         let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes())
             .map_err(|error| defect().caused_by(error))?;
         let kid = URL_SAFE_NO_PAD.encode(sha256(pair.public_key_raw()));
-        Ok(Self { issuer: issuer.to_owned(), key, pair, kid })
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            key,
+            pair,
+            kid,
+        })
     }
 
     /// The private key, to be kept.
@@ -137,7 +144,7 @@ impl UserTokenSigner {
         lifetime: Duration,
     ) -> Result<UserToken, Error> {
         let issued = seconds(now);
-        let expires = issued + lifetime.min(LONGEST).as_secs();
+        let expires = issued.saturating_add(lifetime.min(LONGEST).as_secs());
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: principal.subject.clone(),
@@ -147,16 +154,23 @@ impl UserTokenSigner {
             jti: uuid::Uuid::new_v4().to_string(),
             groups: principal.groups.clone(),
             attributes: principal.attributes.clone(),
-            cnf: holder.map(|holder| Confirmation { thumbprint: holder.to_string() }),
+            cnf: holder.map(|holder| Confirmation {
+                thumbprint: holder.to_string(),
+            }),
         };
         let text = jwt::sign(KIND, &self.kid, &claims, &self.key).ok_or_else(defect)?;
-        Ok(UserToken { text, expires_at: time(expires) })
+        Ok(UserToken {
+            text,
+            expires_at: time(expires),
+        })
     }
 }
 
 impl fmt::Debug for UserTokenSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserTokenSigner").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("UserTokenSigner")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -176,11 +190,18 @@ impl UserTokenVerifier {
         let set: JwkSet = serde_json::from_str(jwks).map_err(|error| defect().caused_by(error))?;
         let mut keys = HashMap::new();
         for jwk in &set.keys {
+            if !matches!(&jwk.algorithm, AlgorithmParameters::EllipticCurve(_)) {
+                continue;
+            }
             if let (Some(kid), Ok(key)) = (&jwk.common.key_id, DecodingKey::from_jwk(jwk)) {
                 keys.insert(kid.clone(), key);
             }
         }
-        Ok(Self { issuer: issuer.to_owned(), audience: audience.to_string(), keys })
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            audience: audience.to_string(),
+            keys,
+        })
     }
 
     /// Whether the key that `token` says it is signed with is known here.
@@ -212,23 +233,45 @@ impl UserTokenVerifier {
         if !held || !fits {
             return Err(refused());
         }
-        let Claims { iss, sub, exp, groups, attributes, .. } = claims;
-        let principal = Principal { issuer: iss, subject: sub, groups, attributes };
-        Ok(VerifiedUser { principal, expires_at: time(exp) })
+        let Claims {
+            iss,
+            sub,
+            exp,
+            groups,
+            attributes,
+            ..
+        } = claims;
+        let principal = Principal {
+            issuer: iss,
+            subject: sub,
+            groups,
+            attributes,
+        };
+        Ok(VerifiedUser {
+            principal,
+            expires_at: time(exp),
+        })
     }
 
     fn key_of(&self, token: &str) -> Option<&DecodingKey> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        self.keys.get(header.kid.as_deref()?)
+        self.keys.get(&jwt::key_id(token)?)
     }
 }
 
 /// The one answer to every bad token.
 pub(crate) fn refused() -> Error {
-    Error::new(ErrorKind::Unauthenticated, code::UNAUTHENTICATED, "the token is not valid here")
-        .with_hint("Sign in again, and use a token only at the server that it was issued for.")
+    Error::new(
+        ErrorKind::Unauthenticated,
+        code::UNAUTHENTICATED,
+        "the token is not valid here",
+    )
+    .with_hint("Sign in again, and use a token only at the server that it was issued for.")
 }
 
 fn defect() -> Error {
-    Error::new(ErrorKind::Internal, code::INTERNAL, "a token key cannot be used")
+    Error::new(
+        ErrorKind::Internal,
+        code::INTERNAL,
+        "a token key cannot be used",
+    )
 }

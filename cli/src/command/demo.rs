@@ -1,0 +1,268 @@
+//! `weft demo`: a mesh of three domains on this machine, on data made on the spot.
+//!
+//! The authority runs in this process; the coordinator and the nodes are processes of their own,
+//! which end when this one does, however it ends.
+
+mod child;
+mod people;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tracing::debug;
+use weft_authority::{AuthorityServer, Settings as AuthoritySettings};
+use weft_governance::{Error, ErrorKind, ServerId, code};
+
+use child::Child;
+use people::People;
+pub(super) use people::random_password;
+
+use crate::client::{Client, SignIn, Target};
+use crate::serve::{self, Until};
+
+/// The demo's domains with their products.
+const DOMAINS: [(&str, &str); 3] = [("sales", "orders"), ("crm", "customers"), ("supply", "parts")];
+
+/// What the person asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    /// TPC-H scale factor.
+    pub(super) scale: f64,
+    /// Where everything is kept; a temporary folder if absent.
+    pub(super) dir: Option<PathBuf>,
+    /// Port for clients; any free one if absent.
+    pub(super) port: Option<u16>,
+}
+
+/// A running demo. Dropping it ends all of its processes.
+pub(super) struct Demo {
+    people: People,
+    authority: AuthorityServer,
+    coordinator: Child,
+    nodes: BTreeMap<&'static str, Child>,
+    folder: PathBuf,
+    // Last: its files are in use until the processes have ended.
+    _temporary: Option<TempDir>,
+}
+
+impl Demo {
+    /// Makes the data, unless it is there, and starts everything.
+    ///
+    /// # Errors
+    /// If the folder cannot be used or a process does not start.
+    pub(super) async fn start(options: &Options) -> Result<Self, Error> {
+        let (folder, temporary) = folder(options.dir.as_deref())?;
+        let (data, scale) = (folder.clone(), options.scale);
+        let generated = tokio::task::spawn_blocking(move || workload::demo::generate(&data, scale))
+            .await
+            .map_err(|error| failed(format!("the data could not be made: {error}")))?
+            .map_err(|error| failed(error.to_string()))?;
+        debug!(folder = %folder.display(), scale, reused = generated.reused(), "demo data is ready");
+        let people = People::with_new_passwords()?;
+        let state = folder.join("authority");
+        let settings = AuthoritySettings::new(([127, 0, 0, 1], 0).into(), "weft-demo", state);
+        let authority = AuthorityServer::start(settings, people.users()?).await?;
+        std::fs::write(folder.join("ca.pem"), authority.ca_pem()).map_err(|e| unusable(&folder, &e))?;
+        let coordinator = start_coordinator(&folder, &authority, options.port).await?;
+        let mut nodes = BTreeMap::new();
+        for (domain, product) in DOMAINS {
+            let node = start_node(&folder, &authority, &coordinator, domain, product).await?;
+            nodes.insert(domain, node);
+        }
+        let demo = Self { people, authority, coordinator, nodes, folder, _temporary: temporary };
+        Ok(demo)
+    }
+
+    /// Where clients connect.
+    pub(super) fn flight_sql(&self) -> String {
+        format!("grpc://{}", self.coordinator.field("client_address"))
+    }
+
+    async fn sign_in(&self, user: &str, password: &str) -> Result<Client, Error> {
+        let target = Target { url: self.flight_sql(), ca_pem: None };
+        let password = password.to_owned().into();
+        Client::connect(&target, SignIn::Password { user: user.to_owned(), password }).await
+    }
+
+    /// The password of a demo person.
+    pub(super) fn password(&self, user: &str) -> Option<&str> {
+        self.people.password(user)
+    }
+
+    /// Names of the demo's people.
+    pub(super) fn people(&self) -> impl Iterator<Item = &str> {
+        self.people.names()
+    }
+
+    /// What a program needs to know of the demo. `tokens` are bearers of sessions at the
+    /// coordinator, by person.
+    pub(super) fn describe(&self, tokens: &BTreeMap<String, String>) -> Value {
+        let nodes: BTreeMap<_, _> = self
+            .nodes
+            .iter()
+            .map(|(domain, node)| (domain, format!("grpc+tls://{}", node.field("address"))))
+            .collect();
+        let mut pids: BTreeMap<&str, u32> =
+            self.nodes.iter().map(|(domain, node)| (*domain, node.pid())).collect();
+        pids.insert("authority", std::process::id());
+        pids.insert("coordinator", self.coordinator.pid());
+        let principals: BTreeMap<_, _> = self
+            .people
+            .names()
+            .map(|name| {
+                let entry = json!({"password": self.password(name), "token": tokens.get(name)});
+                (name, entry)
+            })
+            .collect();
+        json!({
+            "flight_sql": self.flight_sql(),
+            "web": null,
+            "nodes": nodes,
+            "ca": self.folder.join("ca.pem"),
+            "dir": self.folder,
+            "authority": self.authority.url(),
+            "pids": pids,
+            "principals": principals,
+        })
+    }
+
+    /// Ends all processes and waits for them.
+    pub(super) async fn stop(self) {
+        for (_, node) in self.nodes {
+            node.stop().await;
+        }
+        self.coordinator.stop().await;
+        self.authority.stop().await;
+    }
+}
+
+/// What the shell says at first.
+pub(super) const GREETING: &str = "\
+Three domains are up: sales (orders, lineitem), crm (customer, nation, region), supply (part, supplier, partsupp).
+Try:  SELECT n_name, count(*) FROM crm.customers.customer JOIN crm.customers.nation ON c_nationkey = n_nationkey GROUP BY n_name ORDER BY 2 DESC LIMIT 5;
+\\? lists the shell's commands, \\d the tables, Ctrl-D leaves.";
+
+/// Starts a demo and signs `user` in.
+///
+/// # Errors
+/// If it does not start, or there is no such person.
+pub(super) async fn open(options: &Options, user: &str) -> Result<(Demo, Client), Error> {
+    let demo = Demo::start(options).await?;
+    let Some(password) = demo.password(user) else {
+        let names = demo.people().collect::<Vec<_>>().join(", ");
+        return Err(failed(format!("the demo does not know `{user}`"))
+            .with_hint(format!("It knows {names}.")));
+    };
+    let client = demo.sign_in(user, password).await?;
+    Ok((demo, client))
+}
+
+/// Starts a demo, describes it in one line of JSON, and serves until it is told to stop.
+///
+/// # Errors
+/// If it does not start.
+pub(super) async fn serve(options: &Options) -> Result<(), Error> {
+    let demo = Demo::start(options).await?;
+    let mut tokens = BTreeMap::new();
+    for name in demo.people() {
+        if let Some(password) = demo.password(name) {
+            let client = demo.sign_in(name, password).await?;
+            if let Some(bearer) = client.bearer() {
+                tokens.insert(name.to_owned(), bearer.clone());
+            }
+        }
+    }
+    serve::announce(&demo.describe(&tokens));
+    serve::stop(Until::Signal).await?;
+    demo.stop().await;
+    Ok(())
+}
+
+async fn start_coordinator(
+    folder: &Path,
+    authority: &AuthorityServer,
+    port: Option<u16>,
+) -> Result<Child, Error> {
+    let state = folder.join("coordinator");
+    let token = join_token(authority, &ServerId::coordinator("main").map_err(defect)?, &state)?;
+    let settings = settings::coordinator(&state, token.as_deref(), &authority.url(), port);
+    let file = write(folder, "coordinator.toml", &settings)?;
+    Child::start("coordinator", &["coordinator"], &file, folder).await
+}
+
+async fn start_node(
+    folder: &Path,
+    authority: &AuthorityServer,
+    coordinator: &Child,
+    domain: &str,
+    product: &str,
+) -> Result<Child, Error> {
+    let id = ServerId::node(domain.parse().map_err(defect)?, &format!("{domain}-1")).map_err(defect)?;
+    let state = folder.join(domain).join("state");
+    let token = join_token(authority, &id, &state)?;
+    let settings = settings::node(&settings::NodeOptions {
+        domain,
+        product,
+        data: &folder.join(domain).join("data"),
+        state: &state,
+        token: token.as_deref(),
+        authority: &authority.url(),
+        coordinator: coordinator.field("address"),
+    });
+    let file = write(folder, &format!("{domain}.toml"), &settings)?;
+    Child::start(domain, &["node"], &file, folder).await
+}
+
+/// A file with a join token, unless the server has joined before.
+fn join_token(
+    authority: &AuthorityServer,
+    server: &ServerId,
+    state: &Path,
+) -> Result<Option<PathBuf>, Error> {
+    if state.join("server.id").exists() {
+        return Ok(None);
+    }
+    std::fs::create_dir_all(state).map_err(|e| unusable(state, &e))?;
+    let file = state.join("join-token");
+    let token = authority.create_join_token(server)?.to_string();
+    weft_wire::identity::write_private(&file, token.as_bytes()).map_err(|e| unusable(state, &e))?;
+    Ok(Some(file))
+}
+
+fn folder(wanted: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), Error> {
+    match wanted {
+        Some(path) => {
+            std::fs::create_dir_all(path).map_err(|e| unusable(path, &e))?;
+            let path = path.canonicalize().map_err(|e| unusable(path, &e))?;
+            Ok((path, None))
+        }
+        None => {
+            let temporary = tempfile::Builder::new()
+                .prefix("weft-demo-")
+                .tempdir()
+                .map_err(|error| failed(format!("no temporary folder can be made: {error}")))?;
+            Ok((temporary.path().to_owned(), Some(temporary)))
+        }
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    let file = folder.join(name);
+    std::fs::write(&file, text).map_err(|e| unusable(folder, &e))?;
+    Ok(file)
+}
+
+fn defect(error: weft_governance::id::InvalidId) -> Error {
+    failed(error.to_string())
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Error {
+    failed(format!("`{}` cannot be used: {error}", path.display()))
+}
+
+fn failed(message: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, code::SETTINGS, message)
+}

@@ -1,0 +1,66 @@
+//! Settings of `weft authority`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use weft_authority::{Settings, User};
+use weft_door::limits::units;
+
+use super::keys::Keys;
+
+/// As the file writes them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AuthorityConfig {
+    pub(crate) authority: Authority,
+    pub(crate) users: Vec<User>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Authority {
+    pub(crate) listen: SocketAddr,
+    pub(crate) issuer: String,
+    pub(crate) state: PathBuf,
+    pub(crate) hosts: Vec<String>,
+    #[serde(with = "units::duration")]
+    pub(crate) lease_lifetime: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) user_token_lifetime: Duration,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        let Settings { listen, issuer, state, hosts, lease_lifetime, user_token_lifetime, .. } =
+            Settings::new(([127, 0, 0, 1], 7460).into(), "weft", PathBuf::from("weft-authority"));
+        Self { listen, issuer, state, hosts, lease_lifetime, user_token_lifetime }
+    }
+}
+
+impl AuthorityConfig {
+    /// What `--print-config` explains.
+    pub(crate) const KEYS: [Keys; 1] = [Keys(&[
+        ("authority.listen", "Where it listens, always with TLS."),
+        ("authority.issuer", "Its name in tokens."),
+        ("authority.state", "Folder of its keys and leases."),
+        ("authority.hosts", "Host names and addresses of its certificate."),
+        ("authority.lease_lifetime", "How long a person stays signed in."),
+        ("authority.user_token_lifetime", "How long a token for a node lives."),
+        ("users", "Who can sign in: a list of tables with name, password_hash, groups, attributes, disabled."),
+    ])];
+
+    /// As the library takes them.
+    pub(crate) fn parts(self) -> (Settings, Vec<User>) {
+        let Authority { listen, issuer, state, hosts, lease_lifetime, user_token_lifetime } =
+            self.authority;
+        let settings = Settings {
+            hosts,
+            lease_lifetime,
+            user_token_lifetime,
+            ..Settings::new(listen, &issuer, state)
+        };
+        (settings, self.users)
+    }
+}

@@ -1,0 +1,126 @@
+//! Settings of `weft coordinator`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use weft_coordinator::{ClientListen, QueryLimits, Settings};
+use weft_door::limits::units;
+
+use super::keys::{DOOR, Keys};
+
+/// As the file writes them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CoordinatorConfig {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) authority: AuthorityAddress,
+    pub(crate) limits: Limits,
+    pub(crate) door: weft_door::Limits,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Coordinator {
+    pub(crate) state: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) client_listen: Option<Clients>,
+    pub(crate) basic_sign_in: bool,
+    #[serde(with = "units::duration")]
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) join_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Clients {
+    pub(crate) address: SocketAddr,
+    #[serde(default = "on")]
+    pub(crate) tls: bool,
+}
+
+/// Where the authority is; known from the join token at the first start.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AuthorityAddress {
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    #[serde(with = "units::duration")]
+    pub(crate) deadline: Duration,
+    pub(crate) max_concurrent: usize,
+    #[serde(with = "units::size")]
+    pub(crate) memory: usize,
+    pub(crate) partitions: usize,
+    pub(crate) planner_threads: usize,
+}
+
+fn on() -> bool {
+    true
+}
+
+impl Default for Coordinator {
+    fn default() -> Self {
+        Self {
+            state: PathBuf::from("weft-coordinator"),
+            listen: ([127, 0, 0, 1], 7461).into(),
+            hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            client_listen: None,
+            basic_sign_in: false,
+            heartbeat_interval: Duration::from_secs(1),
+            join_token_file: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let QueryLimits { deadline, max_concurrent, memory, partitions, planner_threads } =
+            QueryLimits::default();
+        Self { deadline, max_concurrent, memory, partitions, planner_threads }
+    }
+}
+
+impl CoordinatorConfig {
+    /// What `--print-config` explains.
+    pub(crate) const KEYS: [Keys; 2] = [
+        Keys(&[
+            ("coordinator.state", "Folder of the coordinator's certificate."),
+            ("coordinator.listen", "Where nodes connect, and clients over TLS."),
+            ("coordinator.hosts", "Host names and addresses of its certificate."),
+            ("coordinator.client_listen.address", "A second place for clients."),
+            ("coordinator.client_listen.tls", "Whether that place speaks TLS; plain text only on loopback."),
+            ("coordinator.basic_sign_in", "Whether people may sign in here with a password."),
+            ("coordinator.heartbeat_interval", "How often nodes are to send a sign of life."),
+            ("coordinator.join_token_file", "File with the join token for the first start."),
+            ("authority.url", "Where the authority is: https://HOST:PORT."),
+            ("limits.deadline", "How long a query may run."),
+            ("limits.max_concurrent", "Queries at a time."),
+            ("limits.memory", "Memory for all queries together."),
+            ("limits.partitions", "Partitions of one query's plan."),
+            ("limits.planner_threads", "Planning threads at a time."),
+        ]),
+        Keys(&DOOR),
+    ];
+
+    /// As the library takes them.
+    pub(crate) fn settings(&self) -> Settings {
+        let Limits { deadline, max_concurrent, memory, partitions, planner_threads } = self.limits;
+        let client_listen = self.coordinator.client_listen.as_ref();
+        Settings {
+            listen: self.coordinator.listen,
+            client_listen: client_listen
+                .map(|clients| ClientListen { address: clients.address, tls: clients.tls }),
+            state: self.coordinator.state.clone(),
+            basic_sign_in: self.coordinator.basic_sign_in,
+            heartbeat_interval: self.coordinator.heartbeat_interval,
+            limits: QueryLimits { deadline, max_concurrent, memory, partitions, planner_threads },
+            door: self.door.clone(),
+        }
+    }
+}

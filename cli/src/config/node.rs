@@ -1,0 +1,116 @@
+//! Settings of `weft node`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use weft_door::limits::units;
+use weft_governance::{DomainId, Error, ErrorKind, code};
+use weft_node::{CoordinatorAddress, GrantSettings, NodeLimits, Settings};
+
+use super::coordinator::AuthorityAddress;
+use super::keys::{DOOR, Keys};
+
+/// As the file writes them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NodeConfig {
+    pub(crate) node: Node,
+    pub(crate) authority: AuthorityAddress,
+    pub(crate) coordinator: Option<CoordinatorAddress>,
+    pub(crate) grants: Vec<GrantSettings>,
+    pub(crate) limits: Limits,
+    pub(crate) door: weft_door::Limits,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Node {
+    pub(crate) domain: Option<DomainId>,
+    pub(crate) name: Option<String>,
+    pub(crate) data: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) advertise: Option<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) join_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    #[serde(with = "units::size")]
+    pub(crate) memory: usize,
+    pub(crate) partitions: usize,
+    pub(crate) planner_threads: usize,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            domain: None,
+            name: None,
+            data: PathBuf::from("."),
+            state: PathBuf::from("weft-node"),
+            listen: ([127, 0, 0, 1], 7462).into(),
+            advertise: None,
+            hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            join_token_file: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let NodeLimits { memory, partitions, planner_threads } = NodeLimits::default();
+        Self { memory, partitions, planner_threads }
+    }
+}
+
+impl NodeConfig {
+    /// What `--print-config` explains.
+    pub(crate) const KEYS: [Keys; 2] = [
+        Keys(&[
+            ("node.domain", "The domain that the node serves."),
+            ("node.name", "The node's name within the domain; DOMAIN-1 if it is not set."),
+            ("node.data", "Folder of product folders."),
+            ("node.state", "Folder of the node's certificate and event log."),
+            ("node.listen", "Where it listens, always with TLS."),
+            ("node.advertise", "HOST:PORT at which coordinators reach it, if that is elsewhere."),
+            ("node.hosts", "Host names and addresses of its certificate."),
+            ("node.join_token_file", "File with the join token for the first start."),
+            ("authority.url", "Where the authority is: https://HOST:PORT."),
+            ("coordinator.url", "The coordinator to join: https://HOST:PORT."),
+            ("coordinator.name", "The coordinator's name in the mesh."),
+            ("grants", "Who may read what: a list of tables with user or group, product, table, columns, row_filter, masks."),
+            ("limits.memory", "Memory for all fragments together."),
+            ("limits.partitions", "Partitions of one fragment's plan."),
+            ("limits.planner_threads", "Planning threads at a time."),
+        ]),
+        Keys(&DOOR),
+    ];
+
+    /// As the library takes them.
+    ///
+    /// # Errors
+    /// `WEFT-SETTINGS` if no domain is set.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let domain = self.node.domain.clone().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, code::SETTINGS, "`node.domain` is not set")
+                .with_hint("Set it in the file, as WEFT_NODE__DOMAIN, or with --domain.")
+        })?;
+        let Limits { memory, partitions, planner_threads } = self.limits;
+        Ok(Settings {
+            name: self.node.name.clone().unwrap_or_else(|| format!("{domain}-1")),
+            domain,
+            data: self.node.data.clone(),
+            state: self.node.state.clone(),
+            listen: self.node.listen,
+            advertise: self.node.advertise.clone(),
+            coordinator: self.coordinator.clone(),
+            grants: self.grants.clone(),
+            limits: NodeLimits { memory, partitions, planner_threads },
+            door: self.door.clone(),
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! `weft node`.
+
+use serde_json::json;
+use weft_governance::{Error, ErrorKind, code};
+use weft_node::{Node, server_id};
+use weft_wire::authority::Authority;
+
+use super::{Until, announce, check_identity, identity, stop};
+use crate::config::NodeConfig;
+
+/// Serves until it is time to stop.
+///
+/// # Errors
+/// Whatever keeps the node from starting.
+pub(crate) async fn run(config: NodeConfig, until: Until) -> Result<(), Error> {
+    let settings = config.settings()?;
+    let own = &config.node;
+    let (identity, url) =
+        identity(&own.state, own.join_token_file.as_deref(), &own.hosts).await?;
+    check_identity(&identity, &server_id(&settings)?)?;
+    let url = config.authority.url.clone().or(url).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, code::SETTINGS, "`authority.url` is not set")
+    })?;
+    let authority = Authority::connect(&url, &identity)?;
+    serve(settings, identity, authority, until).await
+}
+
+/// Serves with an identity in hand.
+///
+/// # Errors
+/// Whatever keeps the node from starting.
+pub(crate) async fn serve(
+    settings: weft_node::Settings,
+    identity: weft_wire::identity::Identity,
+    authority: Authority,
+    until: Until,
+) -> Result<(), Error> {
+    let node = Node::start(settings, identity, authority).await?;
+    announce(&json!({
+        "ready": true,
+        "address": node.address().to_string(),
+        "problems": node.problems().iter().map(ToString::to_string).collect::<Vec<_>>(),
+    }));
+    stop(until).await?;
+    node.stop().await;
+    Ok(())
+}

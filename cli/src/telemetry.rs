@@ -1,0 +1,17 @@
+//! Logs: to standard error, as text or as JSON.
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging. `WEFT_LOG` filters (`warn` for people's commands, `info` for servers),
+/// `WEFT_LOG_FORMAT=json` makes each line an object.
+pub(crate) fn start(default: &str) {
+    let filter = EnvFilter::try_from_env("WEFT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if std::env::var("WEFT_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(false).try_init()
+    };
+    // Fails only if logging has started already.
+    let _ = started;
+}

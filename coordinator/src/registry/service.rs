@@ -1,0 +1,204 @@
+//! Where nodes join.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::time::timeout;
+use tonic::transport::Uri;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::{info, warn};
+use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_wire::identity::peer_of;
+use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
+use weft_wire::rpc::registry::coordinator_message::Message as Answer;
+use weft_wire::rpc::registry::node_message::Message;
+use weft_wire::rpc::registry::registry_server::Registry as Calls;
+use weft_wire::rpc::registry::{
+    Announcement, CoordinatorMessage, Heartbeat, NodeMessage, ProductAnnouncement, Welcome,
+};
+use weft_wire::status::{from_status, to_status};
+
+use super::{Event, NodeEntry, NodeStatus, ProductSummary, Registry};
+
+/// How long a node may take to announce itself.
+const FIRST: Duration = Duration::from_secs(10);
+/// Heartbeats that may be missed.
+const MISSED: u32 = 3;
+/// Names of one announcement, all together.
+const MOST_NAMES: usize = 200_000;
+
+/// The service behind [`Registry`].
+pub struct RegistryService {
+    registry: Registry,
+    me: String,
+    connections: Arc<AtomicU64>,
+}
+
+impl RegistryService {
+    /// A service that is called `me`.
+    pub fn new(registry: Registry, me: String) -> Self {
+        Self { registry, me, connections: Arc::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl Calls for RegistryService {
+    type JoinStream = BoxStream<'static, Result<CoordinatorMessage, Status>>;
+
+    async fn join(
+        &self,
+        request: Request<Streaming<NodeMessage>>,
+    ) -> Result<Response<Self::JoinStream>, Status> {
+        let node = peer_of(&request)
+            .map(|peer| peer.server)
+            .filter(|server| matches!(server, ServerId::Node { .. }))
+            .ok_or_else(|| to_status(&not_a_node()))?;
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut messages = request.into_inner();
+        let first = timeout(FIRST, messages.next()).await;
+        let Ok(Some(Ok(NodeMessage { message: Some(Message::Announcement(announcement)) }))) = first
+        else {
+            return Err(to_status(&malformed("first message is not an announcement")));
+        };
+        let entry = entry(&node, connection, announcement).map_err(|error| to_status(&error))?;
+        info!(%node, endpoint = entry.endpoint, "node joined");
+        self.registry.apply(Event::Announced(entry));
+        let interval = self.registry.heartbeat();
+        let welcome = Welcome {
+            coordinator: self.me.clone(),
+            protocol_major: PROTOCOL_MAJOR,
+            protocol_minor: PROTOCOL_MINOR,
+            heartbeat_interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
+        };
+        let welcome = CoordinatorMessage { message: Some(Answer::Welcome(welcome)) };
+        let presence = Presence { registry: self.registry.clone(), node, connection };
+        let rest = futures::stream::once(follow(presence, messages, interval));
+        Ok(Response::new(futures::stream::iter([Ok(welcome)]).chain(rest).boxed()))
+    }
+}
+
+/// A node's connection. When it ends, however it ends, the node is unreachable.
+struct Presence {
+    registry: Registry,
+    node: ServerId,
+    connection: u64,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let event = Event::Left { node: self.node.clone(), connection: self.connection };
+        self.registry.apply(event);
+    }
+}
+
+/// Follows a node's messages to their end.
+async fn follow(
+    presence: Presence,
+    mut messages: Streaming<NodeMessage>,
+    interval: Duration,
+) -> Result<CoordinatorMessage, Status> {
+    let Presence { registry, node, connection } = &presence;
+    loop {
+        match timeout(interval * MISSED, messages.next()).await {
+            Ok(Some(Ok(NodeMessage { message: Some(Message::Heartbeat(Heartbeat { epoch })) }))) => {
+                let (node, connection) = (node.clone(), *connection);
+                registry.apply(Event::Heartbeat { node, connection, epoch });
+            }
+            Ok(Some(Ok(NodeMessage { message: Some(Message::Announcement(announcement)) }))) => {
+                match entry(node, *connection, announcement) {
+                    Ok(entry) => registry.apply(Event::Announced(entry)),
+                    Err(error) => return Err(to_status(&error)),
+                }
+            }
+            Ok(Some(Ok(NodeMessage { message: None }))) => {
+                return Err(to_status(&malformed("message is empty")));
+            }
+            Ok(Some(Err(status))) => {
+                warn!(%node, error = %from_status(&status), "node went away");
+                return Err(status);
+            }
+            Ok(None) => {
+                info!(%node, "node left");
+                return Err(to_status(&malformed("stream ended")));
+            }
+            Err(_) => {
+                warn!(%node, "node is silent");
+                return Err(to_status(&Error::new(
+                    ErrorKind::DeadlineExceeded,
+                    code::DEADLINE,
+                    "no heartbeat came in time",
+                )));
+            }
+        }
+    }
+}
+
+fn entry(id: &ServerId, connection: u64, announcement: Announcement) -> Result<NodeEntry, Error> {
+    let Announcement {
+        protocol_major,
+        protocol_minor,
+        software_version,
+        endpoint,
+        encodings,
+        functions,
+        epoch,
+        products,
+    } = announcement;
+    if protocol_major != PROTOCOL_MAJOR {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            code::PROTOCOL,
+            format!(
+                "the node speaks protocol {protocol_major}.{protocol_minor}, and this coordinator {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"
+            ),
+        )
+        .with_hint("Run versions of Weft with the same major protocol."));
+    }
+    if !encodings.iter().any(|encoding| encoding == FRAGMENT_ENCODING) {
+        return Err(malformed("node reads no fragment encoding that this coordinator writes"));
+    }
+    let names = functions.len() + products.iter().map(|product| product.tables.len() + 1).sum::<usize>();
+    if names > MOST_NAMES {
+        return Err(malformed("announcement is too large"));
+    }
+    let uri: Uri = endpoint.parse().map_err(|_| malformed("endpoint is no URL"))?;
+    if uri.scheme_str() != Some("https") || uri.port_u16().is_none() {
+        return Err(malformed("endpoint is not `https://HOST:PORT`"));
+    }
+    let domain = id.domain().cloned().ok_or_else(not_a_node)?;
+    let now = SystemTime::now();
+    Ok(NodeEntry {
+        id: id.clone(),
+        domain,
+        endpoint,
+        status: NodeStatus::Up,
+        since: now,
+        epoch,
+        functions: Arc::new(functions.into_iter().collect::<BTreeSet<_>>()),
+        products: products.into_iter().map(summary).collect(),
+        software_version: software_version.chars().take(64).collect(),
+        last_heartbeat: now,
+        connection,
+    })
+}
+
+fn summary(announced: ProductAnnouncement) -> ProductSummary {
+    let ProductAnnouncement { name, version, description, tables } = announced;
+    ProductSummary { name, version, description, tables }
+}
+
+fn not_a_node() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        code::UNAUTHENTICATED,
+        "only a node of the mesh may join, with its certificate",
+    )
+}
+
+fn malformed(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, code::PROTOCOL, format!("the {what}"))
+}

@@ -1,0 +1,161 @@
+//! People who signed in, and the tokens that nodes see of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Mutex as AsyncMutex;
+use weft_door::{Credentials, Opened};
+use weft_governance::{Error, ErrorKind, Principal, QueryId, ServerId, code};
+use weft_plan::Current;
+use weft_wire::authority::{Authority, Lease, TokenKeys};
+use weft_wire::token::UserToken;
+use zeroize::Zeroizing;
+
+/// A token is not used in the last moments of its life.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// Opens sessions.
+pub struct Sessions {
+    authority: Authority,
+    keys: Arc<TokenKeys>,
+    basic_sign_in: bool,
+}
+
+/// One signed-in person on one bearer token.
+pub struct Session {
+    id: String,
+    principal: Principal,
+    subject: Subject,
+    authority: Authority,
+    tokens: Mutex<HashMap<ServerId, Arc<AsyncMutex<Option<UserToken>>>>>,
+    state: Mutex<State>,
+}
+
+/// What the session is exchanged for tokens with.
+enum Subject {
+    Lease(Lease),
+    /// Brought by the client, and not renewed.
+    Token(Zeroizing<String>),
+}
+
+struct State {
+    names: Current,
+    time_zone: String,
+}
+
+impl Sessions {
+    /// Sessions of people whom `authority` knows.
+    pub fn new(authority: Authority, keys: Arc<TokenKeys>, basic_sign_in: bool) -> Self {
+        Self { authority, keys, basic_sign_in }
+    }
+
+    /// Signs a person in.
+    ///
+    /// # Errors
+    /// `WEFT-UNAUTHENTICATED`, or `WEFT-NOT-GRANTED` if passwords are not taken here.
+    pub async fn sign_in(&self, credentials: Credentials) -> Result<Opened<Session>, Error> {
+        let (principal, subject, expires_at) = match credentials {
+            Credentials::Password { user, password } => {
+                if !self.basic_sign_in {
+                    return Err(Error::new(
+                        ErrorKind::PermissionDenied,
+                        code::UNAUTHENTICATED,
+                        "this coordinator takes no passwords",
+                    )
+                    .with_hint("Bring a token: `weft token` prints one for this coordinator."));
+                }
+                let lease = self.authority.sign_in(&user, &password).await?;
+                (lease.principal.clone(), Subject::Lease(lease.clone()), lease.expires_at)
+            }
+            Credentials::Token(token) => {
+                let user = self.keys.verify(&token, None, SystemTime::now()).await?;
+                (user.principal, Subject::Token(token), user.expires_at)
+            }
+        };
+        let session = Session {
+            id: QueryId::generate().to_string(),
+            principal,
+            subject,
+            authority: self.authority.clone(),
+            tokens: Mutex::default(),
+            state: Mutex::new(State {
+                names: Current::default(),
+                time_zone: "+00:00".to_owned(),
+            }),
+        };
+        Ok(Opened { session, expires_at })
+    }
+
+    /// Ends the session's lease.
+    pub async fn sign_out(&self, session: &Session) {
+        if let Subject::Lease(lease) = &session.subject
+            && let Err(error) = self.authority.end_lease(lease).await
+        {
+            tracing::debug!(%error, "a lease could not be ended and will expire by itself");
+        }
+    }
+}
+
+impl Session {
+    /// Unique in this process.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Who signed in.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// A user token for `node`, from the cache while it lives. One exchange per node at a time.
+    ///
+    /// # Errors
+    /// `WEFT-LEASE-EXPIRED` if the person has to sign in again.
+    pub async fn token_for(&self, node: &ServerId, now: SystemTime) -> Result<String, Error> {
+        let slot = Arc::clone(lock(&self.tokens).entry(node.clone()).or_default());
+        let mut cached = slot.lock().await;
+        if let Some(token) = cached.as_ref().filter(|token| token.expires_at > now + MARGIN) {
+            return Ok(token.text.clone());
+        }
+        let token = match &self.subject {
+            Subject::Lease(lease) => self.authority.exchange_lease(lease, node).await?,
+            Subject::Token(token) => {
+                self.authority.exchange_token(token, node).await.map_err(|error| {
+                    match error.kind() {
+                        ErrorKind::Unauthenticated => error
+                            .with_hint("The token that the client brought has ended; bring a new one."),
+                        _ => error,
+                    }
+                })?
+            }
+        };
+        let text = token.text.clone();
+        *cached = Some(token);
+        Ok(text)
+    }
+
+    /// Where short names start.
+    pub fn names(&self) -> Current {
+        lock(&self.state).names.clone()
+    }
+
+    /// Sets where short names start.
+    pub fn set_names(&self, names: Current) {
+        lock(&self.state).names = names;
+    }
+
+    /// How timestamps are read and shown.
+    pub fn time_zone(&self) -> String {
+        lock(&self.state).time_zone.clone()
+    }
+
+    /// Sets how timestamps are read and shown.
+    pub fn set_time_zone(&self, time_zone: &str) {
+        lock(&self.state).time_zone = time_zone.to_owned();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

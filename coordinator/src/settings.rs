@@ -1,0 +1,84 @@
+//! What a coordinator is told at its start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weft_door::Limits;
+use weft_governance::{Error, ErrorKind, code};
+
+/// Settings of a coordinator.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where nodes connect, and clients over TLS.
+    pub listen: SocketAddr,
+    /// A second place for clients.
+    pub client_listen: Option<ClientListen>,
+    /// Folder of its certificate.
+    pub state: PathBuf,
+    /// Whether people may sign in here with a password, which this coordinator then sees.
+    pub basic_sign_in: bool,
+    /// How often nodes are to send a sign of life. Three missed ones make a node unreachable.
+    pub heartbeat_interval: Duration,
+    /// Limits of queries.
+    pub limits: QueryLimits,
+    /// Limits of connections and sessions.
+    pub door: Limits,
+}
+
+/// A place for clients.
+#[derive(Debug, Clone)]
+pub struct ClientListen {
+    /// Where.
+    pub address: SocketAddr,
+    /// Whether with TLS. Without, the address must be loopback.
+    pub tls: bool,
+}
+
+/// Limits of queries.
+#[derive(Debug, Clone)]
+pub struct QueryLimits {
+    /// How long a query may run.
+    pub deadline: Duration,
+    /// Queries at a time.
+    pub max_concurrent: usize,
+    /// Bytes of memory for all of them together.
+    pub memory: usize,
+    /// Partitions of one query's plan.
+    pub partitions: usize,
+    /// Planning threads at a time.
+    pub planner_threads: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            deadline: Duration::from_secs(600),
+            max_concurrent: 100,
+            memory: 1 << 30,
+            partitions: cores,
+            planner_threads: cores * 2,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses what would send passwords or rows in clear text over a network.
+    ///
+    /// # Errors
+    /// `WEFT-SETTINGS`, naming the settings to change.
+    pub fn validate(&self) -> Result<(), Error> {
+        match &self.client_listen {
+            Some(client) if !client.tls && !client.address.ip().is_loopback() => Err(Error::new(
+                ErrorKind::InvalidInput,
+                code::SETTINGS,
+                format!("clients would connect in plain text at `{}`", client.address),
+            )
+            .with_hint(
+                "Set `coordinator.client_listen.tls = true`, or let `coordinator.client_listen.address` be on loopback.",
+            )),
+            _ => Ok(()),
+        }
+    }
+}

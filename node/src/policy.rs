@@ -1,0 +1,123 @@
+//! Grants as the owner writes them, checked against what the node serves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+use weft_governance::{Columns, Grant, Grantee, Mask};
+
+use crate::product::{Product, Table};
+use crate::settings::GrantSettings;
+
+/// Why a grant cannot be in force. `number` counts the grants of the configuration from 1.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("grant {number}: {reason}")]
+pub struct GrantProblem {
+    /// Which grant.
+    pub number: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The grants of `settings` on the tables of `products`. A grant on a product becomes one on each
+/// of its tables.
+///
+/// # Errors
+/// All problems at once; with any, no grant is in force.
+pub fn grants(
+    settings: &[GrantSettings],
+    products: &[Product],
+) -> Result<Vec<Grant>, Vec<GrantProblem>> {
+    let mut granted = Vec::new();
+    let mut problems = Vec::new();
+    for (index, setting) in settings.iter().enumerate() {
+        let number = index + 1;
+        match expand(number, setting, products) {
+            Ok(grants) => granted.extend(grants),
+            Err(reason) => problems.push(GrantProblem { number, reason }),
+        }
+    }
+    if problems.is_empty() { Ok(granted) } else { Err(problems) }
+}
+
+fn expand(
+    number: usize,
+    setting: &GrantSettings,
+    products: &[Product],
+) -> Result<Vec<Grant>, String> {
+    let GrantSettings { user, group, product, table, columns, row_filter, masks } = setting;
+    let grantee = match (user, group) {
+        (Some(user), None) => Grantee::User(user.clone()),
+        (None, Some(group)) => Grantee::Group(group.clone()),
+        (Some(_), Some(_)) => return Err("it names a user and a group; name one".to_owned()),
+        (None, None) => return Err("it names neither `user` nor `group`".to_owned()),
+    };
+    let names = products.iter().map(|product| product.reference.product());
+    let found = products
+        .iter()
+        .find(|known| known.reference.product() == product)
+        .ok_or_else(|| unknown("product", product, names))?;
+    let narrowed = columns.is_some() || row_filter.is_some() || !masks.is_empty();
+    let tables: Vec<&Table> = match table {
+        None if narrowed => {
+            return Err("`columns`, `row_filter` and `masks` need a `table`".to_owned());
+        }
+        None => found.tables.iter().collect(),
+        Some(table) => {
+            let names = found.tables.iter().map(|table| table.reference.table());
+            let only = found.tables.iter().find(|known| known.reference.table() == table);
+            vec![only.ok_or_else(|| unknown("table", table, names))?]
+        }
+    };
+    tables
+        .into_iter()
+        .map(|table| {
+            Ok(Grant {
+                id: format!("config-{number}"),
+                table: table.reference.clone(),
+                grantee: grantee.clone(),
+                columns: only_columns(columns.as_deref(), table)?,
+                row_filter: row_filter.clone(),
+                masks: column_masks(masks, table)?,
+            })
+        })
+        .collect()
+}
+
+fn only_columns(columns: Option<&[String]>, table: &Table) -> Result<Columns, String> {
+    let Some(columns) = columns else { return Ok(Columns::All) };
+    if columns.is_empty() {
+        return Err("`columns` is empty; leave it out to grant all".to_owned());
+    }
+    let checked: Result<BTreeSet<String>, String> =
+        columns.iter().map(|column| known_column(column, table)).collect();
+    checked.map(Columns::Only)
+}
+
+fn column_masks(
+    masks: &BTreeMap<String, String>,
+    table: &Table,
+) -> Result<BTreeMap<String, Mask>, String> {
+    masks
+        .iter()
+        .map(|(column, mask)| {
+            let mask = mask.parse().map_err(|error: weft_governance::grant::UnknownMask| error.to_string())?;
+            Ok((known_column(column, table)?, mask))
+        })
+        .collect()
+}
+
+fn known_column(column: &str, table: &Table) -> Result<String, String> {
+    let names = table.schema.fields().iter().map(|field| field.name().as_str());
+    match table.schema.field_with_name(column) {
+        Ok(_) => Ok(column.to_owned()),
+        Err(_) => Err(unknown("column", column, names)),
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let nearest = known.min_by_key(|known| strsim::damerau_levenshtein(known, name));
+    match nearest {
+        Some(nearest) => format!("there is no {what} `{name}`; the nearest is `{nearest}`"),
+        None => format!("there is no {what} `{name}`"),
+    }
+}

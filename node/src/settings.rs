@@ -1,0 +1,94 @@
+//! What a node is told at its start.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use weft_door::Limits;
+use weft_governance::DomainId;
+
+/// Settings of a node.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whose node it is.
+    pub domain: DomainId,
+    /// Its name within the domain.
+    pub name: String,
+    /// The folder of product folders.
+    pub data: PathBuf,
+    /// The folder of its certificate and event log.
+    pub state: PathBuf,
+    /// Where it listens, always with TLS.
+    pub listen: SocketAddr,
+    /// `HOST:PORT` at which coordinators reach it, if that is not where it listens.
+    pub advertise: Option<String>,
+    /// The coordinator that it joins.
+    pub coordinator: Option<CoordinatorAddress>,
+    /// Who may read what. Nobody may read what no grant names.
+    pub grants: Vec<GrantSettings>,
+    /// Limits of fragments.
+    pub limits: NodeLimits,
+    /// Limits of connections and sessions.
+    pub door: Limits,
+}
+
+/// A coordinator to join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoordinatorAddress {
+    /// `https://HOST:PORT`.
+    pub url: String,
+    /// Its name in the mesh, which its certificate has to show.
+    #[serde(default = "main_coordinator")]
+    pub name: String,
+}
+
+fn main_coordinator() -> String {
+    "main".to_owned()
+}
+
+/// Limits of fragments.
+#[derive(Debug, Clone)]
+pub struct NodeLimits {
+    /// Bytes of memory for all of them together.
+    pub memory: usize,
+    /// Partitions of one fragment's plan.
+    pub partitions: usize,
+    /// Planning threads at a time.
+    pub planner_threads: usize,
+}
+
+impl Default for NodeLimits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { memory: 1 << 30, partitions: cores, planner_threads: cores * 2 }
+    }
+}
+
+/// A grant as the owner writes it: for exactly one user or group, on a product or one table of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantSettings {
+    /// The principal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Or the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The product.
+    pub product: String,
+    /// The table; all of the product's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The columns; all if absent. Needs `table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// A condition that visible rows meet. Needs `table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_filter: Option<String>,
+    /// Masks by column: `sha-256`, `show-last-4`, `replace-with-null`, `truncate-to-year`. Needs
+    /// `table`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub masks: BTreeMap<String, String>,
+}

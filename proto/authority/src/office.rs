@@ -1,0 +1,287 @@
+//! What the authority does for whom. Owns the rules of exchange; knows nothing of gRPC.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tracing::{info, warn};
+use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
+use weft_wire::identity::Peer;
+use weft_wire::token::{UserToken, UserTokenSigner, UserTokenVerifier};
+use zeroize::Zeroizing;
+
+use crate::ca::Ca;
+use crate::password::Passwords;
+use crate::state::{LiveLease, State};
+
+/// The group whose members let servers join.
+const ADMINS: &str = "mesh-admins";
+/// Host names that one certificate may have.
+const MOST_HOSTS: usize = 16;
+
+/// Everything that the calls need.
+pub(crate) struct Office {
+    pub(crate) ca: Ca,
+    pub(crate) signer: UserTokenSigner,
+    pub(crate) passwords: Passwords,
+    pub(crate) state: State,
+    pub(crate) lease_lifetime: Duration,
+    pub(crate) user_token_lifetime: Duration,
+    pub(crate) join_lifetime: Duration,
+}
+
+/// What a server brings to an exchange.
+pub(crate) enum Evidence {
+    /// The secret of a lease that it opened.
+    Lease(Zeroizing<String>),
+    /// A user token whose audience it is.
+    UserToken(Zeroizing<String>),
+}
+
+/// A lease that was just opened.
+pub(crate) struct OpenedLease {
+    pub(crate) secret: String,
+    pub(crate) principal: Principal,
+    pub(crate) expires_at: SystemTime,
+}
+
+/// A join token that was just made.
+pub(crate) struct OpenedJoin {
+    pub(crate) secret: String,
+    pub(crate) expires_at: SystemTime,
+}
+
+/// A server's certificate, fresh.
+pub(crate) struct Enrolled {
+    pub(crate) server: ServerId,
+    pub(crate) certificate_pem: String,
+}
+
+impl Office {
+    /// Checks a person's password.
+    pub(crate) async fn check(
+        &self,
+        user: &str,
+        password: Zeroizing<String>,
+    ) -> Result<Principal, Error> {
+        self.passwords
+            .check(user, password)
+            .await
+            .inspect_err(|error| {
+                let user: String = user.chars().take(64).collect();
+                warn!(user, code = error.code(), "sign-in refused");
+            })
+    }
+
+    /// Opens a lease on `principal` for `peer`.
+    pub(crate) async fn open_lease(
+        self: &Arc<Self>,
+        peer: Peer,
+        principal: Principal,
+    ) -> Result<OpenedLease, Error> {
+        let now = SystemTime::now();
+        let expires_at = now + self.lease_lifetime;
+        info!(principal = principal.subject, server = %peer.server, "signed in");
+        let subject = principal.subject.clone();
+        let secret = self
+            .beside(move |office| {
+                office
+                    .state
+                    .open_lease(&peer.thumbprint, &subject, expires_at, now)
+            })
+            .await?;
+        Ok(OpenedLease {
+            secret,
+            principal,
+            expires_at,
+        })
+    }
+
+    /// Ends a lease of `peer`.
+    pub(crate) async fn end_lease(
+        self: &Arc<Self>,
+        peer: Peer,
+        secret: Zeroizing<String>,
+    ) -> Result<(), Error> {
+        self.beside(move |office| office.state.end_lease(&secret, &peer.thumbprint))
+            .await
+    }
+
+    /// A token for `audience` that only `peer` can present. It never outlives what was brought.
+    pub(crate) async fn exchange(
+        self: &Arc<Self>,
+        peer: Peer,
+        evidence: Evidence,
+        audience: ServerId,
+    ) -> Result<UserToken, Error> {
+        if !may_ask_for(&peer.server, &audience) {
+            warn!(server = %peer.server, %audience, "exchange refused");
+            return Err(not_for_you());
+        }
+        let now = SystemTime::now();
+        let holder = peer.thumbprint.clone();
+        let live = match evidence {
+            Evidence::Lease(secret) => self
+                .beside(move |office| office.state.lease(&secret, &peer.thumbprint, now))
+                .await?
+                .ok_or_else(ended)?,
+            Evidence::UserToken(token) => self.read_token(&peer, &token, now)?,
+        };
+        let principal = self.passwords.current(&live.subject).ok_or_else(ended)?;
+        let left = live.expires_at.duration_since(now).map_err(|_| ended())?;
+        let lifetime = self.user_token_lifetime.min(left);
+        self.signer
+            .sign(&principal, &audience, Some(&holder), now, lifetime)
+    }
+
+    /// A token for a person's own use at `audience`.
+    pub(crate) fn issue(
+        &self,
+        principal: &Principal,
+        audience: &ServerId,
+    ) -> Result<UserToken, Error> {
+        if *audience == ServerId::Authority {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                code::UNSUPPORTED,
+                "the authority takes no tokens itself",
+            )
+            .with_hint("Name a coordinator or a node as the audience."));
+        }
+        info!(principal = principal.subject, %audience, "token issued");
+        self.signer.sign(
+            principal,
+            audience,
+            None,
+            SystemTime::now(),
+            self.lease_lifetime,
+        )
+    }
+
+    /// A join token's secret for `server`, if `principal` may let servers join.
+    pub(crate) async fn let_join(
+        self: &Arc<Self>,
+        principal: &Principal,
+        server: ServerId,
+    ) -> Result<OpenedJoin, Error> {
+        if !principal.groups.contains(ADMINS) {
+            warn!(principal = principal.subject, %server, "join token refused");
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                code::NOT_GRANTED,
+                format!("`{principal}` is not in the group `{ADMINS}`"),
+            )
+            .with_hint("Ask an administrator of the mesh for a join token."));
+        }
+        info!(principal = principal.subject, %server, "join token created");
+        self.beside(move |office| office.open_join(&server)).await
+    }
+
+    /// A join token's secret for `server`.
+    pub(crate) fn open_join(&self, server: &ServerId) -> Result<OpenedJoin, Error> {
+        self.ca.check_server(server)?;
+        let now = SystemTime::now();
+        let expires_at = now + self.join_lifetime;
+        let secret = self.state.open_join(server, expires_at, now)?;
+        Ok(OpenedJoin { secret, expires_at })
+    }
+
+    /// A certificate for the server whose join token has this secret. A request that cannot be
+    /// signed leaves the token usable; one that is signed uses it up.
+    pub(crate) async fn enroll(
+        self: &Arc<Self>,
+        secret: Zeroizing<String>,
+        csr_pem: String,
+        hosts: Vec<String>,
+    ) -> Result<Enrolled, Error> {
+        if hosts.len() > MOST_HOSTS {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                code::SETTINGS,
+                format!("a certificate names at most {MOST_HOSTS} hosts"),
+            ));
+        }
+        self.beside(move |office| {
+            let now = SystemTime::now();
+            let server = office.state.join(&secret, now)?.ok_or_else(spent)?;
+            let certificate_pem = office.ca.sign_request(&csr_pem, &server, &hosts)?;
+            // Of two that come at a time, one takes the token and the other gets nothing.
+            office.state.take_join(&secret, now)?.ok_or_else(spent)?;
+            info!(%server, "server enrolled");
+            Ok(Enrolled {
+                server,
+                certificate_pem,
+            })
+        })
+        .await
+    }
+
+    /// The person of a token whose audience is `peer`.
+    fn read_token(&self, peer: &Peer, token: &str, now: SystemTime) -> Result<LiveLease, Error> {
+        let jwks = self.signer.jwks();
+        let user = UserTokenVerifier::new(self.signer.issuer(), &jwks, &peer.server)?.verify(
+            token,
+            Some(&peer.thumbprint),
+            now,
+        )?;
+        Ok(LiveLease {
+            subject: user.principal.subject,
+            expires_at: user.expires_at,
+        })
+    }
+
+    /// Does `work`, which waits for the disk, beside the threads that serve connections.
+    async fn beside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let office = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&office))
+            .await
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Internal,
+                    code::INTERNAL,
+                    "the authority could not do its work",
+                )
+                .caused_by(error)
+            })?
+    }
+}
+
+/// Whether `server` may get tokens for `audience`: a coordinator for nodes, and each for itself.
+fn may_ask_for(server: &ServerId, audience: &ServerId) -> bool {
+    match (server, audience) {
+        (ServerId::Authority, _) | (_, ServerId::Authority) => false,
+        (ServerId::Coordinator { .. }, ServerId::Node { .. }) => true,
+        (ServerId::Coordinator { .. }, ServerId::Coordinator { .. })
+        | (ServerId::Node { .. }, ServerId::Coordinator { .. } | ServerId::Node { .. }) => {
+            server == audience
+        }
+    }
+}
+
+fn not_for_you() -> Error {
+    Error::new(
+        ErrorKind::PermissionDenied,
+        code::NOT_GRANTED,
+        "a server gets tokens for itself, and a coordinator for nodes",
+    )
+}
+
+fn ended() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        code::LEASE_EXPIRED,
+        "the session has ended",
+    )
+    .with_hint("Sign in again.")
+}
+
+fn spent() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        code::UNAUTHENTICATED,
+        "the join token was used, has expired, or is not of this mesh",
+    )
+    .with_hint("Make a new one with `weft join-token`.")
+}

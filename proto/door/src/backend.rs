@@ -1,0 +1,232 @@
+//! What a server puts behind its door.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_flight::FlightData;
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tonic::metadata::MetadataMap;
+use weft_governance::{Error, ErrorKind, code};
+use weft_wire::identity::Peer;
+use zeroize::Zeroizing;
+
+/// What someone presents to be let in.
+pub enum Credentials {
+    /// A name and its password.
+    Password {
+        /// Who signs in.
+        user: String,
+        /// The password as it was typed.
+        password: Zeroizing<String>,
+    },
+    /// A signed token, such as one that the authority issued for this server.
+    Token(Zeroizing<String>),
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password { user, password: _ } => f
+                .debug_struct("Password")
+                .field("user", user)
+                .finish_non_exhaustive(),
+            Self::Token(_) => f.debug_struct("Token").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// A session as the backend opened it.
+#[derive(Debug)]
+pub struct Opened<S> {
+    /// The backend's own state of the session.
+    pub session: S,
+    /// When the session ends by itself.
+    pub expires_at: SystemTime,
+}
+
+/// What running a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatementKind {
+    /// Reads: run when the result is fetched, and again when it is fetched again.
+    Query,
+    /// Changes something: run once, when it is asked for; its result is kept for the fetch.
+    Command,
+}
+
+/// A statement that parsed and fits the tables it names.
+#[derive(Debug)]
+pub struct Prepared<S> {
+    /// The backend's own form of it.
+    pub statement: S,
+    /// Columns of the result; none for a command that returns nothing. The door announces their
+    /// wire form ([`wire_schema`](crate::wire_schema)).
+    pub schema: SchemaRef,
+    /// One field per parameter, in order, called `$1`, `$2`, …
+    pub parameters: SchemaRef,
+    /// What running it does.
+    pub kind: StatementKind,
+}
+
+/// Rows on their way. Dropping it cancels the work behind it, everywhere.
+pub struct ResultStream {
+    /// Columns of all batches.
+    pub schema: SchemaRef,
+    /// The rows; an error ends them.
+    pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
+}
+
+impl fmt::Debug for ResultStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResultStream")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whose table it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TableKind {
+    /// One of the server's own.
+    SystemTable,
+    /// One of a data product.
+    Table,
+}
+
+impl TableKind {
+    /// Every kind, in the order of their names.
+    pub const ALL: [Self; 2] = [Self::SystemTable, Self::Table];
+
+    /// The name that clients filter by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SystemTable => "SYSTEM TABLE",
+            Self::Table => "TABLE",
+        }
+    }
+}
+
+/// A table that a session may know of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// First part of its name: the domain.
+    pub catalog: String,
+    /// Second part: the product.
+    pub schema: String,
+    /// Last part.
+    pub table: String,
+    /// Whose it is.
+    pub kind: TableKind,
+    /// Its columns, without those that the session may not know of. A field's metadata entry
+    /// `description` is shown as its remark.
+    pub columns: SchemaRef,
+    /// What it holds, in the owner's words.
+    pub description: Option<String>,
+}
+
+/// A call of `DoExchange`, as fragments use it.
+pub struct Exchange {
+    /// The server at the other end, if it proved itself by a certificate.
+    pub peer: Option<Peer>,
+    /// The call's metadata.
+    pub metadata: MetadataMap,
+    /// The first message, which carries the descriptor.
+    pub first: FlightData,
+    /// All further messages.
+    pub rest: BoxStream<'static, Result<FlightData, Error>>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The server behind a [`Door`](crate::Door).
+///
+/// The door cancels a call by dropping its future or stream; every method must be safe to drop.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// What the backend keeps per session.
+    type Session: Send + Sync + 'static;
+    /// A statement that was prepared.
+    type Statement: Send + Sync + 'static;
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if the credentials are not valid.
+    async fn sign_in(&self, credentials: Credentials) -> Result<Opened<Self::Session>, Error>;
+
+    /// Ends a session that was closed, expired or displaced.
+    async fn sign_out(&self, session: Arc<Self::Session>);
+
+    /// Parses and plans one statement; `?` stands for the next parameter.
+    ///
+    /// # Errors
+    /// If the statement cannot be parsed, does not fit the tables, or may not be run.
+    async fn prepare(
+        &self,
+        session: &Arc<Self::Session>,
+        sql: &str,
+    ) -> Result<Prepared<Self::Statement>, Error>;
+
+    /// Starts a statement. `parameters` has one row and the columns that [`Prepared::parameters`]
+    /// names, of the types that the client sent; it is `None` if there are none.
+    ///
+    /// # Errors
+    /// If the statement cannot be started.
+    async fn run(
+        &self,
+        session: &Arc<Self::Session>,
+        statement: Arc<Self::Statement>,
+        parameters: Option<RecordBatch>,
+    ) -> Result<ResultStream, Error>;
+
+    /// Every table that the session may know of, from what is at hand: no other server is asked.
+    ///
+    /// # Errors
+    /// If there is nothing at hand.
+    async fn tables(&self, session: &Arc<Self::Session>) -> Result<Vec<TableEntry>, Error>;
+
+    /// The session's options, such as `catalog` and `schema`, by name.
+    fn session_options(&self, session: &Self::Session) -> Vec<(String, String)>;
+
+    /// Sets an option of the session; an empty value sets it back.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is no such option; any other kind if the value does not fit.
+    fn set_session_option(
+        &self,
+        session: &Self::Session,
+        name: &str,
+        value: &str,
+    ) -> Result<(), Error>;
+
+    /// Whose session it is. Sessions of one owner beyond a limit displace that owner's oldest.
+    fn owner(&self, session: &Self::Session) -> Option<String> {
+        let _ = session;
+        None
+    }
+
+    /// Serves a `DoExchange`. The backend decides from the peer and the metadata who calls.
+    ///
+    /// # Errors
+    /// `Unsupported` unless the backend serves exchanges.
+    async fn exchange(
+        &self,
+        call: Exchange,
+    ) -> Result<BoxStream<'static, Result<FlightData, Error>>, Error> {
+        let _ = call;
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            code::UNSUPPORTED,
+            "this server does not serve exchanges",
+        ))
+    }
+}

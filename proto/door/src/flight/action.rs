@@ -1,0 +1,220 @@
+//! `DoAction`: prepared statements, cancelling, session options, the end of a session.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_flight::sql::{
+    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
+    ProstMessageExt,
+};
+use arrow_flight::{
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
+    Result as Reply,
+};
+use bytes::Bytes;
+use prost::Message;
+use weft_governance::{Error, ErrorKind};
+
+use super::desk::{Desk, ipc_schema, outside_transactions};
+use super::message::{
+    CloseSessionResult, CloseSessionStatus, GetSessionOptionsResult, OptionValue,
+    SessionOptionValue, SetSessionOptionError, SetSessionOptionErrorValue,
+    SetSessionOptionsRequest, SetSessionOptionsResult,
+};
+use super::{malformed, unsupported};
+use crate::backend::{Backend, StatementKind};
+use crate::session::{Handle, Session};
+
+const CREATE_PREPARED: &str = "CreatePreparedStatement";
+const CLOSE_PREPARED: &str = "ClosePreparedStatement";
+const CANCEL_FLIGHT: &str = "CancelFlightInfo";
+const CANCEL_QUERY: &str = "CancelQuery";
+const SET_OPTIONS: &str = "SetSessionOptions";
+const GET_OPTIONS: &str = "GetSessionOptions";
+const CLOSE_SESSION: &str = "CloseSession";
+
+/// Field 4 of a created statement, a flag: whether it is to be run as an update.
+const IS_UPDATE_TAG: u8 = 4 << 3;
+
+/// The actions that are served.
+pub(super) fn list() -> impl Iterator<Item = ActionType> {
+    [
+        (CREATE_PREPARED, "prepares a statement"),
+        (CLOSE_PREPARED, "forgets a prepared statement"),
+        (CANCEL_FLIGHT, "cancels a query by its FlightInfo"),
+        (
+            CANCEL_QUERY,
+            "cancels a query by its FlightInfo, in the old form",
+        ),
+        (SET_OPTIONS, "sets options of the session: catalog, schema"),
+        (GET_OPTIONS, "tells the options of the session"),
+        (CLOSE_SESSION, "ends the session"),
+    ]
+    .into_iter()
+    .map(|(name, does)| ActionType {
+        r#type: name.to_owned(),
+        description: does.to_owned(),
+    })
+}
+
+impl<B: Backend> Desk<B> {
+    /// Does what a client asks for; at most one reply.
+    pub(super) async fn act(
+        &self,
+        session: &Arc<Session<B>>,
+        action: Action,
+    ) -> Result<impl Iterator<Item = Reply> + Send + 'static + use<B>, Error> {
+        let Action { r#type: name, body } = action;
+        let reply = match name.as_str() {
+            CREATE_PREPARED => Some(self.create_prepared(session, &unpack(&body)?).await?),
+            CLOSE_PREPARED => {
+                let request: ActionClosePreparedStatementRequest = unpack(&body)?;
+                if let Some(handle) = Handle::read(&request.prepared_statement_handle) {
+                    session.statements().remove(&handle);
+                }
+                None
+            }
+            CANCEL_FLIGHT => {
+                let request: CancelFlightInfoRequest = read(&body)?;
+                self.cancel_all(session, request.info.unwrap_or_default())?;
+                let status = CancelStatus::Cancelled.into();
+                Some(CancelFlightInfoResult { status }.encode_to_vec())
+            }
+            CANCEL_QUERY => {
+                let request: ActionCancelQueryRequest = unpack(&body)?;
+                self.cancel_all(session, read(&request.info)?)?;
+                let result = CancelStatus::Cancelled.into();
+                Some(ActionCancelQueryResult { result }.as_any().encode_to_vec())
+            }
+            SET_OPTIONS => Some(self.set_options(session, read(&body)?).encode_to_vec()),
+            GET_OPTIONS => Some(self.options(session).encode_to_vec()),
+            CLOSE_SESSION => {
+                self.sessions().close(session).await;
+                let status = CloseSessionStatus::Closed.into();
+                Some(CloseSessionResult { status }.encode_to_vec())
+            }
+            name => return Err(refused(name)),
+        };
+        Ok(reply.map(|body| Reply { body: body.into() }).into_iter())
+    }
+
+    async fn create_prepared(
+        &self,
+        session: &Session<B>,
+        request: &ActionCreatePreparedStatementRequest,
+    ) -> Result<Vec<u8>, Error> {
+        outside_transactions(request.transaction_id.as_ref())?;
+        let statement = self.prepare(session, &request.query).await?;
+        let is_update =
+            statement.kind == StatementKind::Command && statement.schema.fields().is_empty();
+        let dataset_schema = if is_update {
+            Bytes::new()
+        } else {
+            ipc_schema(&statement.schema)?
+        };
+        let parameter_schema = ipc_schema(&statement.parameters)?;
+        let handle = session.statements().insert(statement, Instant::now())?;
+        let result = ActionCreatePreparedStatementResult {
+            prepared_statement_handle: handle.as_bytes().to_vec().into(),
+            dataset_schema,
+            parameter_schema,
+        };
+        let mut any = result.as_any();
+        any.value = [&any.value[..], &[IS_UPDATE_TAG, u8::from(is_update)]]
+            .concat()
+            .into();
+        Ok(any.encode_to_vec())
+    }
+
+    fn cancel_all(&self, session: &Session<B>, info: FlightInfo) -> Result<(), Error> {
+        let mut tickets = info
+            .endpoint
+            .into_iter()
+            .filter_map(|endpoint| endpoint.ticket);
+        tickets.try_for_each(|ticket| self.cancel(session, &ticket))
+    }
+
+    fn set_options(
+        &self,
+        session: &Session<B>,
+        request: SetSessionOptionsRequest,
+    ) -> SetSessionOptionsResult {
+        let mut errors = std::collections::HashMap::new();
+        for (name, value) in request.session_options {
+            if let Err(reason) = self.set_option(session, &name, value) {
+                errors.insert(
+                    name,
+                    SetSessionOptionError {
+                        value: reason.into(),
+                    },
+                );
+            }
+        }
+        SetSessionOptionsResult { errors }
+    }
+
+    fn set_option(
+        &self,
+        session: &Session<B>,
+        name: &str,
+        value: SessionOptionValue,
+    ) -> Result<(), SetSessionOptionErrorValue> {
+        let value = match value.option_value {
+            None => String::new(),
+            Some(OptionValue::String(text)) => text,
+            Some(_) => return Err(SetSessionOptionErrorValue::InvalidValue),
+        };
+        self.backend()
+            .set_session_option(session.inner(), name, &value)
+            .map_err(|error| match error.kind() {
+                ErrorKind::Unsupported => SetSessionOptionErrorValue::InvalidName,
+                ErrorKind::Internal | ErrorKind::Unavailable => SetSessionOptionErrorValue::Error,
+                _ => SetSessionOptionErrorValue::InvalidValue,
+            })
+    }
+
+    fn options(&self, session: &Session<B>) -> GetSessionOptionsResult {
+        let options = self.backend().session_options(session.inner());
+        let session_options = options
+            .into_iter()
+            .map(|(name, value)| {
+                (
+                    name,
+                    SessionOptionValue {
+                        option_value: Some(OptionValue::String(value)),
+                    },
+                )
+            })
+            .collect();
+        GetSessionOptionsResult { session_options }
+    }
+}
+
+/// Reads a message that comes wrapped, as Flight SQL's own do.
+fn unpack<M: ProstMessageExt>(body: &[u8]) -> Result<M, Error> {
+    let any: Any = read(body)?;
+    any.unpack()
+        .ok()
+        .flatten()
+        .ok_or_else(|| malformed("the action's body is malformed"))
+}
+
+/// Reads a message that comes as it is, as Flight's own do.
+fn read<M: Message + Default>(body: &[u8]) -> Result<M, Error> {
+    M::decode(body).map_err(|_| malformed("the action's body is malformed"))
+}
+
+fn refused(name: &str) -> Error {
+    match name {
+        "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
+            unsupported("there are no transactions")
+                .with_hint("Switch on autocommit in the client.")
+        }
+        "CreatePreparedSubstraitPlan" => {
+            unsupported("Substrait plans are not served").with_hint("Send SQL text instead.")
+        }
+        _ => unsupported("the action is not served")
+            .with_hint("ListActions tells which actions there are."),
+    }
+}

@@ -1,0 +1,385 @@
+//! What a signed-in client asks for: descriptors and tickets in, results out.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::sql::metadata::{SqlInfoData, XdbcTypeInfoData};
+use arrow_flight::sql::{Any, Command, ProstMessageExt, TicketStatementQuery};
+use arrow_flight::{
+    FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, SchemaResult, Ticket,
+};
+use arrow_ipc::writer::IpcWriteOptions;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use prost::Message;
+use tokio_util::sync::CancellationToken;
+use weft_governance::{Error, ErrorKind, code};
+
+use super::outflow::{Outflow, Stop};
+use super::{catalog, info, malformed, types, unsupported};
+use crate::backend::{Backend, Prepared, StatementKind};
+use crate::encode::{Encoder, logical_size, wire_schema};
+use crate::limits::Limits;
+use crate::session::{Handle, Pending, Session, Sessions, Statement, Work};
+use crate::ticket::{self, Seal};
+
+/// Answers the calls of signed-in clients over a backend.
+pub(crate) struct Desk<B: Backend> {
+    backend: Arc<B>,
+    sessions: Sessions<B>,
+    limits: Limits,
+    seal: Seal,
+    about: SqlInfoData,
+    types: XdbcTypeInfoData,
+}
+
+impl<B: Backend> fmt::Debug for Desk<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Backend> Desk<B> {
+    /// A desk at which no one is signed in yet.
+    ///
+    /// # Errors
+    /// `Internal` if the machine has no randomness.
+    pub(crate) fn new(backend: Arc<B>, limits: Limits) -> Result<Self, Error> {
+        Ok(Self {
+            sessions: Sessions::new(Arc::clone(&backend), limits.clone())?,
+            backend,
+            limits,
+            seal: Seal::generate()?,
+            about: info::about()?,
+            types: types::listed()?,
+        })
+    }
+
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions<B> {
+        &self.sessions
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn about(&self) -> &SqlInfoData {
+        &self.about
+    }
+
+    pub(super) fn types(&self) -> &XdbcTypeInfoData {
+        &self.types
+    }
+
+    /// Announces a result: its schema and one ticket. A command runs here, once.
+    pub(super) async fn flight_info(
+        &self,
+        session: &Session<B>,
+        descriptor: FlightDescriptor,
+    ) -> Result<FlightInfo, Error> {
+        let command = read_command(&descriptor.cmd)?;
+        let info = match &command {
+            Command::CommandStatementQuery(query) => {
+                outside_transactions(query.transaction_id.as_ref())?;
+                let statement = self.prepare(session, &query.query).await?;
+                self.begin(session, &statement).await?
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                let statement = prepared(session, &query.prepared_statement_handle)?;
+                self.begin(session, &statement).await?
+            }
+            command => {
+                let schema = catalog::schema(command).ok_or_else(|| unknown(command))?;
+                announce(&schema, command.clone().into_any(), -1)?
+            }
+        };
+        Ok(info.with_descriptor(descriptor))
+    }
+
+    /// The schema that a result would have; nothing runs.
+    pub(super) async fn schema(
+        &self,
+        session: &Session<B>,
+        descriptor: FlightDescriptor,
+    ) -> Result<SchemaResult, Error> {
+        let schema = match read_command(&descriptor.cmd)? {
+            Command::CommandStatementQuery(query) => {
+                outside_transactions(query.transaction_id.as_ref())?;
+                Arc::clone(&self.prepare(session, &query.query).await?.schema)
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                Arc::clone(&prepared(session, &query.prepared_statement_handle)?.schema)
+            }
+            command => catalog::schema(&command).ok_or_else(|| unknown(&command))?,
+        };
+        Ok(SchemaResult {
+            schema: ipc_schema(&schema)?,
+        })
+    }
+
+    /// The rows behind a ticket. Statements start when the stream is polled, after its schema.
+    pub(super) async fn fetch(
+        &self,
+        session: &Arc<Session<B>>,
+        ticket: Ticket,
+        deadline: Option<tokio::time::Instant>,
+    ) -> Result<Outflow, Error> {
+        let command = read_command(&ticket.ticket).map_err(|_| no_such_ticket())?;
+        if let Command::TicketStatementQuery(ticket) = &command {
+            let pending = self.pending(session, &ticket.statement_handle)?;
+            let stop = Stop {
+                deadline,
+                cancel: pending.cancel.clone(),
+            };
+            let encoder = Encoder::new(Arc::clone(&pending.schema));
+            let rows = match &pending.work {
+                Work::Replay(batches) => stream::iter(batches.clone()).map(Ok).boxed(),
+                Work::Run {
+                    statement,
+                    parameters,
+                } => {
+                    let (backend, session) = (Arc::clone(&self.backend), Arc::clone(session));
+                    let (statement, parameters) = (Arc::clone(statement), parameters.clone());
+                    stream::once(async move {
+                        let result = backend.run(session.inner(), statement, parameters).await?;
+                        Ok::<_, Error>(result.batches)
+                    })
+                    .try_flatten()
+                    .boxed()
+                }
+            };
+            return Ok(Outflow::new(encoder, rows, stop));
+        }
+        let schema = catalog::schema(&command).ok_or_else(no_such_ticket)?;
+        let batch = catalog::answer(self, session, command).await?;
+        let stop = Stop {
+            deadline,
+            cancel: CancellationToken::new(),
+        };
+        Ok(Outflow::new(
+            Encoder::new(schema),
+            stream::iter([Ok(batch)]).boxed(),
+            stop,
+        ))
+    }
+
+    /// Ends the result behind a ticket, wherever it is being worked on.
+    pub(super) fn cancel(&self, session: &Session<B>, ticket: &Ticket) -> Result<(), Error> {
+        let command = read_command(&ticket.ticket).map_err(|_| no_such_ticket())?;
+        let Command::TicketStatementQuery(ticket) = command else {
+            return Err(no_such_ticket());
+        };
+        self.pending(session, &ticket.statement_handle)?
+            .cancel
+            .cancel();
+        Ok(())
+    }
+
+    /// Prepares a statement for this session.
+    pub(super) async fn prepare(
+        &self,
+        session: &Session<B>,
+        sql: &str,
+    ) -> Result<Statement<B>, Error> {
+        if sql.len() > self.limits.statement {
+            return Err(too_long(self.limits.statement));
+        }
+        let Prepared {
+            statement,
+            schema,
+            parameters,
+            kind,
+        } = self.backend.prepare(session.inner(), sql).await?;
+        Ok(Statement {
+            statement: Arc::new(statement),
+            schema: wire_schema(&schema),
+            parameters: wire_schema(&parameters),
+            kind,
+            bound: Mutex::new(None),
+        })
+    }
+
+    /// Runs a command to its end and returns its rows.
+    pub(super) async fn run_command(
+        &self,
+        session: &Session<B>,
+        statement: &Statement<B>,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let parameters = bound(statement)?;
+        let run = self.backend.run(
+            session.inner(),
+            Arc::clone(&statement.statement),
+            parameters,
+        );
+        let mut result = run.await?.batches;
+        let (mut batches, mut size) = (Vec::new(), 0_usize);
+        while let Some(batch) = result.try_next().await? {
+            size += batch
+                .columns()
+                .iter()
+                .map(|column| logical_size(column))
+                .sum::<usize>();
+            if size > self.limits.command_result {
+                return Err(result_too_large(self.limits.command_result));
+            }
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    async fn begin(
+        &self,
+        session: &Session<B>,
+        statement: &Statement<B>,
+    ) -> Result<FlightInfo, Error> {
+        let (work, rows) = match statement.kind {
+            StatementKind::Query => {
+                let parameters = bound(statement)?;
+                (
+                    Work::Run {
+                        statement: Arc::clone(&statement.statement),
+                        parameters,
+                    },
+                    -1,
+                )
+            }
+            StatementKind::Command => {
+                let batches = self.run_command(session, statement).await?;
+                let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                (Work::Replay(batches), i64::try_from(rows).unwrap_or(-1))
+            }
+        };
+        let schema = Arc::clone(&statement.schema);
+        let pending = Pending {
+            schema,
+            work,
+            cancel: CancellationToken::new(),
+        };
+        let ticket = ticket::Ticket {
+            session: *session.id(),
+            result: session.results().insert(pending, Instant::now())?,
+            expires_at: SystemTime::now() + self.limits.result_lifetime,
+        };
+        let ticket = TicketStatementQuery {
+            statement_handle: self.seal.close(&ticket)?.into(),
+        };
+        announce(&statement.schema, ticket.as_any(), rows)
+    }
+
+    /// What a sealed ticket stands for; the answer is the same whatever is wrong with it.
+    fn pending(&self, session: &Session<B>, sealed: &[u8]) -> Result<Arc<Pending<B>>, Error> {
+        self.seal
+            .open(sealed, SystemTime::now())
+            .filter(|ticket| ticket.session == *session.id())
+            .and_then(|ticket| session.results().get(&ticket.result, Instant::now()))
+            .ok_or_else(no_such_ticket)
+    }
+}
+
+/// The prepared statement that a client names.
+pub(super) fn prepared<B: Backend>(
+    session: &Session<B>,
+    handle: &[u8],
+) -> Result<Arc<Statement<B>>, Error> {
+    Handle::read(handle)
+        .and_then(|handle| session.statements().get(&handle, Instant::now()))
+        .ok_or_else(|| {
+            let message = "no such prepared statement in this session";
+            Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
+                .with_hint("Prepare the statement again.")
+        })
+}
+
+/// Reads a command of Flight SQL from a descriptor or ticket.
+pub(super) fn read_command(bytes: &[u8]) -> Result<Command, Error> {
+    let any =
+        Any::decode(bytes).map_err(|_| malformed("the descriptor is no Flight SQL command"))?;
+    Command::try_from(any).map_err(|_| malformed("the descriptor is no Flight SQL command"))
+}
+
+/// A schema with its length in front, as announcements carry it.
+pub(super) fn ipc_schema(schema: &Schema) -> Result<Bytes, Error> {
+    let options = IpcWriteOptions::default();
+    let message: Result<IpcMessage, _> = SchemaAsIpc::new(schema, &options).try_into();
+    message.map(|IpcMessage(bytes)| bytes).map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            code::INTERNAL,
+            "a schema cannot be encoded",
+        )
+        .caused_by(error)
+    })
+}
+
+/// There are no transactions to be in.
+pub(super) fn outside_transactions(transaction: Option<&Bytes>) -> Result<(), Error> {
+    match transaction {
+        Some(id) if !id.is_empty() => Err(unsupported("there are no transactions")
+            .with_hint("Switch on autocommit in the client.")),
+        _ => Ok(()),
+    }
+}
+
+fn bound<B: Backend>(statement: &Statement<B>) -> Result<Option<RecordBatch>, Error> {
+    let bound = statement
+        .bound
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let wanted = statement.parameters.fields().len();
+    if wanted > 0 && bound.is_none() {
+        let message = format!("the statement has {wanted} parameters and none is bound");
+        return Err(Error::new(ErrorKind::InvalidInput, code::PLAN, message)
+            .with_hint("Bind a value to every parameter before running the statement."));
+    }
+    Ok(bound)
+}
+
+fn announce(schema: &SchemaRef, ticket: Any, rows: i64) -> Result<FlightInfo, Error> {
+    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket.encode_to_vec()));
+    Ok(FlightInfo {
+        schema: ipc_schema(schema)?,
+        ..FlightInfo::new()
+    }
+    .with_endpoint(endpoint)
+    .with_total_records(rows))
+}
+
+fn no_such_ticket() -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        code::NOT_FOUND,
+        "no such ticket in this session",
+    )
+    .with_hint("Run the statement again; a result can be fetched for a while only.")
+}
+
+fn unknown(command: &Command) -> Error {
+    let name = command.type_url().rsplit('.').next().unwrap_or_default();
+    let name: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(60)
+        .collect();
+    unsupported(&format!("`{name}` is not served"))
+}
+
+fn too_long(limit: usize) -> Error {
+    let message = format!("the statement is longer than {limit} bytes");
+    Error::new(ErrorKind::InvalidInput, code::TOO_COMPLEX, message)
+        .with_hint("Bind long lists of values as parameters, or split the statement.")
+}
+
+fn result_too_large(limit: usize) -> Error {
+    let message = format!("the command returned more than {limit} bytes");
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+}

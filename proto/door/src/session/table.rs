@@ -1,0 +1,238 @@
+//! All sessions of a door.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use weft_governance::{Error, ErrorKind, code};
+
+use super::{Presented, Session, sign_in_first};
+use crate::backend::{Backend, Credentials};
+use crate::limits::Limits;
+use crate::ticket::fill;
+
+/// Sign-ins that run at a time at most; the same credential never twice.
+const LANES: usize = 64;
+
+type Digest = [u8; 32];
+
+/// Sessions by the digest of the credential that names them.
+pub(crate) struct Sessions<B: Backend> {
+    backend: Arc<B>,
+    limits: Limits,
+    key: hmac::Key,
+    open: Mutex<HashMap<Digest, Entry<B>>>,
+    lanes: Vec<tokio::sync::Mutex<()>>,
+}
+
+struct Entry<B: Backend> {
+    session: Arc<Session<B>>,
+    used: Instant,
+}
+
+impl<B: Backend> fmt::Debug for Sessions<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("open", &self.lock().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Backend> Sessions<B> {
+    /// No one is signed in yet.
+    ///
+    /// # Errors
+    /// `Internal` if the machine has no randomness.
+    pub(crate) fn new(backend: Arc<B>, limits: Limits) -> Result<Self, Error> {
+        let mut key = [0; 32];
+        fill(&mut key)?;
+        Ok(Self {
+            backend,
+            limits,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            open: Mutex::new(HashMap::new()),
+            lanes: (0..LANES).map(|_| tokio::sync::Mutex::new(())).collect(),
+        })
+    }
+
+    /// Signs in and returns the session with the bearer that names it from now on. The bearer of a
+    /// session or a token stays what it is; a password gets a new one.
+    pub(crate) async fn sign_in(
+        &self,
+        presented: Presented,
+        now: SystemTime,
+    ) -> Result<(Arc<Session<B>>, String), Error> {
+        if let Some(bearer) = presented.bearer().map(str::to_owned) {
+            return Ok((self.authenticate(presented, now).await?, bearer));
+        }
+        let Some(credentials) = presented.into_credentials() else {
+            return Err(sign_in_first());
+        };
+        let mut secret = [0; 32];
+        fill(&mut secret)?;
+        let bearer = URL_SAFE_NO_PAD.encode(secret);
+        let digest = self.digest(&Presented::Session(bearer.clone().into()));
+        let _lane = self.lane(&digest).await;
+        Ok((self.open(digest, credentials, now).await?, bearer))
+    }
+
+    /// The session of a call. A token or password is verified by the backend at its first call and
+    /// remembered until the session ends.
+    pub(crate) async fn authenticate(
+        &self,
+        presented: Presented,
+        now: SystemTime,
+    ) -> Result<Arc<Session<B>>, Error> {
+        let digest = self.digest(&presented);
+        if let Some(session) = self.find(&digest) {
+            if !session.is_over(now) {
+                return Ok(session);
+            }
+            self.close(&session).await;
+            if matches!(presented, Presented::Session(_)) {
+                return Err(expired());
+            }
+        }
+        let Some(credentials) = presented.into_credentials() else {
+            return Err(sign_in_first());
+        };
+        let _lane = self.lane(&digest).await;
+        match self.find(&digest) {
+            Some(session) => Ok(session),
+            None => self.open(digest, credentials, now).await,
+        }
+    }
+
+    /// Ends a session and everything that it holds.
+    pub(crate) async fn close(&self, session: &Arc<Session<B>>) {
+        let found = {
+            let mut open = self.lock();
+            let before = open.len();
+            open.retain(|_, entry| !Arc::ptr_eq(&entry.session, session));
+            open.len() < before
+        };
+        if found {
+            session.cancel_all();
+            self.backend.sign_out(Arc::clone(session.inner())).await;
+        }
+    }
+
+    /// Ends every session whose time is over, and drops handles that were not used for long.
+    pub(crate) async fn sweep(&self, now: SystemTime, instant: Instant) {
+        let all: Vec<_> = self
+            .lock()
+            .values()
+            .map(|entry| Arc::clone(&entry.session))
+            .collect();
+        for session in all {
+            if session.is_over(now) {
+                self.close(&session).await;
+            } else {
+                session.prune(instant);
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        digest: Digest,
+        credentials: Credentials,
+        now: SystemTime,
+    ) -> Result<Arc<Session<B>>, Error> {
+        if self.lock().len() >= self.limits.sessions {
+            self.sweep(now, Instant::now()).await;
+        }
+        if self.lock().len() >= self.limits.sessions {
+            return Err(full(self.limits.sessions));
+        }
+        let user = match &credentials {
+            Credentials::Password { user, password: _ } => Some(user.clone()),
+            Credentials::Token(_) => None,
+        };
+        let opened = self.backend.sign_in(credentials).await?;
+        if opened.expires_at <= now {
+            self.backend.sign_out(Arc::new(opened.session)).await;
+            return Err(expired());
+        }
+        let owner = self.backend.owner(&opened.session).or(user);
+        let session = Session::new(opened.session, opened.expires_at, owner, &self.limits)?;
+        let session = Arc::new(session);
+        let displaced = self.displaced_by(&session);
+        let entry = Entry {
+            session: Arc::clone(&session),
+            used: Instant::now(),
+        };
+        self.lock().insert(digest, entry);
+        if let Some(displaced) = displaced {
+            self.close(&displaced).await;
+        }
+        Ok(session)
+    }
+
+    /// The session of the same owner that was idle longest, if the owner has as many as allowed.
+    fn displaced_by(&self, session: &Session<B>) -> Option<Arc<Session<B>>> {
+        let owner = session.owner.as_ref()?;
+        let open = self.lock();
+        let own = || {
+            open.values()
+                .filter(|entry| entry.session.owner.as_ref() == Some(owner))
+        };
+        if own().count() < self.limits.sessions_per_principal.max(1) {
+            return None;
+        }
+        own()
+            .min_by_key(|entry| entry.used)
+            .map(|entry| Arc::clone(&entry.session))
+    }
+
+    fn find(&self, digest: &Digest) -> Option<Arc<Session<B>>> {
+        let mut open = self.lock();
+        let entry = open.get_mut(digest)?;
+        entry.used = Instant::now();
+        Some(Arc::clone(&entry.session))
+    }
+
+    fn digest(&self, presented: &Presented) -> Digest {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in presented.parts() {
+            context.update(&part.len().to_le_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut digest = [0; 32];
+        digest
+            .iter_mut()
+            .zip(context.sign().as_ref())
+            .for_each(|(to, from)| *to = *from);
+        digest
+    }
+
+    /// Waits until no other sign-in with the same credential runs.
+    async fn lane(&self, digest: &Digest) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let [first, ..] = digest;
+        let lane = self.lanes.get(usize::from(*first) % LANES)?;
+        Some(lane.lock().await)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Entry<B>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn expired() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        code::LEASE_EXPIRED,
+        "the session has ended",
+    )
+    .with_hint("Sign in again.")
+}
+
+fn full(limit: usize) -> Error {
+    let message = format!("the server has {limit} sessions, as many as it allows");
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+        .with_hint("Try again later, or close sessions that are no longer used.")
+}

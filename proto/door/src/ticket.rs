@@ -1,0 +1,142 @@
+//! Tickets: what a client hands back to fetch a result. They are sealed with a key that lives as
+//! long as the process, so that none can be made up, read or changed.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use weft_governance::{Error, ErrorKind, code};
+
+use crate::session::Handle;
+
+const CONTEXT: &[u8] = b"weft ticket 1";
+
+/// What a ticket says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    /// The session that may redeem it.
+    pub(crate) session: Handle,
+    /// The result within that session.
+    pub(crate) result: Handle,
+    /// When it can no longer be redeemed.
+    pub(crate) expires_at: SystemTime,
+}
+
+/// Seals tickets and opens them.
+pub(crate) struct Seal(LessSafeKey);
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seal").finish_non_exhaustive()
+    }
+}
+
+impl Seal {
+    /// A seal with a key of its own.
+    ///
+    /// # Errors
+    /// `Internal` if the machine has no randomness.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        let mut key = [0; 32];
+        fill(&mut key)?;
+        UnboundKey::new(&AES_256_GCM, &key)
+            .map(|key| Self(LessSafeKey::new(key)))
+            .map_err(broken)
+    }
+
+    /// Seals `ticket`.
+    pub(crate) fn close(&self, ticket: &Ticket) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE_LEN];
+        fill(&mut nonce)?;
+        let expires_at = ticket
+            .expires_at
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let mut text = Vec::with_capacity(64);
+        text.extend_from_slice(ticket.session.as_bytes());
+        text.extend_from_slice(ticket.result.as_bytes());
+        text.extend_from_slice(&expires_at.as_secs().to_le_bytes());
+        let nonce_text = nonce;
+        self.0
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(CONTEXT),
+                &mut text,
+            )
+            .map_err(broken)?;
+        Ok([&nonce_text, text.as_slice()].concat())
+    }
+
+    /// Opens what [`close`](Self::close) made, unless its time is over.
+    pub(crate) fn open(&self, sealed: &[u8], now: SystemTime) -> Option<Ticket> {
+        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let text = self
+            .0
+            .open_in_place(nonce, Aad::from(CONTEXT), &mut text)
+            .ok()?;
+        let (session, text) = text.split_first_chunk()?;
+        let (result, text) = text.split_first_chunk()?;
+        let (expires_at, []) = text.split_first_chunk()? else {
+            return None;
+        };
+        let expires_at = UNIX_EPOCH + Duration::from_secs(u64::from_le_bytes(*expires_at));
+        let ticket = Ticket {
+            session: Handle::from(*session),
+            result: Handle::from(*result),
+            expires_at,
+        };
+        (now < expires_at).then_some(ticket)
+    }
+}
+
+/// Fills `bytes` from the machine's randomness.
+pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), Error> {
+    aws_lc_rs::rand::fill(bytes).map_err(broken)
+}
+
+fn broken(error: aws_lc_rs::error::Unspecified) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        code::INTERNAL,
+        "cryptography failed on this machine",
+    )
+    .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket() -> Ticket {
+        Ticket {
+            session: Handle::from([1; 16]),
+            result: Handle::from([2; 16]),
+            expires_at: UNIX_EPOCH + Duration::from_secs(100),
+        }
+    }
+
+    #[test]
+    fn a_sealed_ticket_opens_until_it_expires() {
+        let seal = Seal::generate().expect("random");
+        let sealed = seal.close(&ticket()).expect("seals");
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(seal.open(&sealed, at(99)), Some(ticket()));
+        assert_eq!(seal.open(&sealed, at(100)), None);
+    }
+
+    #[test]
+    fn a_changed_or_foreign_ticket_does_not_open() {
+        let seal = Seal::generate().expect("random");
+        let sealed = seal.close(&ticket()).expect("seals");
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(seal.open(&changed, UNIX_EPOCH), None);
+            assert_eq!(seal.open(&sealed[..at], UNIX_EPOCH), None);
+        }
+        let other = Seal::generate().expect("random");
+        assert_eq!(other.open(&sealed, UNIX_EPOCH), None);
+    }
+}

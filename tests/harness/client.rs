@@ -1,0 +1,121 @@
+//! A Flight SQL client.
+
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::sql::client::FlightSqlServiceClient;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use weft_governance::{Error, ServerId};
+use weft_wire::identity::tls_name;
+use weft_wire::status::from_status;
+
+use crate::compare::Rows;
+
+/// A signed-in client.
+pub struct Client {
+    inner: FlightSqlServiceClient<Channel>,
+}
+
+/// What went wrong, as the client was told.
+pub type Failure = Error;
+
+impl Client {
+    /// Connects and signs in.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn sign_in(
+        url: &str,
+        tls: Option<(String, ServerId)>,
+        user: &str,
+        password: &str,
+    ) -> Result<Self, Failure> {
+        let mut client = Self::connect(url, tls).await;
+        client
+            .inner
+            .handshake(user, password)
+            .await
+            .map(|_| ())
+            .map_err(|error| failure(FlightError::from(error)))?;
+        Ok(client)
+    }
+
+    /// Connects with a token in place of a sign-in.
+    pub async fn with_token(url: &str, tls: Option<(String, ServerId)>, token: &str) -> Self {
+        let mut client = Self::connect(url, tls).await;
+        client.inner.set_token(token.to_owned());
+        client
+    }
+
+    async fn connect(url: &str, tls: Option<(String, ServerId)>) -> Self {
+        let mut endpoint = Endpoint::from_shared(url.to_owned())
+            .expect("url")
+            .timeout(Duration::from_secs(120));
+        if let Some((ca, server)) = tls {
+            let config = ClientTlsConfig::new()
+                .ca_certificate(Certificate::from_pem(ca))
+                .domain_name(tls_name(&server));
+            endpoint = endpoint.tls_config(config).expect("tls");
+        }
+        let channel = endpoint.connect().await.expect("the server can be reached");
+        let inner = FlightServiceClient::new(channel).max_decoding_message_size(64 << 20);
+        Self { inner: FlightSqlServiceClient::new_from_inner(inner) }
+    }
+
+    /// All rows of a query.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn query(&mut self, sql: &str) -> Result<Rows, Failure> {
+        let stream = self.stream(sql).await?;
+        let batches: Vec<RecordBatch> = stream.try_collect().await?;
+        Ok(Rows::of(&batches))
+    }
+
+    /// The rows of a query as they come.
+    ///
+    /// # Errors
+    /// What the server says before the first row.
+    pub async fn stream(
+        &mut self,
+        sql: &str,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, Failure>>, Failure> {
+        let info = self
+            .inner
+            .execute(sql.to_owned(), None)
+            .await
+            .map_err(|error| failure(FlightError::from(error)))?;
+        let ticket = info.endpoint.first().and_then(|endpoint| endpoint.ticket.clone());
+        let rows = self
+            .inner
+            .do_get(ticket.expect("a ticket"))
+            .await
+            .map_err(|error| failure(FlightError::from(error)))?;
+        Ok(rows.map_err(failure).boxed())
+    }
+
+    /// The one value of a query.
+    pub async fn value(&mut self, sql: &str) -> String {
+        let rows = self.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        rows.only()
+    }
+
+    /// The error of a query that must not succeed.
+    pub async fn error(&mut self, sql: &str) -> Failure {
+        match self.query(sql).await {
+            Ok(rows) => panic!("{sql} succeeded:\n{rows}"),
+            Err(error) => error,
+        }
+    }
+}
+
+fn failure(error: FlightError) -> Failure {
+    match error {
+        FlightError::Tonic(status) => from_status(&status),
+        other => panic!("no status: {other}"),
+    }
+}

@@ -1,0 +1,247 @@
+//! An authority, a coordinator and nodes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+use weft_authority::{AuthorityServer, Settings as AuthoritySettings, User, hash_password};
+use weft_coordinator::registry::NodeEntry;
+use weft_coordinator::{ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings};
+use weft_governance::ServerId;
+use weft_node::{CoordinatorAddress, GrantSettings, Node, NodeLimits, Settings as NodeSettings};
+use weft_wire::authority::Authority;
+use weft_wire::identity::Identity;
+
+use crate::client::Client;
+
+/// Nothing in a test takes longer than this.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The password of everyone in a test.
+const PASSWORD: &str = "correct horse";
+
+/// What a mesh consists of.
+pub struct MeshOptions {
+    /// Each domain's folder of product folders, and its grants.
+    pub domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
+    /// Who can sign in, with groups.
+    pub users: Vec<(String, Vec<String>)>,
+    /// How long leases live.
+    pub lease_lifetime: Duration,
+}
+
+/// A running mesh. Dropping it stops it.
+pub struct Mesh {
+    /// The token service.
+    pub authority: AuthorityServer,
+    /// The planner.
+    pub coordinator: Coordinator,
+    nodes: BTreeMap<String, Node>,
+    domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
+    folder: TempDir,
+}
+
+impl MeshOptions {
+    /// Three domains with TPC-H data; `analyst` may read all of it, `outsider` nothing.
+    pub fn tpch(scale: f64) -> Self {
+        let data = workload_data(scale);
+        let product = |domain: &str, product: &str| {
+            (domain.to_owned(), data.join(domain).join("data"), vec![crate::grant("analyst", product)])
+        };
+        Self {
+            domains: vec![
+                product("sales", "orders"),
+                product("crm", "customers"),
+                product("supply", "parts"),
+            ],
+            ..Self::empty()
+        }
+    }
+
+    /// No domain; the usual people.
+    pub fn empty() -> Self {
+        Self {
+            domains: Vec::new(),
+            users: vec![
+                ("analyst".to_owned(), vec!["analysts".to_owned()]),
+                ("outsider".to_owned(), Vec::new()),
+                ("admin".to_owned(), vec!["mesh-admins".to_owned()]),
+            ],
+            lease_lifetime: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The TPC-H data of a scale, made once per machine and scale.
+pub fn workload_data(scale: f64) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("weft-test-tpch-{scale}"));
+    workload::demo::generate(&folder, scale).expect("data can be generated").dir
+}
+
+impl Mesh {
+    /// Starts everything and waits until all nodes have joined.
+    pub async fn start(options: MeshOptions) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let state = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(&path).expect("folder");
+            path
+        };
+        let mut settings =
+            AuthoritySettings::new(loopback(), "https://authority.test", state("authority"));
+        settings.lease_lifetime = options.lease_lifetime;
+        let authority =
+            AuthorityServer::start(settings, users(&options.users)).await.expect("authority");
+        let main = ServerId::coordinator("main").expect("name");
+        let identity = authority.identity(&main).expect("identity");
+        let client = Authority::connect(&authority.url(), &identity).expect("authority");
+        let settings = CoordinatorSettings {
+            listen: loopback(),
+            client_listen: Some(ClientListen { address: loopback(), tls: false }),
+            state: state("coordinator"),
+            basic_sign_in: true,
+            heartbeat_interval: Duration::from_millis(300),
+            limits: QueryLimits::default(),
+            door: Default::default(),
+        };
+        let coordinator =
+            Coordinator::start(settings, identity, client).await.expect("coordinator");
+        let mut mesh = Self {
+            authority,
+            coordinator,
+            nodes: BTreeMap::new(),
+            domains: options.domains,
+            folder,
+        };
+        for (domain, ..) in mesh.domains.clone() {
+            mesh.start_node(&domain).await;
+        }
+        mesh
+    }
+
+    /// A mesh of products written by hand.
+    pub async fn publish(products: &[crate::Published<'_>], grants: Vec<(&str, GrantSettings)>) -> Self {
+        let folder = tempfile::tempdir().expect("folder").keep();
+        let mut domains: BTreeMap<String, Vec<GrantSettings>> = BTreeMap::new();
+        for product in products {
+            product.write(&folder.join(product.domain));
+            domains.entry(product.domain.to_owned()).or_default();
+        }
+        for (domain, grant) in grants {
+            domains.entry(domain.to_owned()).or_default().push(grant);
+        }
+        let domains = domains
+            .into_iter()
+            .map(|(domain, grants)| (domain.clone(), folder.join(domain), grants))
+            .collect();
+        let mesh = Self::start(MeshOptions { domains, ..MeshOptions::empty() }).await;
+        for node in mesh.nodes.values() {
+            assert!(node.problems().is_empty(), "{:?}", node.problems());
+        }
+        mesh
+    }
+
+    /// Starts, or starts again, the node of `domain` and waits until it has joined.
+    pub async fn start_node(&mut self, domain: &str) {
+        let id = node_id(domain);
+        let identity = self.authority.identity(&id).expect("identity");
+        let authority = Authority::connect(&self.authority.url(), &identity).expect("authority");
+        let (_, data, grants) =
+            self.domains.iter().find(|(name, ..)| name == domain).cloned().expect("domain");
+        let state = self.folder.path().join(format!("node-{domain}"));
+        std::fs::create_dir_all(&state).expect("folder");
+        let settings = NodeSettings {
+            domain: domain.parse().expect("domain"),
+            name: format!("{domain}-1"),
+            data,
+            state,
+            listen: loopback(),
+            advertise: None,
+            coordinator: Some(CoordinatorAddress {
+                url: format!("https://{}", self.coordinator.address()),
+                name: "main".to_owned(),
+            }),
+            grants,
+            limits: NodeLimits::default(),
+            door: Default::default(),
+        };
+        let node = Node::start(settings, identity, authority).await.expect("node");
+        self.nodes.insert(domain.to_owned(), node);
+        self.wait_for(domain, |entry| entry.is_up()).await;
+    }
+
+    /// Takes the node of `domain` away without a farewell.
+    pub fn kill_node(&mut self, domain: &str) {
+        drop(self.nodes.remove(domain));
+    }
+
+    /// Waits until the coordinator sees the node of `domain` like this.
+    pub async fn wait_for(&self, domain: &str, like: impl Fn(&NodeEntry) -> bool) {
+        let id = node_id(domain);
+        let mut mesh = self.coordinator.registry().subscribe();
+        let seen = mesh.wait_for(|mesh| mesh.nodes.get(&id).is_some_and(&like));
+        let _ = timeout(PATIENCE, seen).await.expect("the node is seen in time").expect("registry");
+    }
+
+    /// The node of `domain`.
+    pub fn node(&self, domain: &str) -> &Node {
+        &self.nodes[domain]
+    }
+
+    /// The event log of the node of `domain`.
+    pub fn ledger(&self, domain: &str) -> PathBuf {
+        self.folder.path().join(format!("node-{domain}")).join("events.db")
+    }
+
+    /// A folder of the mesh's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Signs `user` in at the coordinator.
+    pub async fn sign_in(&self, user: &str) -> Client {
+        let address = self.coordinator.client_address().expect("client address");
+        Client::sign_in(&format!("http://{address}"), None, user, PASSWORD).await.expect("sign-in")
+    }
+
+    /// Signs `user` in straight at the node of `domain`.
+    pub async fn sign_in_at(&self, domain: &str, user: &str) -> Client {
+        let url = format!("https://{}", self.node(domain).address());
+        let tls = Some((self.authority.ca_pem().to_owned(), node_id(domain)));
+        Client::sign_in(&url, tls, user, PASSWORD).await.expect("sign-in")
+    }
+
+    /// The password of everyone here.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// A certificate of the mesh for `server`, as a colleague, or a thief, would hold it.
+    pub fn identity(&self, server: &ServerId) -> Identity {
+        self.authority.identity(server).expect("identity")
+    }
+}
+
+/// The only node of `domain`.
+pub fn node_id(domain: &str) -> ServerId {
+    ServerId::node(domain.parse().expect("domain"), &format!("{domain}-1")).expect("name")
+}
+
+fn users(names: &[(String, Vec<String>)]) -> Vec<User> {
+    let password_hash = hash_password(PASSWORD).expect("hash");
+    names
+        .iter()
+        .map(|(name, groups)| User {
+            name: name.clone(),
+            password_hash: password_hash.clone(),
+            groups: groups.iter().cloned().collect(),
+            attributes: BTreeMap::new(),
+            disabled: false,
+        })
+        .collect()
+}
+
+fn loopback() -> std::net::SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
