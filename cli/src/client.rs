@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use arrow_flight::HandshakeRequest;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tonic::Request;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::status::from_status;
@@ -66,7 +70,8 @@ impl Client {
         let mut inner = FlightSqlServiceClient::new_from_inner(inner);
         match sign_in {
             SignIn::Password { user, password } => {
-                inner.handshake(&user, &password).await.map_err(|error| failure(error.into()))?;
+                let token = handshake(inner.inner().clone(), &user, &password).await?;
+                inner.set_token(token);
             }
             SignIn::Bearer(token) => inner.set_token(token.to_string()),
         }
@@ -97,6 +102,27 @@ impl Client {
         let batches = rows.map_err(failure).boxed();
         Ok(Rows { schema: schema.into(), batches })
     }
+}
+
+/// The session's bearer in exchange for a password.
+async fn handshake(
+    mut client: FlightServiceClient<Channel>,
+    user: &str,
+    password: &str,
+) -> Result<String, Error> {
+    let strange = || {
+        Error::new(ErrorKind::Internal, code::PROTOCOL, "the server's answer to the sign-in is malformed")
+    };
+    let basic = Zeroizing::new(STANDARD.encode(Zeroizing::new(format!("{user}:{password}"))));
+    let mut request = Request::new(futures::stream::iter([HandshakeRequest::default()]));
+    let header = format!("Basic {}", *basic).parse().map_err(|_| strange())?;
+    request.metadata_mut().insert("authorization", header);
+    let answer = client.handshake(request).await.map_err(|status| from_status(&status))?;
+    let bearer = answer.metadata().get("authorization").and_then(|value| value.to_str().ok());
+    bearer
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .map(str::to_owned)
+        .ok_or_else(strange)
 }
 
 fn endpoint(target: &Target) -> Result<Endpoint, Error> {

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
+use arrow_flight::HandshakeRequest;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tonic::Request;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use weft_governance::{Error, ServerId};
 use weft_wire::identity::tls_name;
@@ -35,12 +39,8 @@ impl Client {
         password: &str,
     ) -> Result<Self, Failure> {
         let mut client = Self::connect(url, tls).await;
-        client
-            .inner
-            .handshake(user, password)
-            .await
-            .map(|_| ())
-            .map_err(|error| failure(FlightError::from(error)))?;
+        let token = handshake(client.inner.inner().clone(), user, password).await?;
+        client.inner.set_token(token);
         Ok(client)
     }
 
@@ -111,6 +111,22 @@ impl Client {
             Err(error) => error,
         }
     }
+}
+
+/// The session's bearer. The stock client loses what the server says of a failed sign-in.
+async fn handshake(
+    mut client: FlightServiceClient<Channel>,
+    user: &str,
+    password: &str,
+) -> Result<String, Failure> {
+    let basic = STANDARD.encode(format!("{user}:{password}"));
+    let request = HandshakeRequest { protocol_version: 0, payload: Default::default() };
+    let mut request = Request::new(futures::stream::iter([request]));
+    let basic = format!("Basic {basic}").parse().expect("header");
+    request.metadata_mut().insert("authorization", basic);
+    let answer = client.handshake(request).await.map_err(|status| from_status(&status))?;
+    let bearer = answer.metadata().get("authorization").and_then(|value| value.to_str().ok());
+    Ok(bearer.and_then(|value| value.strip_prefix("Bearer ")).expect("a bearer").to_owned())
 }
 
 fn failure(error: FlightError) -> Failure {

@@ -4,3 +4,8 @@
 #![cfg(test)]
 
 mod architecture;
+mod barrier;
+mod faults;
+mod federation;
+mod refusals;
+mod tpch;

@@ -8,6 +8,8 @@ pub mod encode;
 mod flight;
 pub mod guard;
 pub mod limits;
+#[cfg(test)]
+mod memory;
 pub mod schema;
 pub mod serve;
 mod session;

@@ -199,3 +199,6 @@ fn unusable(address: SocketAddr) -> Error {
 fn settings(message: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, code::SETTINGS, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,541 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::sql::{
+    ActionCreatePreparedStatementRequest, Any, CommandStatementIngest, ProstMessageExt,
+};
+use arrow_flight::{
+    Action, Criteria, Empty, FlightData, FlightDescriptor, HandshakeRequest, Ticket,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use prost::Message;
+use tonic::{Code, IntoRequest, Status};
+
+use super::{House, act, code_of, fetch, query, status_of};
+use crate::flight::message::{
+    CloseSessionResult, CloseSessionStatus, GetSessionOptionsResult, OptionValue,
+    SessionOptionValue, SetSessionOptionErrorValue, SetSessionOptionsRequest,
+    SetSessionOptionsResult, StringListValue,
+};
+use crate::limits::Limits;
+
+#[tokio::test]
+async fn a_right_password_lets_in_and_a_wrong_one_does_not() {
+    let house = House::open();
+    let mut client = house.stranger().await;
+    client.handshake("analyst", "secret").await.expect("right");
+    assert!(client.token().is_some_and(|bearer| bearer.len() >= 43));
+    let mut client = house.stranger().await;
+    let error = client
+        .handshake("analyst", "guess")
+        .await
+        .expect_err("wrong");
+    assert!(
+        error.to_string().contains("wrong name or password"),
+        "{error}"
+    );
+    assert!(client.handshake("brief", "secret").await.is_err());
+}
+
+#[tokio::test]
+async fn a_handshake_with_a_bearer_keeps_it() {
+    let house = House::open();
+    let bearer = house
+        .guest("analyst")
+        .await
+        .token()
+        .expect("signed in")
+        .clone();
+    for (value, accepted) in [
+        (bearer.as_str(), true),
+        ("good.to.ken", true),
+        ("None", false),
+    ] {
+        let mut request = stream::iter([HandshakeRequest::default()]).into_request();
+        let header = format!("Bearer {value}");
+        request
+            .metadata_mut()
+            .insert("authorization", header.parse().expect("ascii"));
+        let reply = FlightServiceClient::new(house.channel().await)
+            .handshake(request)
+            .await;
+        match reply {
+            Ok(reply) => {
+                assert!(accepted);
+                assert_eq!(
+                    reply.metadata().get("authorization").expect("kept"),
+                    header.as_str()
+                );
+            }
+            Err(status) => assert_eq!((status.code(), accepted), (Code::Unauthenticated, false)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_call_without_a_sign_in_is_refused_in_the_same_words() {
+    let house = House::open();
+    for authorization in [
+        None,
+        Some("Bearer None"),
+        Some("Basic"),
+        Some("Bearer bad.to.ken"),
+    ] {
+        for (name, status) in calls(&house, authorization).await {
+            let status = status.expect_err(name);
+            assert_eq!(
+                status.code(),
+                Code::Unauthenticated,
+                "{name} {authorization:?}"
+            );
+        }
+    }
+    let refusals: Vec<_> = calls(&house, None)
+        .await
+        .into_iter()
+        .map(|(_, r)| r)
+        .collect();
+    let first = refusals[0]
+        .as_ref()
+        .expect_err("refused")
+        .message()
+        .to_owned();
+    assert!(
+        refusals
+            .iter()
+            .all(|r| r.as_ref().is_err_and(|status| status.message() == first))
+    );
+}
+
+#[tokio::test]
+async fn every_call_with_a_sign_in_is_let_in() {
+    let house = House::open();
+    let bearer = house
+        .guest("analyst")
+        .await
+        .token()
+        .expect("signed in")
+        .clone();
+    for (name, outcome) in calls(&house, Some(&format!("Bearer {bearer}"))).await {
+        let code = outcome.map_or_else(|status| status.code(), |()| Code::Ok);
+        assert_ne!(code, Code::Unauthenticated, "{name}");
+    }
+}
+
+/// The outcome of every call that Flight has.
+async fn calls(
+    house: &House,
+    authorization: Option<&str>,
+) -> Vec<(&'static str, Result<(), Status>)> {
+    fn ready<T>(body: T, authorization: Option<&str>) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(body);
+        if let Some(header) = authorization {
+            request
+                .metadata_mut()
+                .insert("authorization", header.parse().expect("ascii"));
+        }
+        request
+    }
+    let command = arrow_flight::sql::CommandGetCatalogs {}
+        .as_any()
+        .encode_to_vec();
+    let descriptor = FlightDescriptor::new_cmd(command.clone());
+    let first = FlightData::new().with_descriptor(descriptor.clone());
+    let mut client = FlightServiceClient::new(house.channel().await);
+    let mut outcomes = Vec::new();
+    macro_rules! call {
+        ($name:ident, $body:expr) => {
+            let outcome = client.$name(ready($body, authorization)).await;
+            outcomes.push((stringify!($name), outcome.map(|_| ())));
+        };
+    }
+    call!(handshake, stream::iter([HandshakeRequest::default()]));
+    call!(list_flights, Criteria::default());
+    call!(get_flight_info, descriptor.clone());
+    call!(poll_flight_info, descriptor.clone());
+    call!(get_schema, descriptor);
+    call!(do_get, Ticket::new(command));
+    call!(do_put, stream::iter([first.clone()]));
+    // The backend decides about exchanges that bring any authorization at all.
+    if authorization.is_none_or(|header| header.contains("Bearer") && header.len() > 20) {
+        call!(do_exchange, stream::iter([first]));
+    }
+    call!(do_action, Action::new("GetSessionOptions", ""));
+    call!(list_actions, Empty::default());
+    outcomes
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_backend_arrives_with_its_code_and_hint() {
+    let house = House::open();
+    let mut client = house.guest("outsider").await;
+    let status = status_of(
+        client
+            .execute("numbers 1".to_owned(), None)
+            .await
+            .expect_err("denied"),
+    );
+    assert_eq!(status.code(), Code::PermissionDenied);
+    assert_eq!(status.message(), "`sales.orders` is not granted");
+    assert_eq!(code_of(&status), "WEFT-NOT-GRANTED");
+    assert!(status.metadata().get_bin("weft-hint-bin").is_some());
+}
+
+#[tokio::test]
+async fn a_prepared_statement_runs_with_the_values_bound_by_position() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let mut statement = client
+        .prepare("echo ? ?".to_owned(), None)
+        .await
+        .expect("prepared");
+    let names = |schema: &arrow::datatypes::Schema| -> Vec<String> {
+        schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect()
+    };
+    assert_eq!(
+        names(statement.parameter_schema().expect("given")),
+        ["$1", "$2"]
+    );
+    let status = status_of(statement.execute().await.expect_err("nothing bound"));
+    assert_eq!(status.code(), Code::InvalidArgument);
+
+    for (number, text) in [(7, Some("seven")), (8, None)] {
+        statement
+            .set_parameters(crate::memory::pair(number, text))
+            .expect("set");
+        let info = statement.execute().await.expect("announced");
+        let (_, batches) = fetch(&mut client, &info).await;
+        let echoed = arrow::compute::concat_batches(&batches[0].schema(), &batches).expect("same");
+        assert_eq!(names(&echoed.schema()), ["$1", "$2"]);
+        assert_eq!(
+            echoed.columns(),
+            crate::memory::pair(number, text).columns()
+        );
+    }
+    statement.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn parameters_that_do_not_fit_are_refused() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let mut statement = client
+        .prepare("echo ? ?".to_owned(), None)
+        .await
+        .expect("prepared");
+    let one: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let two: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+    let too_few = RecordBatch::try_from_iter([("0", one)]).expect("valid");
+    let too_long = RecordBatch::try_from_iter([("0", two), ("1", text)]).expect("valid");
+    for (batch, code, message) in [
+        (
+            too_few,
+            Code::InvalidArgument,
+            "the statement has 2 parameters and 1 values are bound",
+        ),
+        (
+            too_long,
+            Code::Unimplemented,
+            "a statement runs with one row of parameters at a time",
+        ),
+    ] {
+        statement.set_parameters(batch).expect("set");
+        let status = status_of(statement.execute().await.expect_err("refused"));
+        assert_eq!((status.code(), status.message()), (code, message));
+    }
+}
+
+#[tokio::test]
+async fn a_created_statement_says_whether_it_is_an_update() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    for (words, flag, has_rows) in [
+        ("numbers 1", 0, true),
+        ("touch", 1, false),
+        ("count", 0, true),
+    ] {
+        let request = ActionCreatePreparedStatementRequest {
+            query: words.to_owned(),
+            transaction_id: None,
+        };
+        let body = request.as_any().encode_to_vec();
+        let reply = act(&mut client, "CreatePreparedStatement", body)
+            .await
+            .expect("prepared");
+        let any = Any::decode(reply.as_slice()).expect("wrapped");
+        assert_eq!(any.value[any.value.len() - 2..], [0x20, flag], "{words}");
+        let created: arrow_flight::sql::ActionCreatePreparedStatementResult =
+            any.unpack().expect("decodes").expect("of this type");
+        assert_eq!(created.dataset_schema.is_empty(), !has_rows, "{words}");
+        assert!(!created.parameter_schema.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn prepared_statements_of_a_session_are_bounded() {
+    let house = House::with(Limits {
+        prepared: 2,
+        ..Limits::default()
+    });
+    let mut client = house.guest("analyst").await;
+    let mut statements = Vec::new();
+    for _ in 0..3 {
+        statements.push(
+            client
+                .prepare("numbers 1".to_owned(), None)
+                .await
+                .expect("prepared"),
+        );
+    }
+    let status = status_of(statements[0].execute().await.expect_err("made room"));
+    assert_eq!(status.code(), Code::NotFound);
+    assert!(statements[1].execute().await.is_ok() && statements[2].execute().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_command_runs_once_when_it_is_asked_for_and_replays_its_result() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    client
+        .execute("touch".to_owned(), None)
+        .await
+        .expect("ran without a fetch");
+    assert_eq!(house.memory.commands(), 1);
+    let info = client.execute("count".to_owned(), None).await.expect("ran");
+    assert_eq!((house.memory.commands(), info.total_records), (2, 1));
+    let first = fetch(&mut client, &info).await;
+    assert_eq!(first, fetch(&mut client, &info).await);
+    assert_eq!(house.memory.commands(), 2);
+    let mut statement = client
+        .prepare("touch".to_owned(), None)
+        .await
+        .expect("prepared");
+    assert_eq!(house.memory.commands(), 2);
+    statement.execute().await.expect("ran");
+    assert_eq!(house.memory.commands(), 3);
+}
+
+#[tokio::test]
+async fn updates_run_commands_and_nothing_else() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    assert_eq!(
+        client
+            .execute_update("touch".to_owned(), None)
+            .await
+            .expect("ran"),
+        0
+    );
+    let mut statement = client
+        .prepare("touch".to_owned(), None)
+        .await
+        .expect("prepared");
+    assert_eq!(statement.execute_update().await.expect("ran"), 0);
+    assert_eq!(house.memory.commands(), 2);
+    let update = client.execute_update("numbers 1".to_owned(), None).await;
+    assert_eq!(
+        status_of(update.expect_err("a query")).code(),
+        Code::InvalidArgument
+    );
+}
+
+#[tokio::test]
+async fn an_update_is_answered_before_its_stream_ends() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let command = arrow_flight::sql::CommandStatementUpdate {
+        query: "touch".to_owned(),
+        transaction_id: None,
+    };
+    let first = FlightData::new()
+        .with_descriptor(FlightDescriptor::new_cmd(command.as_any().encode_to_vec()));
+    let open = stream::iter([first]).chain(stream::pending());
+    let mut replies = client.do_put(open).await.expect("accepted");
+    assert!(replies.message().await.expect("answered").is_some());
+}
+
+#[tokio::test]
+async fn data_cannot_be_written_and_is_refused_before_it_is_read() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let command = CommandStatementIngest {
+        table: "t".to_owned(),
+        ..Default::default()
+    };
+    let first = FlightData::new()
+        .with_descriptor(FlightDescriptor::new_cmd(command.as_any().encode_to_vec()));
+    let open = stream::iter([first]).chain(stream::pending());
+    let status = status_of(client.do_put(open).await.expect_err("refused"));
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(status.message(), "data cannot be written here");
+}
+
+#[tokio::test]
+async fn transactions_are_refused_with_a_hint() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let status = status_of(client.begin_transaction().await.expect_err("refused"));
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert!(status.metadata().get_bin("weft-hint-bin").is_some());
+}
+
+#[tokio::test]
+async fn a_statement_longer_than_allowed_never_reaches_the_backend() {
+    let house = House::with(Limits {
+        statement: 100,
+        ..Limits::default()
+    });
+    let mut client = house.guest("analyst").await;
+    let status = status_of(
+        client
+            .execute("x".repeat(101), None)
+            .await
+            .expect_err("long"),
+    );
+    assert_eq!(code_of(&status), "WEFT-TOO-COMPLEX");
+    assert_eq!(
+        house
+            .memory
+            .prepared
+            .load(std::sync::atomic::Ordering::SeqCst),
+        0
+    );
+}
+
+#[tokio::test]
+async fn session_options_are_set_told_and_set_back() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let text = |text: &str| Some(OptionValue::String(text.to_owned()));
+    let list = Some(OptionValue::StringList(StringListValue { values: vec![] }));
+    let set = |name: &str, option_value| {
+        let value = SessionOptionValue { option_value };
+        let session_options = HashMap::from([(name.to_owned(), value)]);
+        SetSessionOptionsRequest { session_options }.encode_to_vec()
+    };
+    for (name, value, expected) in [
+        ("catalog", text("crm"), None),
+        (
+            "colour",
+            text("red"),
+            Some(SetSessionOptionErrorValue::InvalidName),
+        ),
+        (
+            "catalog",
+            text("nowhere"),
+            Some(SetSessionOptionErrorValue::InvalidValue),
+        ),
+        (
+            "catalog",
+            list,
+            Some(SetSessionOptionErrorValue::InvalidValue),
+        ),
+    ] {
+        let reply = act(&mut client, "SetSessionOptions", set(name, value))
+            .await
+            .expect("reply");
+        let errors = SetSessionOptionsResult::decode(reply.as_slice())
+            .expect("decodes")
+            .errors;
+        assert_eq!(
+            errors.get(name).map(|error| error.value),
+            expected.map(i32::from),
+            "{name}"
+        );
+    }
+    let reply = act(&mut client, "GetSessionOptions", vec![])
+        .await
+        .expect("reply");
+    let options = GetSessionOptionsResult::decode(reply.as_slice()).expect("decodes");
+    assert_eq!(options.session_options["catalog"].option_value, text("crm"));
+    act(&mut client, "SetSessionOptions", set("catalog", None))
+        .await
+        .expect("set back");
+    let reply = act(&mut client, "GetSessionOptions", vec![])
+        .await
+        .expect("reply");
+    let options = GetSessionOptionsResult::decode(reply.as_slice()).expect("decodes");
+    assert_eq!(options.session_options["catalog"].option_value, text(""));
+}
+
+#[tokio::test]
+async fn a_closed_session_is_over() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    query(&mut client, "numbers 1").await;
+    let reply = act(&mut client, "CloseSession", vec![])
+        .await
+        .expect("reply");
+    let result = CloseSessionResult::decode(reply.as_slice()).expect("decodes");
+    assert_eq!(result.status(), CloseSessionStatus::Closed);
+    assert_eq!(house.memory.sign_outs(), 1);
+    let status = status_of(
+        client
+            .execute("numbers 1".to_owned(), None)
+            .await
+            .expect_err("over"),
+    );
+    assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn the_actions_that_are_listed_are_served() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let bearer = format!("Bearer {}", client.token().expect("signed in"));
+    let mut request = Empty::default().into_request();
+    request
+        .metadata_mut()
+        .insert("authorization", bearer.parse().expect("ascii"));
+    let listed = client
+        .inner_mut()
+        .list_actions(request)
+        .await
+        .expect("listed")
+        .into_inner();
+    let listed: Vec<_> = listed.try_collect().await.expect("listed");
+    assert_eq!(listed.len(), 7);
+    for action in listed {
+        let outcome = act(&mut client, &action.r#type, vec![0xff]).await;
+        let code = outcome.map_or_else(|status| status.code(), |_| Code::Ok);
+        assert_ne!(code, Code::Unimplemented, "{}", action.r#type);
+    }
+    let status = act(&mut client, "Dance", vec![])
+        .await
+        .expect_err("the session was closed");
+    assert_eq!(status.code(), Code::Unauthenticated);
+    let mut client = house.guest("analyst").await;
+    let status = act(&mut client, "Dance", vec![])
+        .await
+        .expect_err("unknown");
+    assert_eq!(status.code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn an_exchange_goes_to_the_backend_with_everything_it_brought() {
+    let house = House::open();
+    let mut client = FlightServiceClient::new(house.channel().await);
+    let frame = |text: &'static str| FlightData::new().with_app_metadata(text);
+    let mut request = stream::iter([frame("first"), frame("second")]).into_request();
+    request
+        .metadata_mut()
+        .insert("authorization", "Bearer x.y.z".parse().expect("ascii"));
+    let replies = client
+        .do_exchange(request)
+        .await
+        .expect("accepted")
+        .into_inner();
+    let replies: Vec<_> = replies
+        .map_ok(|reply| reply.app_metadata)
+        .try_collect()
+        .await
+        .expect("ok");
+    assert_eq!(replies, ["first", "second", "last"]);
+}

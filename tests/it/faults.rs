@@ -1,0 +1,64 @@
+//! Nodes that go away and come back.
+
+use futures::StreamExt;
+use harness::{Mesh, Published, grant, run};
+use weft_governance::{ErrorKind, code};
+
+const SALES: Published<'static> = Published {
+    domain: "sales",
+    product: "orders",
+    tables: &[("t", &[("id", "integer", "bigint")], "1\n2\n3")],
+};
+
+#[test]
+fn a_node_that_goes_away_is_named_and_comes_back_by_itself() {
+    run(async {
+        let mut mesh = Mesh::publish(&[SALES], vec![("sales", grant("analyst", "orders"))]).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = "SELECT count(*) FROM sales.orders.t";
+        assert_eq!(analyst.value(sql).await, "3");
+        mesh.kill_node("sales");
+        mesh.wait_for("sales", |node| !node.is_up()).await;
+        let error = analyst.error(sql).await;
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, code::DOMAIN_UNAVAILABLE));
+        assert_eq!(error.domain().map(|domain| domain.as_str()), Some("sales"), "{error}");
+        let status = "SELECT status FROM system.runtime.nodes";
+        assert_eq!(analyst.value(status).await, "unreachable");
+        mesh.start_node("sales").await;
+        assert_eq!(analyst.value(sql).await, "3");
+        assert_eq!(analyst.value(status).await, "up");
+    });
+}
+
+#[test]
+fn a_node_lost_in_mid_stream_is_an_error_and_never_a_short_answer() {
+    run(async {
+        // More bytes than all windows and queues on the way hold together.
+        let lines: Vec<String> = (0..120_000).map(|id| format!("{id},{id:01000}")).collect();
+        let wide = Published {
+            domain: "sales",
+            product: "wide",
+            tables: &[(
+                "t",
+                &[("id", "integer", "bigint"), ("text", "string", "varchar")],
+                &lines.join("\n"),
+            )],
+        };
+        let mut mesh = Mesh::publish(&[wide], vec![("sales", grant("analyst", "wide"))]).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let mut rows = analyst.stream("SELECT id, text FROM sales.wide.t").await.expect("starts");
+        rows.next().await.expect("a batch").expect("rows");
+        mesh.kill_node("sales");
+        let mut error = None;
+        while let Some(batch) = rows.next().await {
+            if let Err(failure) = batch {
+                error = Some(failure);
+            }
+        }
+        let error = error.expect("an error, not an end");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(error.domain().map(|domain| domain.as_str()), Some("sales"), "{error}");
+        mesh.start_node("sales").await;
+        assert_eq!(analyst.value("SELECT count(*) FROM sales.wide.t").await, "120000");
+    });
+}

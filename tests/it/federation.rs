@@ -1,0 +1,191 @@
+//! Queries that cross domains, and what they may rely on.
+
+use harness::{Mesh, Published, Rows, assert_same_rows, grant, run, single_process};
+
+const LEFT: Published<'static> = Published {
+    domain: "left",
+    product: "a",
+    tables: &[
+        (
+            "t",
+            &[
+                ("id", "integer", "bigint"),
+                ("name", "string", "varchar"),
+                ("price", "number", "decimal(10,2)"),
+                ("day", "date", "date"),
+                ("at", "timestamp", "timestamp"),
+            ],
+            "1,one,1.50,2024-01-01,2024-01-01T10:00:00\n2,two,,2024-01-02,2024-01-02T11:30:00.5\n3,,3.25,,\n4,two,1.50,2024-02-29,1999-12-31T23:59:59\n,none,0.00,1970-01-01,1970-01-01T00:00:00",
+        ),
+        ("u", &[("id", "integer", "bigint"), ("tag", "string", "varchar")], "1,x\n1,y\n3,x\n,z"),
+    ],
+};
+
+const RIGHT: Published<'static> = Published {
+    domain: "right",
+    product: "b",
+    tables: &[(
+        "t",
+        &[("id", "integer", "bigint"), ("name", "string", "varchar"), ("x", "number", "double")],
+        "1,uno,0.5\n3,tres,-2.25\n3,drei,\n,nada,7\n9,neun,1e300",
+    )],
+};
+
+const QUERIES: &[&str] = &[
+    "SELECT l.id, l.name, r.name FROM left.a.t l JOIN right.b.t r ON l.id = r.id",
+    "SELECT l.id, r.x FROM left.a.t l LEFT JOIN right.b.t r ON l.id = r.id",
+    "SELECT l.id, r.x FROM left.a.t l FULL JOIN right.b.t r ON l.id = r.id",
+    "SELECT id FROM left.a.t WHERE id NOT IN (SELECT id FROM right.b.t)",
+    "SELECT id FROM left.a.t WHERE id NOT IN (SELECT id FROM right.b.t WHERE id IS NOT NULL)",
+    "SELECT id FROM left.a.t l WHERE EXISTS (SELECT 1 FROM right.b.t r WHERE r.id = l.id)",
+    "SELECT id FROM left.a.t l WHERE NOT EXISTS (SELECT 1 FROM right.b.t r WHERE r.id = l.id)",
+    "SELECT id FROM left.a.t INTERSECT SELECT id FROM right.b.t",
+    "SELECT id FROM left.a.t EXCEPT SELECT id FROM right.b.t",
+    "SELECT id, name FROM left.a.t UNION SELECT id, name FROM right.b.t",
+    "SELECT id FROM left.a.t UNION ALL SELECT id FROM right.b.t",
+    "SELECT name, count(*), sum(price), avg(price) FROM left.a.t GROUP BY name",
+    "SELECT l.name, count(DISTINCT r.name) FROM left.a.t l JOIN right.b.t r ON l.id = r.id GROUP BY l.name",
+    "SELECT id, (SELECT max(x) FROM right.b.t) FROM left.a.t",
+    "SELECT id FROM left.a.t WHERE price > (SELECT avg(price) FROM left.a.t)",
+    "SELECT id FROM left.a.t l WHERE price >= (SELECT min(l2.price) FROM left.a.t l2 WHERE l2.name = l.name)",
+    "SELECT l.id, (SELECT count(*) FROM right.b.t r WHERE r.id = l.id) FROM left.a.t l",
+    "SELECT id, row_number() OVER (PARTITION BY name ORDER BY id) FROM left.a.t",
+    "SELECT id, sum(price) OVER (ORDER BY id NULLS LAST ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM left.a.t",
+    "SELECT DISTINCT name FROM left.a.t",
+    "SELECT id, price FROM left.a.t ORDER BY id NULLS LAST LIMIT 2 OFFSET 1",
+    "SELECT day, at, extract(year FROM day), date_trunc('month', at) FROM left.a.t",
+    "SELECT day + INTERVAL '1 month', at - INTERVAL '1 hour' FROM left.a.t",
+    "SELECT coalesce(name, '-'), upper(name), CASE WHEN id > 2 THEN 'big' ELSE 'small' END FROM left.a.t",
+    "SELECT t.id, u.tag FROM left.a.t JOIN left.a.u ON t.id = u.id",
+    "SELECT t.id, u.tag, r.name FROM left.a.t JOIN left.a.u ON t.id = u.id JOIN right.b.t r ON r.id = u.id",
+    "WITH c AS (SELECT id, count(*) AS n FROM left.a.u GROUP BY id) SELECT c.id, n, r.name FROM c JOIN right.b.t r ON r.id = c.id",
+    "SELECT name, grouping(name), sum(price) FROM left.a.t GROUP BY ROLLUP (name)",
+    "SELECT count(*) FILTER (WHERE price > 1), count(*) FROM left.a.t",
+    "SELECT 1 + 1, 'x'",
+    "SELECT id FROM left.a.t WHERE false",
+    "SELECT id FROM (VALUES (1), (2)) v(id)",
+    "SELECT l.name FROM left.a.t l, (VALUES (1), (3)) v(id) WHERE l.id = v.id",
+];
+
+async fn mesh() -> Mesh {
+    let grants = vec![("left", grant("analyst", "a")), ("right", grant("analyst", "b"))];
+    Mesh::publish(&[LEFT, RIGHT], grants).await
+}
+
+#[test]
+fn federated_answers_equal_those_of_one_process() {
+    run(async {
+        let folder = tempfile::tempdir().expect("folder");
+        for product in [&LEFT, &RIGHT] {
+            product.write(&folder.path().join(product.domain));
+        }
+        let (left, right) = (folder.path().join("left"), folder.path().join("right"));
+        let oracle = single_process(&[("left", &left), ("right", &right)]).await;
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let mut failed = Vec::new();
+        for sql in QUERIES {
+            let batches = oracle.sql(sql).await.expect(sql).collect().await.expect(sql);
+            match analyst.query(sql).await {
+                Ok(rows) => assert_same_rows(sql, rows, Rows::of(&batches)),
+                Err(error) => failed.push(format!("{sql}: {error}")),
+            }
+        }
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+    });
+}
+
+/// What one domain can run alone leaves nothing above its fragment.
+#[test]
+fn everything_of_one_domain_goes_down() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        for sql in [
+            "SELECT id FROM left.a.t WHERE id > 1 AND name LIKE 't%'",
+            "SELECT t.id, u.tag FROM left.a.t JOIN left.a.u ON t.id = u.id",
+            "SELECT name, sum(price) FROM left.a.t GROUP BY name",
+            "SELECT id FROM left.a.t ORDER BY id LIMIT 2",
+            "SELECT id FROM left.a.t LIMIT 2",
+            "SELECT DISTINCT name FROM left.a.t",
+            "SELECT id, rank() OVER (ORDER BY price) FROM left.a.t",
+            "SELECT id FROM left.a.t UNION ALL SELECT id FROM left.a.u",
+            "SELECT id FROM left.a.t INTERSECT SELECT id FROM left.a.u",
+            "SELECT id FROM left.a.t WHERE price > (SELECT avg(price) FROM left.a.t)",
+        ] {
+            let plan = analyst.query(&format!("EXPLAIN {sql}")).await.expect(sql);
+            let here: Vec<&str> = plan
+                .rows()
+                .iter()
+                .filter(|row| row[0] == "coordinator")
+                .map(|row| row[1].trim())
+                .collect();
+            assert_eq!(here, ["RemoteFragment: #0 at left"], "{sql}\n{plan}");
+        }
+    });
+}
+
+/// A filter reported as taken by the coordinator's stand-in table would be lost on the way.
+#[test]
+fn a_filter_reaches_the_node() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        assert_eq!(analyst.value("SELECT count(*) FROM left.a.t WHERE id = 1").await, "1");
+        let plan = analyst.query("EXPLAIN SELECT name FROM left.a.t WHERE id = 1").await.expect("plan");
+        assert!(plan.to_string().contains("left | Projection"), "{plan}");
+        assert!(plan.to_string().contains("Filter: l"), "{plan}");
+    });
+}
+
+#[test]
+fn a_long_chain_is_answered_and_a_deep_one_refused() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let chain = (0..300).map(|n| format!("id <> {}", n + 10)).collect::<Vec<_>>().join(" AND ");
+        let sql = format!("SELECT count(*) FROM left.a.t WHERE {chain}");
+        assert_eq!(analyst.value(&sql).await, "4");
+        let mut nested = "SELECT id FROM left.a.t".to_owned();
+        for _ in 0..20 {
+            nested = format!("SELECT id FROM ({nested}) WHERE id IN (SELECT id FROM left.a.u)");
+        }
+        assert_eq!(analyst.value(&format!("SELECT count(*) FROM ({nested})")).await, "2");
+        let deep = format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500));
+        assert_eq!(analyst.error(&deep).await.code(), "WEFT-TOO-COMPLEX");
+        assert_eq!(analyst.value("SELECT count(*) FROM left.a.t").await, "5", "the server lives on");
+    });
+}
+
+#[test]
+fn short_names_start_where_use_says() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let error = analyst.error("SELECT count(*) FROM t").await;
+        assert_eq!(error.code(), "WEFT-NOT-FOUND");
+        assert!(analyst.query("USE left.a").await.expect("use").is_empty());
+        assert_eq!(analyst.value("SELECT count(*) FROM u").await, "4");
+        assert!(analyst.query("USE right").await.expect("use").is_empty());
+        assert_eq!(analyst.value("SELECT count(*) FROM b").await, "5");
+        assert_eq!(analyst.error("USE nowhere").await.code(), "WEFT-NOT-FOUND");
+    });
+}
+
+#[test]
+fn system_tables_show_nodes_tables_and_ones_own_queries() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let nodes = analyst.query("SELECT domain, status FROM system.runtime.nodes ORDER BY domain");
+        assert_eq!(nodes.await.expect("nodes").to_string(), "left | up\nright | up\n");
+        let tables = "SELECT count(*) FROM system.catalog.tables WHERE kind = 'TABLE' AND granted";
+        assert_eq!(analyst.value(tables).await, "3");
+        analyst.query("SELECT id FROM left.a.t").await.expect("granted");
+        let queries = analyst.query("SELECT principal, state FROM system.runtime.queries").await.expect("own");
+        assert!(queries.to_string().contains("analyst | finished"), "{queries}");
+        let mut outsider = mesh.sign_in("outsider").await;
+        let others = outsider.query("SELECT principal FROM system.runtime.queries WHERE principal <> 'outsider'").await;
+        assert!(others.expect("own").is_empty());
+    });
+}

@@ -1,0 +1,316 @@
+//! What is refused, and that nothing happened when it was.
+
+use std::time::{Duration, SystemTime};
+
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::{FlightData, FlightDescriptor};
+use datafusion_proto::protobuf::logical_plan_node::LogicalPlanType;
+use datafusion_proto::protobuf::{CopyToNode, ListingTableScanNode, LogicalPlanNode};
+use futures::StreamExt;
+use harness::{Client, Mesh, Published, grant, node_id, run};
+use prost::Message;
+use tonic::Request;
+use tonic::transport::Endpoint;
+use weft_governance::{Error, ErrorKind, Principal, QueryId, ServerId, code};
+use weft_wire::authority::Authority;
+use weft_wire::identity::Identity;
+use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
+use weft_wire::rpc::fragment::{FragmentRequest, Semantics, TableExpectation};
+use weft_wire::status::from_status;
+use weft_wire::token::{Delegation, UserTokenSigner, sha256};
+
+const SALES: Published<'static> = Published {
+    domain: "sales",
+    product: "orders",
+    tables: &[("t", &[("id", "integer", "bigint")], "1\n2\n3")],
+};
+const CRM: Published<'static> = Published {
+    domain: "crm",
+    product: "people",
+    tables: &[("t", &[("id", "integer", "bigint")], "7")],
+};
+
+async fn mesh() -> Mesh {
+    let grants = vec![("sales", grant("analyst", "orders")), ("crm", grant("admin", "people"))];
+    Mesh::publish(&[SALES, CRM], grants).await
+}
+
+fn coordinator_url(mesh: &Mesh) -> String {
+    format!("http://{}", mesh.coordinator.client_address().expect("address"))
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_name_are_refused_alike() {
+    run(async {
+        let mesh = mesh().await;
+        let mut told = Vec::new();
+        for (user, password) in [("analyst", "wrong"), ("nobody", "wrong"), ("analyst", "")] {
+            let refused = Client::sign_in(&coordinator_url(&mesh), None, user, password).await;
+            let error = refused.err().expect("refused");
+            assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+            told.push(error.to_string());
+        }
+        assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
+        assert_eq!(mesh.sign_in("analyst").await.value("SELECT 1").await, "1", "the control");
+    });
+}
+
+#[test]
+fn an_ungranted_table_is_refused_at_the_coordinator_and_at_the_node() {
+    run(async {
+        let mesh = mesh().await;
+        let sql = "SELECT id FROM sales.orders.t";
+        let error = mesh.sign_in("outsider").await.error(sql).await;
+        assert_eq!((error.kind(), error.code()), (ErrorKind::PermissionDenied, code::NOT_GRANTED));
+        let error = mesh.sign_in_at("sales", "outsider").await.error(sql).await;
+        assert!(matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound), "{error}");
+        assert_eq!(mesh.sign_in("analyst").await.query(sql).await.expect("granted").len(), 3);
+        assert_eq!(mesh.sign_in_at("sales", "analyst").await.query(sql).await.expect("granted").len(), 3);
+    });
+}
+
+#[test]
+fn a_token_works_at_its_audience_only_and_only_while_it_lives() {
+    run(async {
+        let mesh = mesh().await;
+        let sales = node_id("sales");
+        let token = |audience: &ServerId| {
+            let (url, ca, audience) =
+                (mesh.authority.url(), mesh.authority.ca_pem().to_owned(), audience.clone());
+            async move {
+                weft_wire::join::issue_token(&url, &ca, "analyst", "correct horse", &audience)
+                    .await
+                    .expect("issued")
+                    .text
+            }
+        };
+        let tls = |server: &ServerId| Some((mesh.authority.ca_pem().to_owned(), server.clone()));
+        let at_node = |domain: &str| format!("https://{}", mesh.node(domain).address());
+        let sql = "SELECT count(*) FROM sales.orders.t";
+        let for_sales = token(&sales).await;
+        let mut control = Client::with_token(&at_node("sales"), tls(&sales), &for_sales).await;
+        assert_eq!(control.value(sql).await, "3");
+
+        let crm = node_id("crm");
+        let mut elsewhere = Client::with_token(&at_node("crm"), tls(&crm), &for_sales).await;
+        assert_eq!(elsewhere.error("SELECT 1").await.kind(), ErrorKind::Unauthenticated);
+        let mut coordinator = Client::with_token(&coordinator_url(&mesh), None, &for_sales).await;
+        assert_eq!(coordinator.error("SELECT 1").await.kind(), ErrorKind::Unauthenticated);
+
+        // A token of another authority, one that has ended, and one that was changed.
+        let principal = Principal {
+            issuer: "https://authority.test".to_owned(),
+            subject: "analyst".to_owned(),
+            groups: Default::default(),
+            attributes: Default::default(),
+        };
+        let forger = UserTokenSigner::generate("https://authority.test").expect("key");
+        let hour = Duration::from_secs(3600);
+        let forged = forger.sign(&principal, &sales, None, SystemTime::now(), hour).expect("signed");
+        let mut changed = for_sales.clone();
+        changed.replace_range(for_sales.len() - 4.., "AAAA");
+        for bad in [forged.text.as_str(), changed.as_str(), "a.b.c", "Bearer", ""] {
+            let mut client = Client::with_token(&at_node("sales"), tls(&sales), bad).await;
+            assert_eq!(client.error(sql).await.kind(), ErrorKind::Unauthenticated, "{bad}");
+        }
+    });
+}
+
+/// What a coordinator, or somebody with a coordinator's certificate, would send.
+struct Sender {
+    identity: Identity,
+    token: String,
+    node: ServerId,
+    url: String,
+}
+
+impl Sender {
+    async fn new(mesh: &Mesh, user: &str, domain: &str) -> Self {
+        let identity = mesh.identity(&ServerId::coordinator("main").expect("name"));
+        let authority = Authority::connect(&mesh.authority.url(), &identity).expect("url");
+        let lease = authority.sign_in(user, mesh.password()).await.expect("sign-in");
+        let node = node_id(domain);
+        let token = authority.exchange_lease(&lease, &node).await.expect("exchanged").text;
+        let url = format!("https://{}", mesh.node(domain).address());
+        Self { identity, token, node, url }
+    }
+
+    fn delegation(&self, message: &[u8], query: QueryId) -> String {
+        Delegation {
+            fragment: sha256(message),
+            user_token: sha256(self.token.as_bytes()),
+            audience: self.node.clone(),
+            query,
+        }
+        .sign(&self.identity, SystemTime::now(), Duration::from_secs(30))
+        .expect("signed")
+    }
+
+    async fn send(&self, as_: &Identity, message: Vec<u8>, delegation: &str) -> Result<usize, Error> {
+        let channel = Endpoint::from_shared(self.url.clone())
+            .expect("url")
+            .tls_config(as_.client_tls(&self.node))
+            .expect("tls")
+            .connect()
+            .await
+            .expect("connected");
+        let first = FlightData {
+            flight_descriptor: Some(FlightDescriptor::new_cmd(FRAGMENT_COMMAND)),
+            app_metadata: message.into(),
+            ..FlightData::default()
+        };
+        let frames = futures::stream::iter([first]).chain(futures::stream::pending());
+        let mut request = Request::new(frames);
+        let bearer = format!("Bearer {}", self.token);
+        request.metadata_mut().insert("authorization", bearer.parse().expect("header"));
+        request.metadata_mut().insert(DELEGATION_HEADER, delegation.parse().expect("header"));
+        let answer = FlightServiceClient::new(channel).do_exchange(request).await;
+        let mut frames = answer.map_err(|status| from_status(&status))?.into_inner();
+        let mut count = 0;
+        while let Some(frame) = frames.next().await {
+            frame.map_err(|status| from_status(&status))?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    async fn plan(&self, plan: Vec<u8>) -> Result<usize, Error> {
+        let (message, query) = message(plan);
+        let delegation = self.delegation(&message, query);
+        self.send(&self.identity, message, &delegation).await
+    }
+}
+
+fn message(plan: Vec<u8>) -> (Vec<u8>, QueryId) {
+    let query = QueryId::generate();
+    let output_schema = weft_door::schema::to_bytes(&columns());
+    let request = FragmentRequest {
+        query_id: query.to_string(),
+        encoding: FRAGMENT_ENCODING.to_owned(),
+        plan,
+        timeout_ms: 10_000,
+        semantics: Some(Semantics { time_zone: "+00:00".to_owned(), query_start_ns: 0 }),
+        tables: vec![TableExpectation {
+            product: "orders".to_owned(),
+            table: "t".to_owned(),
+            schema_fingerprint: weft_plan::fingerprint(&columns()).to_vec(),
+        }],
+        output_schema,
+        ..FragmentRequest::default()
+    };
+    (request.encode_to_vec(), query)
+}
+
+#[test]
+fn a_fragment_that_names_files_is_refused_before_anything_is_read_or_written() {
+    run(async {
+        let mesh = mesh().await;
+        let sender = Sender::new(&mesh, "analyst", "sales").await;
+        let secret = mesh.folder().join("secret.csv");
+        std::fs::write(&secret, "a\n1\n").expect("file");
+        let target = mesh.folder().join("stolen");
+        let read = LogicalPlanNode {
+            logical_plan_type: Some(LogicalPlanType::ListingScan(ListingTableScanNode {
+                paths: vec![secret.display().to_string()],
+                file_extension: ".csv".to_owned(),
+                ..ListingTableScanNode::default()
+            })),
+        };
+        let write = LogicalPlanNode {
+            logical_plan_type: Some(LogicalPlanType::CopyTo(Box::new(CopyToNode {
+                input: Some(Box::new(read.clone())),
+                output_url: target.display().to_string(),
+                ..CopyToNode::default()
+            }))),
+        };
+        for (plan, what) in [(read, "a file scan"), (write, "a copy to a file")] {
+            let error = sender.plan(plan.encode_to_vec()).await.expect_err("refused");
+            assert_eq!(error.code(), code::FRAGMENT_REFUSED);
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        assert!(!target.exists());
+        let error = sender.plan(vec![0xff; 64]).await.expect_err("garbage");
+        assert_eq!(error.code(), code::FRAGMENT_REFUSED);
+    });
+}
+
+#[test]
+fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
+    run(async {
+        let mesh = mesh().await;
+        let sender = Sender::new(&mesh, "analyst", "sales").await;
+        let plan = LogicalPlanNode::default().encode_to_vec();
+        let (fragment, query) = message(plan);
+        let signed = sender.delegation(&fragment, query);
+
+        // The first use gets past the delegation to the plan, which is empty.
+        let error = sender.send(&sender.identity, fragment.clone(), &signed).await.expect_err("empty");
+        assert_eq!(error.code(), code::FRAGMENT_REFUSED);
+        let error = sender.send(&sender.identity, fragment.clone(), &signed).await.expect_err("replayed");
+        assert_eq!(error.code(), code::REPLAYED);
+
+        let (other, _) = message(vec![1, 2, 3]);
+        let error = sender.send(&sender.identity, other, &signed).await.expect_err("another fragment");
+        assert_eq!(error.code(), code::DELEGATION);
+
+        let thief = mesh.identity(&ServerId::coordinator("second").expect("name"));
+        let signed = sender.delegation(&fragment, query);
+        let error = sender.send(&thief, fragment.clone(), &signed).await.expect_err("another server");
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+
+        let node = mesh.identity(&node_id("crm"));
+        let error = sender.send(&node, fragment, &signed).await.expect_err("a node is no coordinator");
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    });
+}
+
+#[test]
+fn a_fragment_for_an_ungranted_table_is_denied_and_written_down() {
+    run(async {
+        let mesh = mesh().await;
+        let outsider = Sender::new(&mesh, "outsider", "sales").await;
+        let scan = scan("orders", "t");
+        let error = outsider.plan(scan.clone()).await.expect_err("denied");
+        assert_eq!((error.kind(), error.code()), (ErrorKind::PermissionDenied, code::NOT_GRANTED), "{error}");
+        let analyst = Sender::new(&mesh, "analyst", "sales").await;
+        assert!(analyst.plan(scan).await.expect("granted") >= 3, "a schema, rows, the terminal");
+        let log = weft_ledger::Ledger::open(&mesh.ledger("sales")).expect("log");
+        let kinds: Vec<(String, Option<String>)> = log
+            .read(0, 100)
+            .expect("records")
+            .into_iter()
+            .map(|record| (format!("{:?}", record.event.kind), record.event.principal))
+            .filter(|(kind, _)| kind == "Denied" || kind == "Admitted")
+            .collect();
+        let expected = [("Denied", "outsider"), ("Admitted", "analyst")];
+        assert_eq!(
+            kinds,
+            expected.map(|(kind, who)| (kind.to_owned(), Some(who.to_owned()))).to_vec()
+        );
+    });
+}
+
+/// What the table has.
+fn columns() -> Schema {
+    Schema::new(vec![Field::new("id", DataType::Int64, true)])
+}
+
+/// A plan that reads the column `id` of a table.
+fn scan(product: &str, table: &str) -> Vec<u8> {
+    use datafusion::datasource::provider_as_source;
+    use datafusion::logical_expr::LogicalPlanBuilder;
+    use datafusion_proto::logical_plan::AsLogicalPlan;
+    use std::sync::Arc;
+    let domain: weft_governance::DomainId = "sales".parse().expect("domain");
+    let reference = weft_governance::ProductRef::new(domain.clone(), product)
+        .and_then(|product| product.table(table))
+        .expect("names");
+    let leaf = Arc::new(weft_plan::ProductTable::new(reference, Arc::new(columns())));
+    let plan = LogicalPlanBuilder::scan("t", provider_as_source(leaf), None)
+        .and_then(LogicalPlanBuilder::build)
+        .expect("plan");
+    LogicalPlanNode::try_from_logical_plan(&plan, &weft_plan::LeafCodec::new(domain))
+        .expect("encoded")
+        .encode_to_vec()
+}
