@@ -33,7 +33,10 @@ pub(crate) struct Target {
 /// Who signs in.
 pub(crate) enum SignIn {
     /// With a password.
-    Password { user: String, password: Zeroizing<String> },
+    Password {
+        user: String,
+        password: Zeroizing<String>,
+    },
     /// With a session's bearer or a user token.
     Bearer(Zeroizing<String>),
 }
@@ -93,14 +96,32 @@ impl Client {
             .execute(sql.to_owned(), None)
             .await
             .map_err(|error| failure(error.into()))?;
-        let schema = info.clone().try_decode_schema().map_err(|error| failure(error.into()))?;
-        let ticket = info.endpoint.into_iter().next().and_then(|endpoint| endpoint.ticket);
+        let schema = info
+            .clone()
+            .try_decode_schema()
+            .map_err(|error| failure(error.into()))?;
+        let ticket = info
+            .endpoint
+            .into_iter()
+            .next()
+            .and_then(|endpoint| endpoint.ticket);
         let ticket = ticket.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, code::PROTOCOL, "the server gave no ticket for the rows")
+            Error::new(
+                ErrorKind::Internal,
+                code::PROTOCOL,
+                "the server gave no ticket for the rows",
+            )
         })?;
-        let rows = self.inner.do_get(ticket).await.map_err(|error| failure(error.into()))?;
+        let rows = self
+            .inner
+            .do_get(ticket)
+            .await
+            .map_err(|error| failure(error.into()))?;
         let batches = rows.map_err(failure).boxed();
-        Ok(Rows { schema: schema.into(), batches })
+        Ok(Rows {
+            schema: schema.into(),
+            batches,
+        })
     }
 }
 
@@ -111,14 +132,24 @@ async fn handshake(
     password: &str,
 ) -> Result<String, Error> {
     let strange = || {
-        Error::new(ErrorKind::Internal, code::PROTOCOL, "the server's answer to the sign-in is malformed")
+        Error::new(
+            ErrorKind::Internal,
+            code::PROTOCOL,
+            "the server's answer to the sign-in is malformed",
+        )
     };
     let basic = Zeroizing::new(STANDARD.encode(Zeroizing::new(format!("{user}:{password}"))));
     let mut request = Request::new(futures::stream::iter([HandshakeRequest::default()]));
     let header = format!("Basic {}", *basic).parse().map_err(|_| strange())?;
     request.metadata_mut().insert("authorization", header);
-    let answer = client.handshake(request).await.map_err(|status| from_status(&status))?;
-    let bearer = answer.metadata().get("authorization").and_then(|value| value.to_str().ok());
+    let answer = client
+        .handshake(request)
+        .await
+        .map_err(|status| from_status(&status))?;
+    let bearer = answer
+        .metadata()
+        .get("authorization")
+        .and_then(|value| value.to_str().ok());
     bearer
         .and_then(|value| value.strip_prefix("Bearer "))
         .map(str::to_owned)
@@ -147,7 +178,9 @@ fn endpoint(target: &Target) -> Result<Endpoint, Error> {
         if let Some(ca) = &target.ca_pem {
             config = config.ca_certificate(Certificate::from_pem(ca));
         }
-        endpoint = endpoint.tls_config(config).map_err(|error| wrong().caused_by(error))?;
+        endpoint = endpoint
+            .tls_config(config)
+            .map_err(|error| wrong().caused_by(error))?;
     }
     Ok(endpoint
         .connect_timeout(Duration::from_secs(5))

@@ -43,13 +43,25 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
 }
 
 fn demo(args: &DemoArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
-    let DemoArgs { scale, dir, user, serve, port, run } = args;
-    let options = demo::Options { scale: *scale, dir: dir.clone(), port: *port };
+    let DemoArgs {
+        scale,
+        dir,
+        user,
+        serve,
+        port,
+        run,
+    } = args;
+    let options = demo::Options {
+        scale: *scale,
+        dir: dir.clone(),
+        port: *port,
+    };
     if *serve {
         return runtime.block_on(demo::serve(&options)).map(|()| Exit::Ok);
     }
     let (mesh, client) = runtime.block_on(demo::open(&options, user))?;
-    let interactive = run.command.is_empty() && run.file.is_none() && std::io::stdin().is_terminal();
+    let interactive =
+        run.command.is_empty() && run.file.is_none() && std::io::stdin().is_terminal();
     if interactive {
         note(demo::GREETING);
     }
@@ -59,9 +71,20 @@ fn demo(args: &DemoArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
 }
 
 fn sql(args: SqlArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
-    let SqlArgs { url, profile, sign_in, run } = args;
+    let SqlArgs {
+        url,
+        profile,
+        sign_in,
+        run,
+    } = args;
     let (target, credentials) = match (url, profile) {
-        (Some(url), _) => (Target { url, ca_pem: sign_in::ca(&sign_in)? }, sign_in::read(&sign_in)?),
+        (Some(url), _) => (
+            Target {
+                url,
+                ca_pem: sign_in::ca(&sign_in)?,
+            },
+            sign_in::read(&sign_in)?,
+        ),
         (None, profile) => profile::load(profile.as_deref().unwrap_or("default"))?,
     };
     let client = runtime.block_on(Client::connect(&target, credentials))?;
@@ -70,12 +93,17 @@ fn sql(args: SqlArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
 
 /// Runs what the arguments name; without any, what comes in a pipe; on a terminal, a shell.
 fn statements(mut client: Client, run: &RunArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
-    let RunArgs { command, file, format } = run;
+    let RunArgs {
+        command,
+        file,
+        format,
+    } = run;
     let mut texts = command.clone();
     if let Some(file) = file {
-        texts.push(std::fs::read_to_string(file).map_err(|error| {
-            wrong(format!("`{}` cannot be read: {error}", file.display()))
-        })?);
+        texts.push(
+            std::fs::read_to_string(file)
+                .map_err(|error| wrong(format!("`{}` cannot be read: {error}", file.display())))?,
+        );
     }
     if texts.is_empty() {
         if std::io::stdin().is_terminal() {
@@ -98,24 +126,43 @@ fn statements(mut client: Client, run: &RunArgs, runtime: &Arc<Runtime>) -> Resu
 }
 
 async fn login(args: LoginArgs) -> Result<Exit, Error> {
-    let LoginArgs { url, profile, sign_in } = args;
-    let target = Target { url, ca_pem: sign_in::ca(&sign_in)? };
+    let LoginArgs {
+        url,
+        profile,
+        sign_in,
+    } = args;
+    let target = Target {
+        url,
+        ca_pem: sign_in::ca(&sign_in)?,
+    };
     let client = Client::connect(&target, sign_in::read(&sign_in)?).await?;
-    let bearer = client.bearer().ok_or_else(|| wrong("the server gave no session".to_owned()))?;
+    let bearer = client
+        .bearer()
+        .ok_or_else(|| wrong("the server gave no session".to_owned()))?;
     profile::save(&profile, &target, bearer)?;
-    note(&format!("signed in; `weft sql --profile {profile}` uses this session"));
+    note(&format!(
+        "signed in; `weft sql --profile {profile}` uses this session"
+    ));
     Ok(Exit::Ok)
 }
 
 async fn token(args: TokenArgs) -> Result<Exit, Error> {
-    let TokenArgs { authority, audience, sign_in } = args;
+    let TokenArgs {
+        authority,
+        audience,
+        sign_in,
+    } = args;
     let (user, password, ca) = at_authority(&sign_in)?;
     let token = issue_token(&authority, &ca, &user, &password, &server(&audience)?).await?;
     print_line(&token.text)
 }
 
 async fn join_token(args: JoinTokenArgs) -> Result<Exit, Error> {
-    let JoinTokenArgs { authority, server: id, sign_in } = args;
+    let JoinTokenArgs {
+        authority,
+        server: id,
+        sign_in,
+    } = args;
     let (user, password, ca) = at_authority(&sign_in)?;
     let token = create_join_token(&authority, &ca, &user, &password, &server(&id)?).await?;
     print_line(&token.to_string())
@@ -128,11 +175,18 @@ fn coordinator(args: &ServeArgs, runtime: &Runtime) -> Result<Exit, Error> {
         return explain(&loaded);
     }
     let until = until(args);
-    runtime.block_on(serve::coordinator::run(loaded.settings, until)).map(|()| Exit::Ok)
+    runtime
+        .block_on(serve::coordinator::run(loaded.settings, until))
+        .map(|()| Exit::Ok)
 }
 
 fn node(args: &NodeArgs, runtime: &Runtime) -> Result<Exit, Error> {
-    let NodeArgs { serve, domain, data, join } = args;
+    let NodeArgs {
+        serve,
+        domain,
+        data,
+        join,
+    } = args;
     let mut flags = flags(&serve.set)?;
     let mut flag = |key: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -140,7 +194,10 @@ fn node(args: &NodeArgs, runtime: &Runtime) -> Result<Exit, Error> {
         }
     };
     flag("node.domain", domain.clone());
-    flag("node.data", data.as_ref().map(|path| path.display().to_string()));
+    flag(
+        "node.data",
+        data.as_ref().map(|path| path.display().to_string()),
+    );
     flag("coordinator.url", join.clone());
     let loaded: Loaded<NodeConfig> = load(serve.config.as_deref(), &flags, &NodeConfig::KEYS)?;
     if serve.print_config {
@@ -149,9 +206,13 @@ fn node(args: &NodeArgs, runtime: &Runtime) -> Result<Exit, Error> {
     let until = until(serve);
     let alone = serve.config.is_none() && loaded.settings.coordinator.is_none();
     if alone {
-        runtime.block_on(standalone::run(loaded.settings, until)).map(|()| Exit::Ok)
+        runtime
+            .block_on(standalone::run(loaded.settings, until))
+            .map(|()| Exit::Ok)
     } else {
-        runtime.block_on(serve::node::run(loaded.settings, until)).map(|()| Exit::Ok)
+        runtime
+            .block_on(serve::node::run(loaded.settings, until))
+            .map(|()| Exit::Ok)
     }
 }
 
@@ -161,18 +222,29 @@ fn authority(args: &AuthorityArgs, runtime: &Runtime) -> Result<Exit, Error> {
         std::io::stdin()
             .read_line(&mut password)
             .map_err(|error| wrong(format!("standard input cannot be read: {error}")))?;
-        return print_line(&weft_authority::hash_password(password.trim_end_matches(['\r', '\n']))?);
+        return print_line(&weft_authority::hash_password(
+            password.trim_end_matches(['\r', '\n']),
+        )?);
     }
-    let loaded: Loaded<AuthorityConfig> =
-        load(args.config.as_deref(), &flags(&args.set)?, &AuthorityConfig::KEYS)?;
+    let loaded: Loaded<AuthorityConfig> = load(
+        args.config.as_deref(),
+        &flags(&args.set)?,
+        &AuthorityConfig::KEYS,
+    )?;
     if args.print_config {
         return explain(&loaded);
     }
-    runtime.block_on(serve::authority::run(loaded.settings)).map(|()| Exit::Ok)
+    runtime
+        .block_on(serve::authority::run(loaded.settings))
+        .map(|()| Exit::Ok)
 }
 
 fn until(args: &ServeArgs) -> Until {
-    if args.supervised { Until::ParentGone } else { Until::Signal }
+    if args.supervised {
+        Until::ParentGone
+    } else {
+        Until::Signal
+    }
 }
 
 fn explain<T>(loaded: &Loaded<T>) -> Result<Exit, Error> {
@@ -193,16 +265,20 @@ fn flags(set: &[String]) -> Result<BTreeMap<String, String>, Error> {
 fn at_authority(
     args: &crate::args::SignInArgs,
 ) -> Result<(String, zeroize::Zeroizing<String>, String), Error> {
-    let ca = sign_in::ca(args)?
-        .ok_or_else(|| wrong("the authority's CA certificate is missing; name it with --ca".to_owned()))?;
+    let ca = sign_in::ca(args)?.ok_or_else(|| {
+        wrong("the authority's CA certificate is missing; name it with --ca".to_owned())
+    })?;
     match sign_in::read(args)? {
         SignIn::Password { user, password } => Ok((user, password, ca)),
-        SignIn::Bearer(_) => Err(wrong("the authority takes a password, not a token".to_owned())),
+        SignIn::Bearer(_) => Err(wrong(
+            "the authority takes a password, not a token".to_owned(),
+        )),
     }
 }
 
 fn server(text: &str) -> Result<ServerId, Error> {
-    text.parse().map_err(|error: weft_governance::id::InvalidId| wrong(error.to_string()))
+    text.parse()
+        .map_err(|error: weft_governance::id::InvalidId| wrong(error.to_string()))
 }
 
 fn print_line(text: &str) -> Result<Exit, Error> {
@@ -215,7 +291,9 @@ fn print_line(text: &str) -> Result<Exit, Error> {
 pub(crate) fn read_secret(file: &Path) -> Result<zeroize::Zeroizing<String>, Error> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| wrong(format!("`{}` cannot be read: {error}", file.display())))?;
-    Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    Ok(zeroize::Zeroizing::new(
+        text.trim_end_matches(['\r', '\n']).to_owned(),
+    ))
 }
 
 pub(crate) fn wrong(message: String) -> Error {

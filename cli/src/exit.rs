@@ -44,8 +44,11 @@ impl From<Exit> for ExitCode {
 /// Prints `error` and its hint on standard error.
 pub(crate) fn report(error: &Error) {
     let mut out = std::io::stderr().lock();
-    let (red, bold, plain) =
-        if colours() { ("\u{1b}[31;1m", "\u{1b}[1m", "\u{1b}[0m") } else { ("", "", "") };
+    let (red, bold, plain) = if colours() {
+        ("\u{1b}[31;1m", "\u{1b}[1m", "\u{1b}[0m")
+    } else {
+        ("", "", "")
+    };
     // With standard error closed there is nobody to tell.
     let _ = writeln!(out, "{red}error[{}]{plain}: {error}", error.code());
     if let Some(hint) = error.hint() {

@@ -29,7 +29,11 @@ pub(crate) enum Format {
 impl Format {
     /// A table on a terminal, CSV in a pipe.
     pub(crate) fn usual() -> Self {
-        if io::stdout().is_terminal() { Self::Table } else { Self::Csv }
+        if io::stdout().is_terminal() {
+            Self::Table
+        } else {
+            Self::Csv
+        }
     }
 }
 
@@ -79,10 +83,19 @@ pub(crate) mod tests {
             .with_precision_and_scale(10, 2)
             .expect("precision");
         RecordBatch::try_from_iter([
-            ("id", Arc::new(Int64Array::from(vec![1, 20, 300])) as ArrayRef),
-            ("name", Arc::new(StringArray::from(vec![Some("a,\"b\"\n"), Some(""), None]))),
+            (
+                "id",
+                Arc::new(Int64Array::from(vec![1, 20, 300])) as ArrayRef,
+            ),
+            (
+                "name",
+                Arc::new(StringArray::from(vec![Some("a,\"b\"\n"), Some(""), None])),
+            ),
             ("price", Arc::new(price)),
-            ("day", Arc::new(Date32Array::from(vec![Some(0), None, Some(365)]))),
+            (
+                "day",
+                Arc::new(Date32Array::from(vec![Some(0), None, Some(365)])),
+            ),
             ("x", Arc::new(Float64Array::from(vec![0.5, -1.0, f64::NAN]))),
         ])
         .expect("batch")

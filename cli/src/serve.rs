@@ -41,8 +41,12 @@ pub(crate) async fn identity(
         wrong(format!("there is no certificate in `{}` and no join token", state.display()))
             .with_hint("Ask for a token with `weft join-token`, put it into a file, and name it as `join_token_file`.")
     })?;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| wrong(format!("the join token in `{}` cannot be read: {error}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        wrong(format!(
+            "the join token in `{}` cannot be read: {error}",
+            file.display()
+        ))
+    })?;
     let token: JoinToken = text.parse()?;
     let identity = enroll(&token, hosts).await?;
     identity.store(state)?;
@@ -59,8 +63,11 @@ pub(crate) fn check_identity(identity: &Identity, expected: &ServerId) -> Result
     if identity.id() == expected {
         return Ok(());
     }
-    Err(wrong(format!("the certificate is for `{}`, and the settings describe `{expected}`", identity.id()))
-        .with_hint("Use the state folder of this server, or a join token that was made for it."))
+    Err(wrong(format!(
+        "the certificate is for `{}`, and the settings describe `{expected}`",
+        identity.id()
+    ))
+    .with_hint("Use the state folder of this server, or a join token that was made for it."))
 }
 
 /// Says in one line of JSON on standard output that the server is ready.
@@ -75,9 +82,12 @@ pub(crate) fn announce(ready: &Value) {
 /// # Errors
 /// If signals cannot be watched.
 pub(crate) async fn stop(until: Until) -> Result<(), Error> {
-    let watch = |kind| signal(kind).map_err(|error| wrong(format!("signals cannot be watched: {error}")));
-    let (mut interrupt, mut terminate) =
-        (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
+    let watch =
+        |kind| signal(kind).map_err(|error| wrong(format!("signals cannot be watched: {error}")));
+    let (mut interrupt, mut terminate) = (
+        watch(SignalKind::interrupt())?,
+        watch(SignalKind::terminate())?,
+    );
     match until {
         Until::Signal => tokio::select! {
             _ = interrupt.recv() => {}

@@ -17,8 +17,8 @@ use crate::client::Client;
 use crate::exit::{Exit, note, report};
 use crate::output::Format;
 
-pub(crate) use run::{Outcome, run_text};
 use commands::Command;
+pub(crate) use run::{Outcome, run_text};
 
 /// Lines of history that are kept.
 const HISTORY: usize = 10_000;
@@ -35,7 +35,13 @@ pub(crate) struct Shell {
 impl Shell {
     /// A shell for `client`. Rows are printed as `format`, or as is usual for where they go.
     pub(crate) fn new(client: Client, runtime: Arc<Runtime>, format: Option<Format>) -> Self {
-        Self { client, runtime, format, timing: true, place: String::new() }
+        Self {
+            client,
+            runtime,
+            format,
+            timing: true,
+            place: String::new(),
+        }
     }
 
     /// Reads and runs statements until the person leaves.
@@ -43,7 +49,10 @@ impl Shell {
     /// # Errors
     /// If the terminal cannot be used.
     pub(crate) fn interact(&mut self) -> Result<Exit, Error> {
-        let config = Config::builder().max_history_size(HISTORY).map_err(unusable)?.build();
+        let config = Config::builder()
+            .max_history_size(HISTORY)
+            .map_err(unusable)?
+            .build();
         let mut editor = Editor::<(), FileHistory>::with_history(
             config.clone(),
             FileHistory::with_config(&config),
@@ -89,8 +98,16 @@ impl Shell {
     }
 
     fn prompt(&self, first: bool) -> String {
-        let start = if self.place.is_empty() { "weft".to_owned() } else { format!("weft:{}", self.place) };
-        if first { format!("{start}> ") } else { format!("{}-> ", " ".repeat(start.len() - 1)) }
+        let start = if self.place.is_empty() {
+            "weft".to_owned()
+        } else {
+            format!("weft:{}", self.place)
+        };
+        if first {
+            format!("{start}> ")
+        } else {
+            format!("{}-> ", " ".repeat(start.len() - 1))
+        }
     }
 
     /// Whether `text` is complete: a command of the shell, or statements up to a semicolon.
@@ -105,7 +122,11 @@ impl Shell {
             Some(Ok(Command::Help)) => note(commands::HELP),
             Some(Ok(Command::Timing)) => {
                 self.timing = !self.timing;
-                note(if self.timing { "timing is on" } else { "timing is off" });
+                note(if self.timing {
+                    "timing is on"
+                } else {
+                    "timing is off"
+                });
             }
             Some(Ok(Command::Format(format))) => self.format = Some(format),
             Some(Ok(Command::Statement(sql))) => {
@@ -128,9 +149,13 @@ impl Shell {
     fn run(&mut self, text: &str) {
         let format = self.format.unwrap_or_else(Format::usual);
         let timing = self.timing;
-        let outcome = self.runtime.block_on(run_text(&mut self.client, text, format, timing));
+        let outcome = self
+            .runtime
+            .block_on(run_text(&mut self.client, text, format, timing));
         match outcome {
-            Ok(Outcome { place: Some(place), .. }) => self.place = place,
+            Ok(Outcome {
+                place: Some(place), ..
+            }) => self.place = place,
             Ok(Outcome { .. }) => {}
             Err(error) => report(&error),
         }
@@ -148,7 +173,9 @@ fn remember(editor: &mut Editor<(), FileHistory>, text: &str) {
 fn history_file() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))?;
+        .or_else(|| {
+            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"))
+        })?;
     let folder = state.join("weft");
     std::fs::create_dir_all(&folder).ok()?;
     Some(folder.join("history"))

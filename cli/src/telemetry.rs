@@ -6,7 +6,9 @@ use tracing_subscriber::EnvFilter;
 /// `WEFT_LOG_FORMAT=json` makes each line an object.
 pub(crate) fn start(default: &str) {
     let filter = EnvFilter::try_from_env("WEFT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = if std::env::var("WEFT_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().try_init()
     } else {

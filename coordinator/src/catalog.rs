@@ -51,7 +51,11 @@ pub struct Resolved {
 impl Catalogs {
     /// Catalogs over the nodes of `registry`.
     pub fn new(registry: Registry, channels: Channels) -> Self {
-        Self { registry, channels, described: Arc::default() }
+        Self {
+            registry,
+            channels,
+            described: Arc::default(),
+        }
     }
 
     /// Finds the tables that `query` names, as the session may see them now.
@@ -65,7 +69,10 @@ impl Catalogs {
         queries: &RunningQueries,
         query: &ast::Query,
     ) -> Result<Resolved, Error> {
-        let mut resolved = Resolved { tables: Tables::new(), sites: Sites::new() };
+        let mut resolved = Resolved {
+            tables: Tables::new(),
+            sites: Sites::new(),
+        };
         let references = table_references(query)?;
         if references.is_empty() {
             return Ok(resolved);
@@ -77,8 +84,13 @@ impl Catalogs {
                 .map_err(|error| view.unavailable(&reference, &current).unwrap_or(error))?;
             let provider: Arc<dyn TableProvider> = match view.entry(&name) {
                 Some(Entry::Visible { table, site, .. }) => {
-                    resolved.sites.insert(table.table().clone(), Arc::clone(site));
-                    Arc::new(ProductTable::new(table.table().clone(), Arc::clone(table.visible())))
+                    resolved
+                        .sites
+                        .insert(table.table().clone(), Arc::clone(site));
+                    Arc::new(ProductTable::new(
+                        table.table().clone(),
+                        Arc::clone(table.visible()),
+                    ))
                 }
                 Some(Entry::Closed { .. }) => return Err(not_granted(&name, session)),
                 Some(Entry::System) => self.system_table(&name, session, queries, &view)?,
@@ -101,12 +113,16 @@ impl Catalogs {
             .values()
             .filter(|node| node.is_up() && self.known(session, node).is_none())
             .collect();
-        let asked = stale.iter().map(|node| describe::ask(&self.channels, session, node));
+        let asked = stale
+            .iter()
+            .map(|node| describe::ask(&self.channels, session, node));
         for (node, answer) in stale.iter().zip(join_all(asked).await) {
             match answer {
                 Ok(described) => self.remember(session, &node.id, described),
                 Err(error) if error.code() == code::LEASE_EXPIRED => return Err(error),
-                Err(error) => warn!(node = %node.id, %error, "node could not be asked for its tables"),
+                Err(error) => {
+                    warn!(node = %node.id, %error, "node could not be asked for its tables")
+                }
             }
         }
         Ok(self.assemble(session, &mesh))
@@ -119,10 +135,14 @@ impl Catalogs {
     pub async fn use_names(&self, session: &Session, parts: &[String]) -> Result<(), Error> {
         let current = match parts {
             [] => Current::default(),
-            [catalog] => Current { catalog: Some(catalog.clone()), schema: None },
-            [catalog, schema, ..] => {
-                Current { catalog: Some(catalog.clone()), schema: Some(schema.clone()) }
-            }
+            [catalog] => Current {
+                catalog: Some(catalog.clone()),
+                schema: None,
+            },
+            [catalog, schema, ..] => Current {
+                catalog: Some(catalog.clone()),
+                schema: Some(schema.clone()),
+            },
         };
         self.view(session).await?.check(&current)?;
         session.set_names(current);
@@ -136,7 +156,11 @@ impl Catalogs {
 
     fn known(&self, session: &Session, node: &NodeEntry) -> Option<Arc<Described>> {
         let described = self.lock();
-        described.get(session.id())?.get(&node.id).filter(|d| d.epoch == node.epoch).cloned()
+        described
+            .get(session.id())?
+            .get(&node.id)
+            .filter(|d| d.epoch == node.epoch)
+            .cloned()
     }
 
     fn remember(&self, session: &Session, node: &ServerId, answer: Described) {
@@ -151,7 +175,9 @@ impl Catalogs {
     fn assemble(&self, session: &Session, mesh: &Mesh) -> View {
         let described = self.lock();
         let nodes = described.get(session.id());
-        View::assemble(mesh, |node| nodes.and_then(|nodes| nodes.get(node)).cloned())
+        View::assemble(mesh, |node| {
+            nodes.and_then(|nodes| nodes.get(node)).cloned()
+        })
     }
 
     fn system_table(
@@ -168,7 +194,9 @@ impl Catalogs {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Nodes>> {
-        self.described.lock().unwrap_or_else(PoisonError::into_inner)
+        self.described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,5 +213,9 @@ fn not_granted(name: &FullName, session: &Session) -> Error {
 }
 
 fn vanished(name: &FullName) -> Error {
-    Error::new(ErrorKind::NotFound, code::NOT_FOUND, format!("there is no table `{name}`"))
+    Error::new(
+        ErrorKind::NotFound,
+        code::NOT_FOUND,
+        format!("there is no table `{name}`"),
+    )
 }

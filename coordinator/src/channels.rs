@@ -51,7 +51,10 @@ impl DataChannel {
 impl Channels {
     /// Connections as `identity`.
     pub fn new(identity: Arc<Identity>) -> Self {
-        Self { identity, nodes: Arc::default() }
+        Self {
+            identity,
+            nodes: Arc::default(),
+        }
     }
 
     /// The connection for short calls to `node`.
@@ -68,21 +71,38 @@ impl Channels {
     /// If the node's endpoint is malformed.
     pub async fn data(&self, node: &NodeEntry) -> Result<DataChannel, Error> {
         let channels = self.to(node)?;
-        let room = Arc::clone(&channels.room).acquire_owned().await.map_err(|_| closed())?;
+        let room = Arc::clone(&channels.room)
+            .acquire_owned()
+            .await
+            .map_err(|_| closed())?;
         for (channel, slots) in &channels.data {
             if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
-                return Ok(DataChannel { channel: channel.clone(), _slot: slot, _room: room });
+                return Ok(DataChannel {
+                    channel: channel.clone(),
+                    _slot: slot,
+                    _room: room,
+                });
             }
         }
         // Room for a stream means that some connection has a slot, or gets one in a moment.
         let (channel, slots) = channels.data.first().ok_or_else(closed)?;
-        let slot = Arc::clone(slots).acquire_owned().await.map_err(|_| closed())?;
-        Ok(DataChannel { channel: channel.clone(), _slot: slot, _room: room })
+        let slot = Arc::clone(slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| closed())?;
+        Ok(DataChannel {
+            channel: channel.clone(),
+            _slot: slot,
+            _room: room,
+        })
     }
 
     fn to(&self, node: &NodeEntry) -> Result<Arc<NodeChannels>, Error> {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = nodes.get(&node.id).filter(|known| known.endpoint == node.endpoint) {
+        if let Some(known) = nodes
+            .get(&node.id)
+            .filter(|known| known.endpoint == node.endpoint)
+        {
             return Ok(Arc::clone(known));
         }
         let channels = Arc::new(self.open(node)?);
@@ -94,8 +114,12 @@ impl Channels {
         let endpoint = Endpoint::from_shared(node.endpoint.clone())
             .and_then(|endpoint| endpoint.tls_config(self.identity.client_tls(&node.id)))
             .map_err(|error| {
-                Error::new(ErrorKind::Internal, code::CONNECT, "the node's endpoint is malformed")
-                    .caused_by(error)
+                Error::new(
+                    ErrorKind::Internal,
+                    code::CONNECT,
+                    "the node's endpoint is malformed",
+                )
+                .caused_by(error)
             })?
             .connect_timeout(Duration::from_secs(3))
             .tcp_nodelay(true)
@@ -118,5 +142,9 @@ impl Channels {
 }
 
 fn closed() -> Error {
-    Error::new(ErrorKind::Internal, code::INTERNAL, "a connection pool was closed")
+    Error::new(
+        ErrorKind::Internal,
+        code::INTERNAL,
+        "a connection pool was closed",
+    )
 }

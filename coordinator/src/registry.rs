@@ -28,7 +28,10 @@ pub struct Lost {
 impl Registry {
     /// An empty mesh whose nodes are to send a sign of life every `heartbeat`.
     pub fn new(heartbeat: Duration) -> Self {
-        Self { mesh: Arc::new(watch::channel(Arc::default()).0), heartbeat }
+        Self {
+            mesh: Arc::new(watch::channel(Arc::default()).0),
+            heartbeat,
+        }
     }
 
     /// The mesh as it is now.
@@ -47,7 +50,11 @@ impl Registry {
     /// `WEFT-DOMAIN-UNAVAILABLE` if it cannot.
     pub fn up(&self, node: &ServerId) -> Result<NodeEntry, Error> {
         let mesh = self.mesh();
-        mesh.nodes.get(node).filter(|entry| entry.is_up()).cloned().ok_or_else(|| away(node))
+        mesh.nodes
+            .get(node)
+            .filter(|entry| entry.is_up())
+            .cloned()
+            .ok_or_else(|| away(node))
     }
 
     /// A watch over a node that can be reached now.
@@ -57,7 +64,10 @@ impl Registry {
     pub fn watch(&self, node: &ServerId) -> Result<Lost, Error> {
         let mesh = self.mesh.subscribe();
         self.up(node)?;
-        Ok(Lost { node: node.clone(), mesh })
+        Ok(Lost {
+            node: node.clone(),
+            mesh,
+        })
     }
 
     pub(crate) fn heartbeat(&self) -> Duration {

@@ -10,7 +10,9 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use tonic::service::Routes;
 use tracing::info;
-use weft_door::{Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind};
+use weft_door::{
+    Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
+};
 use weft_governance::{Error, ErrorKind, code};
 use weft_plan::{Current, PlannerThreads, from_datafusion};
 use weft_sql::Caps;
@@ -56,19 +58,38 @@ impl Coordinator {
             catalogs,
         });
         let service = RegistryServer::new(RegistryService::new(registry.clone(), me.to_string()));
-        let listen = Listen { address: settings.listen, tls: Some(identity.server_tls()) };
-        let door =
-            Door::open(listen, settings.door.clone(), Arc::clone(&backend), Routes::new(service))?;
+        let listen = Listen {
+            address: settings.listen,
+            tls: Some(identity.server_tls()),
+        };
+        let door = Door::open(
+            listen,
+            settings.door.clone(),
+            Arc::clone(&backend),
+            Routes::new(service),
+        )?;
         let client_door = match &settings.client_listen {
             Some(client) => {
                 let tls = client.tls.then(|| identity.server_tls());
-                let listen = Listen { address: client.address, tls };
-                Some(Door::open(listen, settings.door.clone(), backend, Routes::default())?)
+                let listen = Listen {
+                    address: client.address,
+                    tls,
+                };
+                Some(Door::open(
+                    listen,
+                    settings.door.clone(),
+                    backend,
+                    Routes::default(),
+                )?)
             }
             None => None,
         };
         info!(%me, address = %door.address(), "coordinator serves");
-        Ok(Self { registry, door, client_door })
+        Ok(Self {
+            registry,
+            door,
+            client_door,
+        })
     }
 
     /// Where nodes, and clients over TLS, connect.
@@ -166,7 +187,9 @@ impl Backend for Front {
     async fn tables(&self, session: &Arc<Session>) -> Result<Vec<TableEntry>, Error> {
         let view = self.catalogs.view(session).await?;
         let entries = view.entries().filter_map(|(name, entry)| match entry {
-            Entry::Visible { table, description, .. } => Some(TableEntry {
+            Entry::Visible {
+                table, description, ..
+            } => Some(TableEntry {
                 catalog: name.catalog.clone(),
                 schema: name.schema.clone(),
                 table: name.table.clone(),

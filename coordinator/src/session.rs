@@ -47,7 +47,11 @@ struct State {
 impl Sessions {
     /// Sessions of people whom `authority` knows.
     pub fn new(authority: Authority, keys: Arc<TokenKeys>, basic_sign_in: bool) -> Self {
-        Self { authority, keys, basic_sign_in }
+        Self {
+            authority,
+            keys,
+            basic_sign_in,
+        }
     }
 
     /// Signs a person in.
@@ -66,7 +70,11 @@ impl Sessions {
                     .with_hint("Bring a token: `weft token` prints one for this coordinator."));
                 }
                 let lease = self.authority.sign_in(&user, &password).await?;
-                (lease.principal.clone(), Subject::Lease(lease.clone()), lease.expires_at)
+                (
+                    lease.principal.clone(),
+                    Subject::Lease(lease.clone()),
+                    lease.expires_at,
+                )
             }
             Credentials::Token(token) => {
                 let user = self.keys.verify(&token, None, SystemTime::now()).await?;
@@ -84,7 +92,10 @@ impl Sessions {
                 time_zone: "+00:00".to_owned(),
             }),
         };
-        Ok(Opened { session, expires_at })
+        Ok(Opened {
+            session,
+            expires_at,
+        })
     }
 
     /// Ends the session's lease.
@@ -115,19 +126,24 @@ impl Session {
     pub async fn token_for(&self, node: &ServerId, now: SystemTime) -> Result<String, Error> {
         let slot = Arc::clone(lock(&self.tokens).entry(node.clone()).or_default());
         let mut cached = slot.lock().await;
-        if let Some(token) = cached.as_ref().filter(|token| token.expires_at > now + MARGIN) {
+        if let Some(token) = cached
+            .as_ref()
+            .filter(|token| token.expires_at > now + MARGIN)
+        {
             return Ok(token.text.clone());
         }
         let token = match &self.subject {
             Subject::Lease(lease) => self.authority.exchange_lease(lease, node).await?,
             Subject::Token(token) => {
-                self.authority.exchange_token(token, node).await.map_err(|error| {
-                    match error.kind() {
-                        ErrorKind::Unauthenticated => error
-                            .with_hint("The token that the client brought has ended; bring a new one."),
+                self.authority
+                    .exchange_token(token, node)
+                    .await
+                    .map_err(|error| match error.kind() {
+                        ErrorKind::Unauthenticated => error.with_hint(
+                            "The token that the client brought has ended; bring a new one.",
+                        ),
                         _ => error,
-                    }
-                })?
+                    })?
             }
         };
         let text = token.text.clone();

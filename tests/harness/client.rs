@@ -63,7 +63,9 @@ impl Client {
         }
         let channel = endpoint.connect().await.expect("the server can be reached");
         let inner = FlightServiceClient::new(channel).max_decoding_message_size(64 << 20);
-        Self { inner: FlightSqlServiceClient::new_from_inner(inner) }
+        Self {
+            inner: FlightSqlServiceClient::new_from_inner(inner),
+        }
     }
 
     /// All rows of a query.
@@ -89,7 +91,10 @@ impl Client {
             .execute(sql.to_owned(), None)
             .await
             .map_err(|error| failure(FlightError::from(error)))?;
-        let ticket = info.endpoint.first().and_then(|endpoint| endpoint.ticket.clone());
+        let ticket = info
+            .endpoint
+            .first()
+            .and_then(|endpoint| endpoint.ticket.clone());
         let rows = self
             .inner
             .do_get(ticket.expect("a ticket"))
@@ -100,7 +105,10 @@ impl Client {
 
     /// The one value of a query.
     pub async fn value(&mut self, sql: &str) -> String {
-        let rows = self.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let rows = self
+            .query(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
         rows.only()
     }
 
@@ -120,13 +128,25 @@ async fn handshake(
     password: &str,
 ) -> Result<String, Failure> {
     let basic = STANDARD.encode(format!("{user}:{password}"));
-    let request = HandshakeRequest { protocol_version: 0, payload: Default::default() };
+    let request = HandshakeRequest {
+        protocol_version: 0,
+        payload: Default::default(),
+    };
     let mut request = Request::new(futures::stream::iter([request]));
     let basic = format!("Basic {basic}").parse().expect("header");
     request.metadata_mut().insert("authorization", basic);
-    let answer = client.handshake(request).await.map_err(|status| from_status(&status))?;
-    let bearer = answer.metadata().get("authorization").and_then(|value| value.to_str().ok());
-    Ok(bearer.and_then(|value| value.strip_prefix("Bearer ")).expect("a bearer").to_owned())
+    let answer = client
+        .handshake(request)
+        .await
+        .map_err(|status| from_status(&status))?;
+    let bearer = answer
+        .metadata()
+        .get("authorization")
+        .and_then(|value| value.to_str().ok());
+    Ok(bearer
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .expect("a bearer")
+        .to_owned())
 }
 
 fn failure(error: FlightError) -> Failure {

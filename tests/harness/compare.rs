@@ -19,12 +19,25 @@ impl Rows {
     pub fn of(batches: &[RecordBatch]) -> Self {
         let columns = batches
             .first()
-            .map(|batch| batch.schema().fields().iter().map(|f| f.name().clone()).collect())
+            .map(|batch| {
+                batch
+                    .schema()
+                    .fields()
+                    .iter()
+                    .map(|f| f.name().clone())
+                    .collect()
+            })
             .unwrap_or_default();
         let mut rows = Vec::new();
         for batch in batches {
             for row in 0..batch.num_rows() {
-                rows.push(batch.columns().iter().map(|column| cell(column, row)).collect());
+                rows.push(
+                    batch
+                        .columns()
+                        .iter()
+                        .map(|column| cell(column, row))
+                        .collect(),
+                );
             }
         }
         Self { columns, rows }
@@ -32,7 +45,10 @@ impl Rows {
 
     /// Rows that are known already.
     pub fn known(rows: Vec<Vec<String>>) -> Self {
-        Self { columns: Vec::new(), rows }
+        Self {
+            columns: Vec::new(),
+            rows,
+        }
     }
 
     /// How many.
@@ -52,7 +68,11 @@ impl Rows {
 
     /// The values of a column.
     pub fn column(&self, name: &str) -> Vec<&str> {
-        let index = self.columns.iter().position(|column| column == name).expect("column");
+        let index = self
+            .columns
+            .iter()
+            .position(|column| column == name)
+            .expect("column");
         self.rows.iter().map(|row| row[index].as_str()).collect()
     }
 
@@ -83,7 +103,13 @@ impl fmt::Display for Rows {
 /// Fails unless both hold the same rows, in any order.
 pub fn assert_same_rows(what: &str, left: Rows, right: Rows) {
     let (left, right) = (left.sorted(), right.sorted());
-    assert_eq!(left.len(), right.len(), "{what}: {} and {} rows", left.len(), right.len());
+    assert_eq!(
+        left.len(),
+        right.len(),
+        "{what}: {} and {} rows",
+        left.len(),
+        right.len()
+    );
     for (left, right) in left.rows.iter().zip(&right.rows) {
         assert_eq!(left, right, "{what}");
     }
@@ -118,5 +144,9 @@ fn decimal(value: i128, scale: i8) -> String {
     let (whole, part) = digits.split_at(digits.len() - scale);
     let part = part.trim_end_matches('0');
     let sign = if value < 0 { "-" } else { "" };
-    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+    if part.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{part}")
+    }
 }

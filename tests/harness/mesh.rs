@@ -47,7 +47,11 @@ impl MeshOptions {
     pub fn tpch(scale: f64) -> Self {
         let data = workload_data(scale);
         let product = |domain: &str, product: &str| {
-            (domain.to_owned(), data.join(domain).join("data"), vec![crate::grant("analyst", product)])
+            (
+                domain.to_owned(),
+                data.join(domain).join("data"),
+                vec![crate::grant("analyst", product)],
+            )
         };
         Self {
             domains: vec![
@@ -76,7 +80,9 @@ impl MeshOptions {
 /// The TPC-H data of a scale, made once per machine and scale.
 pub fn workload_data(scale: f64) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("weft-test-tpch-{scale}"));
-    workload::demo::generate(&folder, scale).expect("data can be generated").dir
+    workload::demo::generate(&folder, scale)
+        .expect("data can be generated")
+        .dir
 }
 
 impl Mesh {
@@ -91,22 +97,27 @@ impl Mesh {
         let mut settings =
             AuthoritySettings::new(loopback(), "https://authority.test", state("authority"));
         settings.lease_lifetime = options.lease_lifetime;
-        let authority =
-            AuthorityServer::start(settings, users(&options.users)).await.expect("authority");
+        let authority = AuthorityServer::start(settings, users(&options.users))
+            .await
+            .expect("authority");
         let main = ServerId::coordinator("main").expect("name");
         let identity = authority.identity(&main).expect("identity");
         let client = Authority::connect(&authority.url(), &identity).expect("authority");
         let settings = CoordinatorSettings {
             listen: loopback(),
-            client_listen: Some(ClientListen { address: loopback(), tls: false }),
+            client_listen: Some(ClientListen {
+                address: loopback(),
+                tls: false,
+            }),
             state: state("coordinator"),
             basic_sign_in: true,
             heartbeat_interval: Duration::from_millis(300),
             limits: QueryLimits::default(),
             door: Default::default(),
         };
-        let coordinator =
-            Coordinator::start(settings, identity, client).await.expect("coordinator");
+        let coordinator = Coordinator::start(settings, identity, client)
+            .await
+            .expect("coordinator");
         let mut mesh = Self {
             authority,
             coordinator,
@@ -121,7 +132,10 @@ impl Mesh {
     }
 
     /// A mesh of products written by hand.
-    pub async fn publish(products: &[crate::Published<'_>], grants: Vec<(&str, GrantSettings)>) -> Self {
+    pub async fn publish(
+        products: &[crate::Published<'_>],
+        grants: Vec<(&str, GrantSettings)>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("folder").keep();
         let mut domains: BTreeMap<String, Vec<GrantSettings>> = BTreeMap::new();
         for product in products {
@@ -135,7 +149,11 @@ impl Mesh {
             .into_iter()
             .map(|(domain, grants)| (domain.clone(), folder.join(domain), grants))
             .collect();
-        let mesh = Self::start(MeshOptions { domains, ..MeshOptions::empty() }).await;
+        let mesh = Self::start(MeshOptions {
+            domains,
+            ..MeshOptions::empty()
+        })
+        .await;
         for node in mesh.nodes.values() {
             assert!(node.problems().is_empty(), "{:?}", node.problems());
         }
@@ -147,8 +165,12 @@ impl Mesh {
         let id = node_id(domain);
         let identity = self.authority.identity(&id).expect("identity");
         let authority = Authority::connect(&self.authority.url(), &identity).expect("authority");
-        let (_, data, grants) =
-            self.domains.iter().find(|(name, ..)| name == domain).cloned().expect("domain");
+        let (_, data, grants) = self
+            .domains
+            .iter()
+            .find(|(name, ..)| name == domain)
+            .cloned()
+            .expect("domain");
         let state = self.folder.path().join(format!("node-{domain}"));
         std::fs::create_dir_all(&state).expect("folder");
         let settings = NodeSettings {
@@ -166,7 +188,9 @@ impl Mesh {
             limits: NodeLimits::default(),
             door: Default::default(),
         };
-        let node = Node::start(settings, identity, authority).await.expect("node");
+        let node = Node::start(settings, identity, authority)
+            .await
+            .expect("node");
         self.nodes.insert(domain.to_owned(), node);
         self.wait_for(domain, |entry| entry.is_up()).await;
     }
@@ -181,7 +205,10 @@ impl Mesh {
         let id = node_id(domain);
         let mut mesh = self.coordinator.registry().subscribe();
         let seen = mesh.wait_for(|mesh| mesh.nodes.get(&id).is_some_and(&like));
-        let _ = timeout(PATIENCE, seen).await.expect("the node is seen in time").expect("registry");
+        let _ = timeout(PATIENCE, seen)
+            .await
+            .expect("the node is seen in time")
+            .expect("registry");
     }
 
     /// The node of `domain`.
@@ -191,7 +218,10 @@ impl Mesh {
 
     /// The event log of the node of `domain`.
     pub fn ledger(&self, domain: &str) -> PathBuf {
-        self.folder.path().join(format!("node-{domain}")).join("events.db")
+        self.folder
+            .path()
+            .join(format!("node-{domain}"))
+            .join("events.db")
     }
 
     /// A folder of the mesh's own.
@@ -202,14 +232,18 @@ impl Mesh {
     /// Signs `user` in at the coordinator.
     pub async fn sign_in(&self, user: &str) -> Client {
         let address = self.coordinator.client_address().expect("client address");
-        Client::sign_in(&format!("http://{address}"), None, user, PASSWORD).await.expect("sign-in")
+        Client::sign_in(&format!("http://{address}"), None, user, PASSWORD)
+            .await
+            .expect("sign-in")
     }
 
     /// Signs `user` in straight at the node of `domain`.
     pub async fn sign_in_at(&self, domain: &str, user: &str) -> Client {
         let url = format!("https://{}", self.node(domain).address());
         let tls = Some((self.authority.ca_pem().to_owned(), node_id(domain)));
-        Client::sign_in(&url, tls, user, PASSWORD).await.expect("sign-in")
+        Client::sign_in(&url, tls, user, PASSWORD)
+            .await
+            .expect("sign-in")
     }
 
     /// The password of everyone here.

@@ -32,8 +32,16 @@ impl Published<'_> {
                     "      - name: {column}\n        logicalType: {logical}\n        physicalType: {physical}\n"
                 ));
             }
-            let header = columns.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(",");
-            fs::write(folder.join(format!("{table}.csv")), format!("{header}\n{rows}\n")).expect("rows");
+            let header = columns
+                .iter()
+                .map(|(name, ..)| *name)
+                .collect::<Vec<_>>()
+                .join(",");
+            fs::write(
+                folder.join(format!("{table}.csv")),
+                format!("{header}\n{rows}\n"),
+            )
+            .expect("rows");
         }
         fs::write(folder.join(format!("{}.odcs.yaml", self.product)), contract).expect("contract");
     }

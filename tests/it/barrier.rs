@@ -24,7 +24,16 @@ async fn mesh() -> Mesh {
     Mesh::publish(
         &[PEOPLE],
         vec![
-            ("crm", grant_table("analyst", "people", "person", Some("country = 'DE'"), &masks)),
+            (
+                "crm",
+                grant_table(
+                    "analyst",
+                    "people",
+                    "person",
+                    Some("country = 'DE'"),
+                    &masks,
+                ),
+            ),
             ("crm", grant("admin", "people")),
         ],
     )
@@ -35,7 +44,10 @@ async fn mesh() -> Mesh {
 fn only_visible_rows_and_masked_cells_come_out() {
     run(async {
         let mesh = mesh().await;
-        for client in [&mut mesh.sign_in("analyst").await, &mut mesh.sign_in_at("crm", "analyst").await] {
+        for client in [
+            &mut mesh.sign_in("analyst").await,
+            &mut mesh.sign_in_at("crm", "analyst").await,
+        ] {
             let rows = client
                 .query("SELECT id, country, ssn, born FROM crm.people.person ORDER BY id")
                 .await
@@ -44,9 +56,16 @@ fn only_visible_rows_and_masked_cells_come_out() {
                 ["1", "DE", "XXXXXXX3333", "1990-01-01"],
                 ["2", "DE", "XXXXXXX4444", "1991-01-01"],
             ];
-            assert_eq!(rows.rows(), expected.map(|row| row.map(str::to_owned).to_vec()));
+            assert_eq!(
+                rows.rows(),
+                expected.map(|row| row.map(str::to_owned).to_vec())
+            );
         }
-        let all = mesh.sign_in("admin").await.value("SELECT count(*) FROM crm.people.person").await;
+        let all = mesh
+            .sign_in("admin")
+            .await
+            .value("SELECT count(*) FROM crm.people.person")
+            .await;
         assert_eq!(all, "5", "the hidden rows are there");
     });
 }
@@ -56,16 +75,25 @@ fn a_cast_error_does_not_tell_a_hidden_value() {
     run(async {
         let mesh = mesh().await;
         let sql = "SELECT id FROM crm.people.person WHERE CAST(ssn AS BIGINT) = 1";
-        for client in [&mut mesh.sign_in("analyst").await, &mut mesh.sign_in_at("crm", "analyst").await] {
+        for client in [
+            &mut mesh.sign_in("analyst").await,
+            &mut mesh.sign_in_at("crm", "analyst").await,
+        ] {
             let error = client.error(sql).await;
             let told = format!("{error} {:?} {error:?}", error.hint());
-            assert!(!told.contains("SECRET") && !told.contains("111-22"), "{told}");
+            assert!(
+                !told.contains("SECRET") && !told.contains("111-22"),
+                "{told}"
+            );
         }
         // Only hidden rows would fail here, so nothing may.
         let harmless = "SELECT count(*) FROM crm.people.person WHERE CASE WHEN country = 'FR' THEN CAST(country AS BIGINT) ELSE 1 END = 1";
         assert_eq!(mesh.sign_in("analyst").await.value(harmless).await, "2");
         let failing = mesh.sign_in("admin").await.query(harmless).await;
-        assert!(failing.is_err(), "the control fails on the rows that the analyst cannot see");
+        assert!(
+            failing.is_err(),
+            "the control fails on the rows that the analyst cannot see"
+        );
     });
 }
 
@@ -79,7 +107,10 @@ fn counts_and_extremes_are_those_of_visible_rows_and_shown_values() {
         let seen = analyst.query(sql).await.expect("granted");
         assert_eq!(seen.rows()[0], ["2", "1", "2", "XXXXXXX3333", "1991-01-01"]);
         let control = admin.query(sql).await.expect("granted");
-        assert_eq!(control.rows()[0], ["5", "1", "5", "111-22-3333", "1992-09-10"]);
+        assert_eq!(
+            control.rows()[0],
+            ["5", "1", "5", "111-22-3333", "1992-09-10"]
+        );
     });
 }
 
@@ -89,13 +120,34 @@ fn a_masked_column_shows_its_mask_in_every_clause() {
         let mesh = mesh().await;
         let mut analyst = mesh.sign_in("analyst").await;
         for (sql, expected) in [
-            ("SELECT count(*) FROM crm.people.person WHERE ssn = '111-22-3333'", "0"),
-            ("SELECT count(*) FROM crm.people.person WHERE ssn LIKE '111%'", "0"),
-            ("SELECT count(*) FROM crm.people.person WHERE ssn = 'XXXXXXX3333'", "1"),
-            ("SELECT count(*) FROM crm.people.person WHERE born = DATE '1990-05-06'", "0"),
-            ("SELECT count(*) FROM crm.people.person p JOIN (VALUES ('111-22-3333')) v(g) ON p.ssn = v.g", "0"),
-            ("SELECT count(*) FROM (SELECT ssn FROM crm.people.person GROUP BY ssn HAVING ssn LIKE 'XXX%')", "2"),
-            ("SELECT length(max(alias)) FROM (SELECT ssn AS alias FROM crm.people.person)", "11"),
+            (
+                "SELECT count(*) FROM crm.people.person WHERE ssn = '111-22-3333'",
+                "0",
+            ),
+            (
+                "SELECT count(*) FROM crm.people.person WHERE ssn LIKE '111%'",
+                "0",
+            ),
+            (
+                "SELECT count(*) FROM crm.people.person WHERE ssn = 'XXXXXXX3333'",
+                "1",
+            ),
+            (
+                "SELECT count(*) FROM crm.people.person WHERE born = DATE '1990-05-06'",
+                "0",
+            ),
+            (
+                "SELECT count(*) FROM crm.people.person p JOIN (VALUES ('111-22-3333')) v(g) ON p.ssn = v.g",
+                "0",
+            ),
+            (
+                "SELECT count(*) FROM (SELECT ssn FROM crm.people.person GROUP BY ssn HAVING ssn LIKE 'XXX%')",
+                "2",
+            ),
+            (
+                "SELECT length(max(alias)) FROM (SELECT ssn AS alias FROM crm.people.person)",
+                "11",
+            ),
         ] {
             assert_eq!(analyst.value(sql).await, expected, "{sql}");
         }
@@ -109,10 +161,26 @@ fn an_explanation_counts_visible_rows_only() {
     run(async {
         let mesh = mesh().await;
         let sql = "EXPLAIN ANALYZE SELECT id FROM crm.people.person";
-        let seen = mesh.sign_in("analyst").await.query(sql).await.expect("granted");
-        assert!(seen.to_string().contains("crm | fragment #0") && !seen.column("rows").contains(&"5"), "{seen}");
-        assert!(!seen.to_string().contains("'DE'"), "the filter itself is the owner's business: {seen}");
-        let control = mesh.sign_in("admin").await.query(sql).await.expect("granted");
+        let seen = mesh
+            .sign_in("analyst")
+            .await
+            .query(sql)
+            .await
+            .expect("granted");
+        assert!(
+            seen.to_string().contains("crm | fragment #0") && !seen.column("rows").contains(&"5"),
+            "{seen}"
+        );
+        assert!(
+            !seen.to_string().contains("'DE'"),
+            "the filter itself is the owner's business: {seen}"
+        );
+        let control = mesh
+            .sign_in("admin")
+            .await
+            .query(sql)
+            .await
+            .expect("granted");
         assert!(control.column("rows").contains(&"5"), "{control}");
     });
 }

@@ -20,8 +20,15 @@ fn a_node_that_goes_away_is_named_and_comes_back_by_itself() {
         mesh.kill_node("sales");
         mesh.wait_for("sales", |node| !node.is_up()).await;
         let error = analyst.error(sql).await;
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, code::DOMAIN_UNAVAILABLE));
-        assert_eq!(error.domain().map(|domain| domain.as_str()), Some("sales"), "{error}");
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Unavailable, code::DOMAIN_UNAVAILABLE)
+        );
+        assert_eq!(
+            error.domain().map(|domain| domain.as_str()),
+            Some("sales"),
+            "{error}"
+        );
         let status = "SELECT status FROM system.runtime.nodes";
         assert_eq!(analyst.value(status).await, "unreachable");
         mesh.start_node("sales").await;
@@ -46,7 +53,10 @@ fn a_node_lost_in_mid_stream_is_an_error_and_never_a_short_answer() {
         };
         let mut mesh = Mesh::publish(&[wide], vec![("sales", grant("analyst", "wide"))]).await;
         let mut analyst = mesh.sign_in("analyst").await;
-        let mut rows = analyst.stream("SELECT id, text FROM sales.wide.t").await.expect("starts");
+        let mut rows = analyst
+            .stream("SELECT id, text FROM sales.wide.t")
+            .await
+            .expect("starts");
         rows.next().await.expect("a batch").expect("rows");
         mesh.kill_node("sales");
         let mut error = None;
@@ -57,8 +67,15 @@ fn a_node_lost_in_mid_stream_is_an_error_and_never_a_short_answer() {
         }
         let error = error.expect("an error, not an end");
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        assert_eq!(error.domain().map(|domain| domain.as_str()), Some("sales"), "{error}");
+        assert_eq!(
+            error.domain().map(|domain| domain.as_str()),
+            Some("sales"),
+            "{error}"
+        );
         mesh.start_node("sales").await;
-        assert_eq!(analyst.value("SELECT count(*) FROM sales.wide.t").await, "120000");
+        assert_eq!(
+            analyst.value("SELECT count(*) FROM sales.wide.t").await,
+            "120000"
+        );
     });
 }

@@ -17,7 +17,11 @@ const LEFT: Published<'static> = Published {
             ],
             "1,one,1.50,2024-01-01,2024-01-01T10:00:00\n2,two,,2024-01-02,2024-01-02T11:30:00.5\n3,,3.25,,\n4,two,1.50,2024-02-29,1999-12-31T23:59:59\n,none,0.00,1970-01-01,1970-01-01T00:00:00",
         ),
-        ("u", &[("id", "integer", "bigint"), ("tag", "string", "varchar")], "1,x\n1,y\n3,x\n,z"),
+        (
+            "u",
+            &[("id", "integer", "bigint"), ("tag", "string", "varchar")],
+            "1,x\n1,y\n3,x\n,z",
+        ),
     ],
 };
 
@@ -26,7 +30,11 @@ const RIGHT: Published<'static> = Published {
     product: "b",
     tables: &[(
         "t",
-        &[("id", "integer", "bigint"), ("name", "string", "varchar"), ("x", "number", "double")],
+        &[
+            ("id", "integer", "bigint"),
+            ("name", "string", "varchar"),
+            ("x", "number", "double"),
+        ],
         "1,uno,0.5\n3,tres,-2.25\n3,drei,\n,nada,7\n9,neun,1e300",
     )],
 };
@@ -68,7 +76,10 @@ const QUERIES: &[&str] = &[
 ];
 
 async fn mesh() -> Mesh {
-    let grants = vec![("left", grant("analyst", "a")), ("right", grant("analyst", "b"))];
+    let grants = vec![
+        ("left", grant("analyst", "a")),
+        ("right", grant("analyst", "b")),
+    ];
     Mesh::publish(&[LEFT, RIGHT], grants).await
 }
 
@@ -85,7 +96,13 @@ fn federated_answers_equal_those_of_one_process() {
         let mut analyst = mesh.sign_in("analyst").await;
         let mut failed = Vec::new();
         for sql in QUERIES {
-            let batches = oracle.sql(sql).await.expect(sql).collect().await.expect(sql);
+            let batches = oracle
+                .sql(sql)
+                .await
+                .expect(sql)
+                .collect()
+                .await
+                .expect(sql);
             match analyst.query(sql).await {
                 Ok(rows) => assert_same_rows(sql, rows, Rows::of(&batches)),
                 Err(error) => failed.push(format!("{sql}: {error}")),
@@ -131,8 +148,16 @@ fn a_filter_reaches_the_node() {
     run(async {
         let mesh = mesh().await;
         let mut analyst = mesh.sign_in("analyst").await;
-        assert_eq!(analyst.value("SELECT count(*) FROM left.a.t WHERE id = 1").await, "1");
-        let plan = analyst.query("EXPLAIN SELECT name FROM left.a.t WHERE id = 1").await.expect("plan");
+        assert_eq!(
+            analyst
+                .value("SELECT count(*) FROM left.a.t WHERE id = 1")
+                .await,
+            "1"
+        );
+        let plan = analyst
+            .query("EXPLAIN SELECT name FROM left.a.t WHERE id = 1")
+            .await
+            .expect("plan");
         assert!(plan.to_string().contains("left | Projection"), "{plan}");
         assert!(plan.to_string().contains("Filter: l"), "{plan}");
     });
@@ -143,17 +168,29 @@ fn a_long_chain_is_answered_and_a_deep_one_refused() {
     run(async {
         let mesh = mesh().await;
         let mut analyst = mesh.sign_in("analyst").await;
-        let chain = (0..300).map(|n| format!("id <> {}", n + 10)).collect::<Vec<_>>().join(" AND ");
+        let chain = (0..300)
+            .map(|n| format!("id <> {}", n + 10))
+            .collect::<Vec<_>>()
+            .join(" AND ");
         let sql = format!("SELECT count(*) FROM left.a.t WHERE {chain}");
         assert_eq!(analyst.value(&sql).await, "4");
         let mut nested = "SELECT id FROM left.a.t".to_owned();
         for _ in 0..20 {
             nested = format!("SELECT id FROM ({nested}) WHERE id IN (SELECT id FROM left.a.u)");
         }
-        assert_eq!(analyst.value(&format!("SELECT count(*) FROM ({nested})")).await, "2");
+        assert_eq!(
+            analyst
+                .value(&format!("SELECT count(*) FROM ({nested})"))
+                .await,
+            "2"
+        );
         let deep = format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500));
         assert_eq!(analyst.error(&deep).await.code(), "WEFT-TOO-COMPLEX");
-        assert_eq!(analyst.value("SELECT count(*) FROM left.a.t").await, "5", "the server lives on");
+        assert_eq!(
+            analyst.value("SELECT count(*) FROM left.a.t").await,
+            "5",
+            "the server lives on"
+        );
     });
 }
 
@@ -177,15 +214,30 @@ fn system_tables_show_nodes_tables_and_ones_own_queries() {
     run(async {
         let mesh = mesh().await;
         let mut analyst = mesh.sign_in("analyst").await;
-        let nodes = analyst.query("SELECT domain, status FROM system.runtime.nodes ORDER BY domain");
-        assert_eq!(nodes.await.expect("nodes").to_string(), "left | up\nright | up\n");
+        let nodes =
+            analyst.query("SELECT domain, status FROM system.runtime.nodes ORDER BY domain");
+        assert_eq!(
+            nodes.await.expect("nodes").to_string(),
+            "left | up\nright | up\n"
+        );
         let tables = "SELECT count(*) FROM system.catalog.tables WHERE kind = 'TABLE' AND granted";
         assert_eq!(analyst.value(tables).await, "3");
-        analyst.query("SELECT id FROM left.a.t").await.expect("granted");
-        let queries = analyst.query("SELECT principal, state FROM system.runtime.queries").await.expect("own");
-        assert!(queries.to_string().contains("analyst | finished"), "{queries}");
+        analyst
+            .query("SELECT id FROM left.a.t")
+            .await
+            .expect("granted");
+        let queries = analyst
+            .query("SELECT principal, state FROM system.runtime.queries")
+            .await
+            .expect("own");
+        assert!(
+            queries.to_string().contains("analyst | finished"),
+            "{queries}"
+        );
         let mut outsider = mesh.sign_in("outsider").await;
-        let others = outsider.query("SELECT principal FROM system.runtime.queries WHERE principal <> 'outsider'").await;
+        let others = outsider
+            .query("SELECT principal FROM system.runtime.queries WHERE principal <> 'outsider'")
+            .await;
         assert!(others.expect("own").is_empty());
     });
 }

@@ -32,12 +32,18 @@ const CRM: Published<'static> = Published {
 };
 
 async fn mesh() -> Mesh {
-    let grants = vec![("sales", grant("analyst", "orders")), ("crm", grant("admin", "people"))];
+    let grants = vec![
+        ("sales", grant("analyst", "orders")),
+        ("crm", grant("admin", "people")),
+    ];
     Mesh::publish(&[SALES, CRM], grants).await
 }
 
 fn coordinator_url(mesh: &Mesh) -> String {
-    format!("http://{}", mesh.coordinator.client_address().expect("address"))
+    format!(
+        "http://{}",
+        mesh.coordinator.client_address().expect("address")
+    )
 }
 
 #[test]
@@ -52,7 +58,11 @@ fn a_wrong_password_and_an_unknown_name_are_refused_alike() {
             told.push(error.to_string());
         }
         assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
-        assert_eq!(mesh.sign_in("analyst").await.value("SELECT 1").await, "1", "the control");
+        assert_eq!(
+            mesh.sign_in("analyst").await.value("SELECT 1").await,
+            "1",
+            "the control"
+        );
     });
 }
 
@@ -62,11 +72,36 @@ fn an_ungranted_table_is_refused_at_the_coordinator_and_at_the_node() {
         let mesh = mesh().await;
         let sql = "SELECT id FROM sales.orders.t";
         let error = mesh.sign_in("outsider").await.error(sql).await;
-        assert_eq!((error.kind(), error.code()), (ErrorKind::PermissionDenied, code::NOT_GRANTED));
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::PermissionDenied, code::NOT_GRANTED)
+        );
         let error = mesh.sign_in_at("sales", "outsider").await.error(sql).await;
-        assert!(matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound), "{error}");
-        assert_eq!(mesh.sign_in("analyst").await.query(sql).await.expect("granted").len(), 3);
-        assert_eq!(mesh.sign_in_at("sales", "analyst").await.query(sql).await.expect("granted").len(), 3);
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::NotFound
+            ),
+            "{error}"
+        );
+        assert_eq!(
+            mesh.sign_in("analyst")
+                .await
+                .query(sql)
+                .await
+                .expect("granted")
+                .len(),
+            3
+        );
+        assert_eq!(
+            mesh.sign_in_at("sales", "analyst")
+                .await
+                .query(sql)
+                .await
+                .expect("granted")
+                .len(),
+            3
+        );
     });
 }
 
@@ -76,8 +111,11 @@ fn a_token_works_at_its_audience_only_and_only_while_it_lives() {
         let mesh = mesh().await;
         let sales = node_id("sales");
         let token = |audience: &ServerId| {
-            let (url, ca, audience) =
-                (mesh.authority.url(), mesh.authority.ca_pem().to_owned(), audience.clone());
+            let (url, ca, audience) = (
+                mesh.authority.url(),
+                mesh.authority.ca_pem().to_owned(),
+                audience.clone(),
+            );
             async move {
                 weft_wire::join::issue_token(&url, &ca, "analyst", "correct horse", &audience)
                     .await
@@ -94,9 +132,15 @@ fn a_token_works_at_its_audience_only_and_only_while_it_lives() {
 
         let crm = node_id("crm");
         let mut elsewhere = Client::with_token(&at_node("crm"), tls(&crm), &for_sales).await;
-        assert_eq!(elsewhere.error("SELECT 1").await.kind(), ErrorKind::Unauthenticated);
+        assert_eq!(
+            elsewhere.error("SELECT 1").await.kind(),
+            ErrorKind::Unauthenticated
+        );
         let mut coordinator = Client::with_token(&coordinator_url(&mesh), None, &for_sales).await;
-        assert_eq!(coordinator.error("SELECT 1").await.kind(), ErrorKind::Unauthenticated);
+        assert_eq!(
+            coordinator.error("SELECT 1").await.kind(),
+            ErrorKind::Unauthenticated
+        );
 
         // A token of another authority, one that has ended, and one that was changed.
         let principal = Principal {
@@ -107,12 +151,24 @@ fn a_token_works_at_its_audience_only_and_only_while_it_lives() {
         };
         let forger = UserTokenSigner::generate("https://authority.test").expect("key");
         let hour = Duration::from_secs(3600);
-        let forged = forger.sign(&principal, &sales, None, SystemTime::now(), hour).expect("signed");
+        let forged = forger
+            .sign(&principal, &sales, None, SystemTime::now(), hour)
+            .expect("signed");
         let mut changed = for_sales.clone();
         changed.replace_range(for_sales.len() - 4.., "AAAA");
-        for bad in [forged.text.as_str(), changed.as_str(), "a.b.c", "Bearer", ""] {
+        for bad in [
+            forged.text.as_str(),
+            changed.as_str(),
+            "a.b.c",
+            "Bearer",
+            "",
+        ] {
             let mut client = Client::with_token(&at_node("sales"), tls(&sales), bad).await;
-            assert_eq!(client.error(sql).await.kind(), ErrorKind::Unauthenticated, "{bad}");
+            assert_eq!(
+                client.error(sql).await.kind(),
+                ErrorKind::Unauthenticated,
+                "{bad}"
+            );
         }
     });
 }
@@ -129,11 +185,23 @@ impl Sender {
     async fn new(mesh: &Mesh, user: &str, domain: &str) -> Self {
         let identity = mesh.identity(&ServerId::coordinator("main").expect("name"));
         let authority = Authority::connect(&mesh.authority.url(), &identity).expect("url");
-        let lease = authority.sign_in(user, mesh.password()).await.expect("sign-in");
+        let lease = authority
+            .sign_in(user, mesh.password())
+            .await
+            .expect("sign-in");
         let node = node_id(domain);
-        let token = authority.exchange_lease(&lease, &node).await.expect("exchanged").text;
+        let token = authority
+            .exchange_lease(&lease, &node)
+            .await
+            .expect("exchanged")
+            .text;
         let url = format!("https://{}", mesh.node(domain).address());
-        Self { identity, token, node, url }
+        Self {
+            identity,
+            token,
+            node,
+            url,
+        }
     }
 
     fn delegation(&self, message: &[u8], query: QueryId) -> String {
@@ -147,7 +215,12 @@ impl Sender {
         .expect("signed")
     }
 
-    async fn send(&self, as_: &Identity, message: Vec<u8>, delegation: &str) -> Result<usize, Error> {
+    async fn send(
+        &self,
+        as_: &Identity,
+        message: Vec<u8>,
+        delegation: &str,
+    ) -> Result<usize, Error> {
         let channel = Endpoint::from_shared(self.url.clone())
             .expect("url")
             .tls_config(as_.client_tls(&self.node))
@@ -163,8 +236,12 @@ impl Sender {
         let frames = futures::stream::iter([first]).chain(futures::stream::pending());
         let mut request = Request::new(frames);
         let bearer = format!("Bearer {}", self.token);
-        request.metadata_mut().insert("authorization", bearer.parse().expect("header"));
-        request.metadata_mut().insert(DELEGATION_HEADER, delegation.parse().expect("header"));
+        request
+            .metadata_mut()
+            .insert("authorization", bearer.parse().expect("header"));
+        request
+            .metadata_mut()
+            .insert(DELEGATION_HEADER, delegation.parse().expect("header"));
         let answer = FlightServiceClient::new(channel).do_exchange(request).await;
         let mut frames = answer.map_err(|status| from_status(&status))?.into_inner();
         let mut count = 0;
@@ -190,7 +267,10 @@ fn message(plan: Vec<u8>) -> (Vec<u8>, QueryId) {
         encoding: FRAGMENT_ENCODING.to_owned(),
         plan,
         timeout_ms: 10_000,
-        semantics: Some(Semantics { time_zone: "+00:00".to_owned(), query_start_ns: 0 }),
+        semantics: Some(Semantics {
+            time_zone: "+00:00".to_owned(),
+            query_start_ns: 0,
+        }),
         tables: vec![TableExpectation {
             product: "orders".to_owned(),
             table: "t".to_owned(),
@@ -225,7 +305,10 @@ fn a_fragment_that_names_files_is_refused_before_anything_is_read_or_written() {
             }))),
         };
         for (plan, what) in [(read, "a file scan"), (write, "a copy to a file")] {
-            let error = sender.plan(plan.encode_to_vec()).await.expect_err("refused");
+            let error = sender
+                .plan(plan.encode_to_vec())
+                .await
+                .expect_err("refused");
             assert_eq!(error.code(), code::FRAGMENT_REFUSED);
             assert!(error.to_string().contains(what), "{error}");
         }
@@ -245,22 +328,37 @@ fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
         let signed = sender.delegation(&fragment, query);
 
         // The first use gets past the delegation to the plan, which is empty.
-        let error = sender.send(&sender.identity, fragment.clone(), &signed).await.expect_err("empty");
+        let error = sender
+            .send(&sender.identity, fragment.clone(), &signed)
+            .await
+            .expect_err("empty");
         assert_eq!(error.code(), code::FRAGMENT_REFUSED);
-        let error = sender.send(&sender.identity, fragment.clone(), &signed).await.expect_err("replayed");
+        let error = sender
+            .send(&sender.identity, fragment.clone(), &signed)
+            .await
+            .expect_err("replayed");
         assert_eq!(error.code(), code::REPLAYED);
 
         let (other, _) = message(vec![1, 2, 3]);
-        let error = sender.send(&sender.identity, other, &signed).await.expect_err("another fragment");
+        let error = sender
+            .send(&sender.identity, other, &signed)
+            .await
+            .expect_err("another fragment");
         assert_eq!(error.code(), code::DELEGATION);
 
         let thief = mesh.identity(&ServerId::coordinator("second").expect("name"));
         let signed = sender.delegation(&fragment, query);
-        let error = sender.send(&thief, fragment.clone(), &signed).await.expect_err("another server");
+        let error = sender
+            .send(&thief, fragment.clone(), &signed)
+            .await
+            .expect_err("another server");
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
 
         let node = mesh.identity(&node_id("crm"));
-        let error = sender.send(&node, fragment, &signed).await.expect_err("a node is no coordinator");
+        let error = sender
+            .send(&node, fragment, &signed)
+            .await
+            .expect_err("a node is no coordinator");
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     });
 }
@@ -272,9 +370,16 @@ fn a_fragment_for_an_ungranted_table_is_denied_and_written_down() {
         let outsider = Sender::new(&mesh, "outsider", "sales").await;
         let scan = scan("orders", "t");
         let error = outsider.plan(scan.clone()).await.expect_err("denied");
-        assert_eq!((error.kind(), error.code()), (ErrorKind::PermissionDenied, code::NOT_GRANTED), "{error}");
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::PermissionDenied, code::NOT_GRANTED),
+            "{error}"
+        );
         let analyst = Sender::new(&mesh, "analyst", "sales").await;
-        assert!(analyst.plan(scan).await.expect("granted") >= 3, "a schema, rows, the terminal");
+        assert!(
+            analyst.plan(scan).await.expect("granted") >= 3,
+            "a schema, rows, the terminal"
+        );
         let log = weft_ledger::Ledger::open(&mesh.ledger("sales")).expect("log");
         let kinds: Vec<(String, Option<String>)> = log
             .read(0, 100)
@@ -286,7 +391,9 @@ fn a_fragment_for_an_ungranted_table_is_denied_and_written_down() {
         let expected = [("Denied", "outsider"), ("Admitted", "analyst")];
         assert_eq!(
             kinds,
-            expected.map(|(kind, who)| (kind.to_owned(), Some(who.to_owned()))).to_vec()
+            expected
+                .map(|(kind, who)| (kind.to_owned(), Some(who.to_owned())))
+                .to_vec()
         );
     });
 }

@@ -11,8 +11,7 @@ fn all_queries_over_three_domains_equal_one_process_and_duckdb() {
         let data = workload_data(SCALE);
         let folder = |domain: &str| data.join(domain).join("data");
         let (sales, crm, supply) = (folder("sales"), folder("crm"), folder("supply"));
-        let oracle =
-            single_process(&[("sales", &sales), ("crm", &crm), ("supply", &supply)]).await;
+        let oracle = single_process(&[("sales", &sales), ("crm", &crm), ("supply", &supply)]).await;
         let mesh = Mesh::start(MeshOptions::tpch(SCALE)).await;
         let mut analyst = mesh.sign_in("analyst").await;
         let mut failed = Vec::new();
@@ -21,11 +20,21 @@ fn all_queries_over_three_domains_equal_one_process_and_duckdb() {
             let federated = match analyst.query(&sql).await {
                 Ok(rows) => rows,
                 Err(error) => {
-                    failed.push(format!("{}: {error} {:?}", query.name(), std::error::Error::source(&error)));
+                    failed.push(format!(
+                        "{}: {error} {:?}",
+                        query.name(),
+                        std::error::Error::source(&error)
+                    ));
                     continue;
                 }
             };
-            let batches = oracle.sql(&sql).await.expect("planned").collect().await.expect("run");
+            let batches = oracle
+                .sql(&sql)
+                .await
+                .expect("planned")
+                .collect()
+                .await
+                .expect("run");
             assert_same_rows(&query.name(), federated.clone(), Rows::of(&batches));
             compare_to_duckdb(&query.name(), federated);
         }
@@ -36,8 +45,10 @@ fn all_queries_over_three_domains_equal_one_process_and_duckdb() {
 /// Text, integers, decimals and dates are equal exactly; where DuckDB has a DOUBLE, DataFusion may
 /// have a decimal of six digits, so those agree to one unit of the sixth.
 fn compare_to_duckdb(name: &str, found: Rows) {
-    let file =
-        format!("{}/data/tpch/answers/sf0.01/{name}.csv", env!("CARGO_MANIFEST_DIR"));
+    let file = format!(
+        "{}/data/tpch/answers/sf0.01/{name}.csv",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let text = std::fs::read_to_string(&file).expect("a recorded answer");
     let mut lines = text.lines().skip(1);
     let types = fields(lines.next().expect("types"));
@@ -65,8 +76,10 @@ fn compare_to_duckdb(name: &str, found: Rows) {
         assert_eq!(exact(found), exact(known), "{name}");
         for ((found, known), kind) in found.iter().zip(known).zip(&types) {
             if kind == "DOUBLE" && (found, known) != (&"NULL".to_owned(), &"NULL".to_owned()) {
-                let (found, known): (f64, f64) =
-                    (found.parse().expect("a number"), known.parse().expect("a number"));
+                let (found, known): (f64, f64) = (
+                    found.parse().expect("a number"),
+                    known.parse().expect("a number"),
+                );
                 let close = (found - known).abs() <= 1e-6_f64.max(1e-9 * known.abs());
                 assert!(close, "{name}: {found} and {known}");
             }

@@ -24,7 +24,11 @@ use crate::client::{Client, SignIn, Target};
 use crate::serve::{self, Until};
 
 /// The demo's domains with their products.
-const DOMAINS: [(&str, &str); 3] = [("sales", "orders"), ("crm", "customers"), ("supply", "parts")];
+const DOMAINS: [(&str, &str); 3] = [
+    ("sales", "orders"),
+    ("crm", "customers"),
+    ("supply", "parts"),
+];
 
 /// What the person asked for.
 #[derive(Debug, Clone)]
@@ -65,14 +69,22 @@ impl Demo {
         let state = folder.join("authority");
         let settings = AuthoritySettings::new(([127, 0, 0, 1], 0).into(), "weft-demo", state);
         let authority = AuthorityServer::start(settings, people.users()?).await?;
-        std::fs::write(folder.join("ca.pem"), authority.ca_pem()).map_err(|e| unusable(&folder, &e))?;
+        std::fs::write(folder.join("ca.pem"), authority.ca_pem())
+            .map_err(|e| unusable(&folder, &e))?;
         let coordinator = start_coordinator(&folder, &authority, options.port).await?;
         let mut nodes = BTreeMap::new();
         for (domain, product) in DOMAINS {
             let node = start_node(&folder, &authority, &coordinator, domain, product).await?;
             nodes.insert(domain, node);
         }
-        let demo = Self { people, authority, coordinator, nodes, folder, _temporary: temporary };
+        let demo = Self {
+            people,
+            authority,
+            coordinator,
+            nodes,
+            folder,
+            _temporary: temporary,
+        };
         Ok(demo)
     }
 
@@ -82,9 +94,19 @@ impl Demo {
     }
 
     async fn sign_in(&self, user: &str, password: &str) -> Result<Client, Error> {
-        let target = Target { url: self.flight_sql(), ca_pem: None };
+        let target = Target {
+            url: self.flight_sql(),
+            ca_pem: None,
+        };
         let password = password.to_owned().into();
-        Client::connect(&target, SignIn::Password { user: user.to_owned(), password }).await
+        Client::connect(
+            &target,
+            SignIn::Password {
+                user: user.to_owned(),
+                password,
+            },
+        )
+        .await
     }
 
     /// The password of a demo person.
@@ -105,8 +127,11 @@ impl Demo {
             .iter()
             .map(|(domain, node)| (domain, format!("grpc+tls://{}", node.field("address"))))
             .collect();
-        let mut pids: BTreeMap<&str, u32> =
-            self.nodes.iter().map(|(domain, node)| (*domain, node.pid())).collect();
+        let mut pids: BTreeMap<&str, u32> = self
+            .nodes
+            .iter()
+            .map(|(domain, node)| (*domain, node.pid()))
+            .collect();
         pids.insert("authority", std::process::id());
         pids.insert("coordinator", self.coordinator.pid());
         let principals: BTreeMap<_, _> = self
@@ -187,7 +212,11 @@ async fn start_coordinator(
     port: Option<u16>,
 ) -> Result<Child, Error> {
     let state = folder.join("coordinator");
-    let token = join_token(authority, &ServerId::coordinator("main").map_err(defect)?, &state)?;
+    let token = join_token(
+        authority,
+        &ServerId::coordinator("main").map_err(defect)?,
+        &state,
+    )?;
     let settings = settings::coordinator(&state, token.as_deref(), &authority.url(), port);
     let file = write(folder, "coordinator.toml", &settings)?;
     Child::start("coordinator", &["coordinator"], &file, folder).await
@@ -200,7 +229,8 @@ async fn start_node(
     domain: &str,
     product: &str,
 ) -> Result<Child, Error> {
-    let id = ServerId::node(domain.parse().map_err(defect)?, &format!("{domain}-1")).map_err(defect)?;
+    let id =
+        ServerId::node(domain.parse().map_err(defect)?, &format!("{domain}-1")).map_err(defect)?;
     let state = folder.join(domain).join("state");
     let token = join_token(authority, &id, &state)?;
     let settings = settings::node(&settings::NodeOptions {

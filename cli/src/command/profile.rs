@@ -52,19 +52,34 @@ pub(super) fn load(name: &str) -> Result<(Target, SignIn), Error> {
         )
         .with_hint("Sign in with `weft login grpc://HOST:PORT --user NAME`, or name a URL.")
     })?;
-    let Profile { url, ca_pem, bearer } = serde_json::from_slice(&text)
+    let Profile {
+        url,
+        ca_pem,
+        bearer,
+    } = serde_json::from_slice(&text)
         .map_err(|_| wrong(format!("`{}` is damaged; sign in again", file.display())))?;
-    Ok((Target { url, ca_pem }, SignIn::Bearer(Zeroizing::new(bearer))))
+    Ok((
+        Target { url, ca_pem },
+        SignIn::Bearer(Zeroizing::new(bearer)),
+    ))
 }
 
 fn file(name: &str) -> Result<PathBuf, Error> {
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
+    let plain = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '-' || c == '_');
     if !plain {
-        return Err(wrong(format!("`{name}` is no name for a session; use letters and digits")));
+        return Err(wrong(format!(
+            "`{name}` is no name for a session; use letters and digits"
+        )));
     }
     let config = std::env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))
         .ok_or_else(|| wrong("neither XDG_CONFIG_HOME nor HOME is set".to_owned()))?;
-    Ok(config.join("weft").join("sessions").join(format!("{name}.json")))
+    Ok(config
+        .join("weft")
+        .join("sessions")
+        .join(format!("{name}.json")))
 }

@@ -32,8 +32,12 @@ pub(super) fn read(args: &SignInArgs) -> Result<SignIn, Error> {
         return Ok(SignIn::Bearer(read_secret(file)?));
     }
     let user = args.user.clone().ok_or_else(|| {
-        Error::new(ErrorKind::Unauthenticated, code::UNAUTHENTICATED, "nobody is named to sign in")
-            .with_hint("Name yourself with --user, or sign in once with `weft login`.")
+        Error::new(
+            ErrorKind::Unauthenticated,
+            code::UNAUTHENTICATED,
+            "nobody is named to sign in",
+        )
+        .with_hint("Name yourself with --user, or sign in once with `weft login`.")
     })?;
     let password = match &args.password_file {
         Some(file) => read_secret(file)?,

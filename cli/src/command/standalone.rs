@@ -41,11 +41,13 @@ pub(super) async fn run(mut config: NodeConfig, until: Until) -> Result<(), Erro
     let settings = Settings::new(([127, 0, 0, 1], 0).into(), "weft-node", state);
     let authority = AuthorityServer::start(settings, vec![owner]).await?;
     let products = folders(&config)?;
-    config.grants.extend(products.into_iter().map(|product| GrantSettings {
-        user: Some(OWNER.to_owned()),
-        product,
-        ..GrantSettings::default()
-    }));
+    config
+        .grants
+        .extend(products.into_iter().map(|product| GrantSettings {
+            user: Some(OWNER.to_owned()),
+            product,
+            ..GrantSettings::default()
+        }));
     let settings = config.settings()?;
     let identity = authority.identity(&server_id(&settings)?)?;
     let ca = config.node.state.join("ca.pem");

@@ -33,9 +33,27 @@ pub(crate) struct Authority {
 
 impl Default for Authority {
     fn default() -> Self {
-        let Settings { listen, issuer, state, hosts, lease_lifetime, user_token_lifetime, .. } =
-            Settings::new(([127, 0, 0, 1], 7460).into(), "weft", PathBuf::from("weft-authority"));
-        Self { listen, issuer, state, hosts, lease_lifetime, user_token_lifetime }
+        let Settings {
+            listen,
+            issuer,
+            state,
+            hosts,
+            lease_lifetime,
+            user_token_lifetime,
+            ..
+        } = Settings::new(
+            ([127, 0, 0, 1], 7460).into(),
+            "weft",
+            PathBuf::from("weft-authority"),
+        );
+        Self {
+            listen,
+            issuer,
+            state,
+            hosts,
+            lease_lifetime,
+            user_token_lifetime,
+        }
     }
 }
 
@@ -45,16 +63,34 @@ impl AuthorityConfig {
         ("authority.listen", "Where it listens, always with TLS."),
         ("authority.issuer", "Its name in tokens."),
         ("authority.state", "Folder of its keys and leases."),
-        ("authority.hosts", "Host names and addresses of its certificate."),
-        ("authority.lease_lifetime", "How long a person stays signed in."),
-        ("authority.user_token_lifetime", "How long a token for a node lives."),
-        ("users", "Who can sign in: a list of tables with name, password_hash, groups, attributes, disabled."),
+        (
+            "authority.hosts",
+            "Host names and addresses of its certificate.",
+        ),
+        (
+            "authority.lease_lifetime",
+            "How long a person stays signed in.",
+        ),
+        (
+            "authority.user_token_lifetime",
+            "How long a token for a node lives.",
+        ),
+        (
+            "users",
+            "Who can sign in: a list of tables with name, password_hash, groups, attributes, disabled.",
+        ),
     ])];
 
     /// As the library takes them.
     pub(crate) fn parts(self) -> (Settings, Vec<User>) {
-        let Authority { listen, issuer, state, hosts, lease_lifetime, user_token_lifetime } =
-            self.authority;
+        let Authority {
+            listen,
+            issuer,
+            state,
+            hosts,
+            lease_lifetime,
+            user_token_lifetime,
+        } = self.authority;
         let settings = Settings {
             hosts,
             lease_lifetime,

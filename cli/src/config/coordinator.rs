@@ -80,9 +80,20 @@ impl Default for Coordinator {
 
 impl Default for Limits {
     fn default() -> Self {
-        let QueryLimits { deadline, max_concurrent, memory, partitions, planner_threads } =
-            QueryLimits::default();
-        Self { deadline, max_concurrent, memory, partitions, planner_threads }
+        let QueryLimits {
+            deadline,
+            max_concurrent,
+            memory,
+            partitions,
+            planner_threads,
+        } = QueryLimits::default();
+        Self {
+            deadline,
+            max_concurrent,
+            memory,
+            partitions,
+            planner_threads,
+        }
     }
 }
 
@@ -90,15 +101,42 @@ impl CoordinatorConfig {
     /// What `--print-config` explains.
     pub(crate) const KEYS: [Keys; 2] = [
         Keys(&[
-            ("coordinator.state", "Folder of the coordinator's certificate."),
-            ("coordinator.listen", "Where nodes connect, and clients over TLS."),
-            ("coordinator.hosts", "Host names and addresses of its certificate."),
-            ("coordinator.client_listen.address", "A second place for clients."),
-            ("coordinator.client_listen.tls", "Whether that place speaks TLS; plain text only on loopback."),
-            ("coordinator.basic_sign_in", "Whether people may sign in here with a password."),
-            ("coordinator.heartbeat_interval", "How often nodes are to send a sign of life."),
-            ("coordinator.join_token_file", "File with the join token for the first start."),
-            ("authority.url", "Where the authority is: https://HOST:PORT."),
+            (
+                "coordinator.state",
+                "Folder of the coordinator's certificate.",
+            ),
+            (
+                "coordinator.listen",
+                "Where nodes connect, and clients over TLS.",
+            ),
+            (
+                "coordinator.hosts",
+                "Host names and addresses of its certificate.",
+            ),
+            (
+                "coordinator.client_listen.address",
+                "A second place for clients.",
+            ),
+            (
+                "coordinator.client_listen.tls",
+                "Whether that place speaks TLS; plain text only on loopback.",
+            ),
+            (
+                "coordinator.basic_sign_in",
+                "Whether people may sign in here with a password.",
+            ),
+            (
+                "coordinator.heartbeat_interval",
+                "How often nodes are to send a sign of life.",
+            ),
+            (
+                "coordinator.join_token_file",
+                "File with the join token for the first start.",
+            ),
+            (
+                "authority.url",
+                "Where the authority is: https://HOST:PORT.",
+            ),
             ("limits.deadline", "How long a query may run."),
             ("limits.max_concurrent", "Queries at a time."),
             ("limits.memory", "Memory for all queries together."),
@@ -110,16 +148,30 @@ impl CoordinatorConfig {
 
     /// As the library takes them.
     pub(crate) fn settings(&self) -> Settings {
-        let Limits { deadline, max_concurrent, memory, partitions, planner_threads } = self.limits;
+        let Limits {
+            deadline,
+            max_concurrent,
+            memory,
+            partitions,
+            planner_threads,
+        } = self.limits;
         let client_listen = self.coordinator.client_listen.as_ref();
         Settings {
             listen: self.coordinator.listen,
-            client_listen: client_listen
-                .map(|clients| ClientListen { address: clients.address, tls: clients.tls }),
+            client_listen: client_listen.map(|clients| ClientListen {
+                address: clients.address,
+                tls: clients.tls,
+            }),
             state: self.coordinator.state.clone(),
             basic_sign_in: self.coordinator.basic_sign_in,
             heartbeat_interval: self.coordinator.heartbeat_interval,
-            limits: QueryLimits { deadline, max_concurrent, memory, partitions, planner_threads },
+            limits: QueryLimits {
+                deadline,
+                max_concurrent,
+                memory,
+                partitions,
+                planner_threads,
+            },
             door: self.door.clone(),
         }
     }

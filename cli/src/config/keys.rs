@@ -10,8 +10,12 @@ impl Keys {
     pub(crate) fn knows(self, key: &str) -> bool {
         self.0.iter().any(|(known, _)| {
             key == *known
-                || key.strip_prefix(known).is_some_and(|rest| rest.starts_with('.'))
-                || known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))
+                || key
+                    .strip_prefix(known)
+                    .is_some_and(|rest| rest.starts_with('.'))
+                || known
+                    .strip_prefix(key)
+                    .is_some_and(|rest| rest.starts_with('.'))
         })
     }
 
@@ -26,21 +30,42 @@ impl Keys {
 
 /// Keys of connections and sessions, the same for every server.
 pub(crate) const DOOR: [(&str, &str); 15] = [
-    ("door.connections", "Connections at a time; further ones are closed at once."),
+    (
+        "door.connections",
+        "Connections at a time; further ones are closed at once.",
+    ),
     ("door.streams", "Calls at a time on one connection."),
-    ("door.handshake", "Time for a connection to say its first words."),
+    (
+        "door.handshake",
+        "Time for a connection to say its first words.",
+    ),
     ("door.message", "Bytes of one message from a client."),
     ("door.headers", "Bytes of the headers of one call."),
-    ("door.keepalive", "Silence after which a connection is asked whether it is still there."),
+    (
+        "door.keepalive",
+        "Silence after which a connection is asked whether it is still there.",
+    ),
     ("door.sessions", "Sessions at a time."),
-    ("door.sessions_per_principal", "Sessions of one principal; the longest idle makes room."),
+    (
+        "door.sessions_per_principal",
+        "Sessions of one principal; the longest idle makes room.",
+    ),
     ("door.prepared", "Prepared statements of one session."),
-    ("door.prepared_lifetime", "How long a prepared statement is kept without use."),
-    ("door.results", "Results of one session that may be fetched."),
+    (
+        "door.prepared_lifetime",
+        "How long a prepared statement is kept without use.",
+    ),
+    (
+        "door.results",
+        "Results of one session that may be fetched.",
+    ),
     ("door.result_lifetime", "How long a result may be fetched."),
     ("door.statement", "Bytes of a statement."),
     ("door.command_result", "Bytes of the result of a command."),
-    ("door.drain", "Time that running calls have when the server stops."),
+    (
+        "door.drain",
+        "Time that running calls have when the server stops.",
+    ),
 ];
 
 #[cfg(test)]
@@ -58,8 +83,12 @@ mod tests {
     #[test]
     fn every_setting_of_the_door_is_explained() {
         let value = serde_json::to_value(weft_door::Limits::default()).expect("serializable");
-        let fields: Vec<String> =
-            value.as_object().expect("fields").keys().map(|key| format!("door.{key}")).collect();
+        let fields: Vec<String> = value
+            .as_object()
+            .expect("fields")
+            .keys()
+            .map(|key| format!("door.{key}"))
+            .collect();
         for field in &fields {
             assert!(DOOR.iter().any(|(key, _)| key == field), "{field}");
         }

@@ -37,12 +37,17 @@ pub(crate) fn load<T: Serialize + DeserializeOwned + Default>(
     let mut figment = Figment::from(Serialized::defaults(T::default()));
     if let Some(file) = file {
         if !file.is_file() {
-            return Err(wrong(format!("there is no settings file `{}`", file.display())));
+            return Err(wrong(format!(
+                "there is no settings file `{}`",
+                file.display()
+            )));
         }
         check_keys(&Toml::file(file), known, &format!("`{}`", file.display()))?;
         figment = figment.merge(Toml::file(file));
     }
-    let environment = Env::prefixed("WEFT_").filter(|key| key.as_str().contains("__")).split("__");
+    let environment = Env::prefixed("WEFT_")
+        .filter(|key| key.as_str().contains("__"))
+        .split("__");
     check_keys(&environment, known, "the environment")?;
     figment = figment.merge(environment);
     for (key, value) in flags {
@@ -50,8 +55,15 @@ pub(crate) fn load<T: Serialize + DeserializeOwned + Default>(
         figment = figment.merge(Serialized::default(key, value));
     }
     let settings = figment.extract().map_err(|error| explain(&error))?;
-    let keys = known.iter().flat_map(|keys| keys.0.iter().copied()).collect();
-    Ok(Loaded { settings, figment, keys })
+    let keys = known
+        .iter()
+        .flat_map(|keys| keys.0.iter().copied())
+        .collect();
+    Ok(Loaded {
+        settings,
+        figment,
+        keys,
+    })
 }
 
 impl<T> Loaded<T> {
@@ -61,7 +73,9 @@ impl<T> Loaded<T> {
         let mut text = String::new();
         for (key, meaning) in &self.keys {
             let value = self.figment.find_value(key).ok();
-            let source = value.as_ref().and_then(|value| self.figment.get_metadata(value.tag()));
+            let source = value
+                .as_ref()
+                .and_then(|value| self.figment.get_metadata(value.tag()));
             let source = match source {
                 Some(metadata) if metadata.name.contains("TOML") => "file",
                 Some(metadata) if metadata.name.contains("environment") => "environment",
@@ -83,7 +97,9 @@ impl<T> Loaded<T> {
 /// Refuses keys that nobody knows, naming the nearest one that somebody does.
 fn check_keys(provider: &impl Provider, known: &[Keys], place: &str) -> Result<(), Error> {
     let data = provider.data().map_err(|error| explain(&error))?;
-    let Some(dict) = data.get(&Profile::Default) else { return Ok(()) };
+    let Some(dict) = data.get(&Profile::Default) else {
+        return Ok(());
+    };
     let mut flat = Vec::new();
     flatten("", dict, &mut flat);
     for key in flat {
@@ -107,7 +123,11 @@ fn check_keys(provider: &impl Provider, known: &[Keys], place: &str) -> Result<(
 
 fn flatten(prefix: &str, dict: &Dict, out: &mut Vec<String>) {
     for (name, value) in dict {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         match value {
             Value::Dict(_, inner) => flatten(&key, inner, out),
             _ => out.push(key),
@@ -132,7 +152,11 @@ fn explain(error: &figment::Error) -> Error {
         .and_then(|metadata| metadata.source.as_ref())
         .map(|source| format!(" in {source}"))
         .unwrap_or_default();
-    let at = if key.is_empty() { String::new() } else { format!("setting `{key}`: ") };
+    let at = if key.is_empty() {
+        String::new()
+    } else {
+        format!("setting `{key}`: ")
+    };
     wrong(format!("{at}{}{place}", error.kind)).with_hint("`--print-config` explains all settings.")
 }
 

@@ -62,8 +62,16 @@ impl Default for Node {
 
 impl Default for Limits {
     fn default() -> Self {
-        let NodeLimits { memory, partitions, planner_threads } = NodeLimits::default();
-        Self { memory, partitions, planner_threads }
+        let NodeLimits {
+            memory,
+            partitions,
+            planner_threads,
+        } = NodeLimits::default();
+        Self {
+            memory,
+            partitions,
+            planner_threads,
+        }
     }
 }
 
@@ -72,17 +80,38 @@ impl NodeConfig {
     pub(crate) const KEYS: [Keys; 2] = [
         Keys(&[
             ("node.domain", "The domain that the node serves."),
-            ("node.name", "The node's name within the domain; DOMAIN-1 if it is not set."),
+            (
+                "node.name",
+                "The node's name within the domain; DOMAIN-1 if it is not set.",
+            ),
             ("node.data", "Folder of product folders."),
-            ("node.state", "Folder of the node's certificate and event log."),
+            (
+                "node.state",
+                "Folder of the node's certificate and event log.",
+            ),
             ("node.listen", "Where it listens, always with TLS."),
-            ("node.advertise", "HOST:PORT at which coordinators reach it, if that is elsewhere."),
+            (
+                "node.advertise",
+                "HOST:PORT at which coordinators reach it, if that is elsewhere.",
+            ),
             ("node.hosts", "Host names and addresses of its certificate."),
-            ("node.join_token_file", "File with the join token for the first start."),
-            ("authority.url", "Where the authority is: https://HOST:PORT."),
-            ("coordinator.url", "The coordinator to join: https://HOST:PORT."),
+            (
+                "node.join_token_file",
+                "File with the join token for the first start.",
+            ),
+            (
+                "authority.url",
+                "Where the authority is: https://HOST:PORT.",
+            ),
+            (
+                "coordinator.url",
+                "The coordinator to join: https://HOST:PORT.",
+            ),
             ("coordinator.name", "The coordinator's name in the mesh."),
-            ("grants", "Who may read what: a list of tables with user or group, product, table, columns, row_filter, masks."),
+            (
+                "grants",
+                "Who may read what: a list of tables with user or group, product, table, columns, row_filter, masks.",
+            ),
             ("limits.memory", "Memory for all fragments together."),
             ("limits.partitions", "Partitions of one fragment's plan."),
             ("limits.planner_threads", "Planning threads at a time."),
@@ -96,12 +125,24 @@ impl NodeConfig {
     /// `WEFT-SETTINGS` if no domain is set.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
         let domain = self.node.domain.clone().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, code::SETTINGS, "`node.domain` is not set")
-                .with_hint("Set it in the file, as WEFT_NODE__DOMAIN, or with --domain.")
+            Error::new(
+                ErrorKind::InvalidInput,
+                code::SETTINGS,
+                "`node.domain` is not set",
+            )
+            .with_hint("Set it in the file, as WEFT_NODE__DOMAIN, or with --domain.")
         })?;
-        let Limits { memory, partitions, planner_threads } = self.limits;
+        let Limits {
+            memory,
+            partitions,
+            planner_threads,
+        } = self.limits;
         Ok(Settings {
-            name: self.node.name.clone().unwrap_or_else(|| format!("{domain}-1")),
+            name: self
+                .node
+                .name
+                .clone()
+                .unwrap_or_else(|| format!("{domain}-1")),
             domain,
             data: self.node.data.clone(),
             state: self.node.state.clone(),
@@ -109,7 +150,11 @@ impl NodeConfig {
             advertise: self.node.advertise.clone(),
             coordinator: self.coordinator.clone(),
             grants: self.grants.clone(),
-            limits: NodeLimits { memory, partitions, planner_threads },
+            limits: NodeLimits {
+                memory,
+                partitions,
+                planner_threads,
+            },
             door: self.door.clone(),
         })
     }

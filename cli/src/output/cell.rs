@@ -6,8 +6,9 @@ use arrow::array::{Array, ArrayRef};
 use arrow::util::display::{ArrayFormatter, DurationFormat, FormatOptions};
 
 /// How values are written: ISO dates, NULL as nothing.
-const OPTIONS: FormatOptions<'static> =
-    FormatOptions::new().with_display_error(true).with_duration_format(DurationFormat::Pretty);
+const OPTIONS: FormatOptions<'static> = FormatOptions::new()
+    .with_display_error(true)
+    .with_duration_format(DurationFormat::Pretty);
 
 /// A column's values as text; `None` is NULL.
 pub(super) struct Column<'a> {

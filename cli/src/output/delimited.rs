@@ -25,11 +25,21 @@ enum Style {
 
 impl<'a> Delimited<'a> {
     pub(super) fn csv(schema: SchemaRef, out: Box<dyn Write + 'a>) -> Self {
-        Self { schema, out, style: Style::Csv, started: false }
+        Self {
+            schema,
+            out,
+            style: Style::Csv,
+            started: false,
+        }
     }
 
     pub(super) fn tsv(schema: SchemaRef, out: Box<dyn Write + 'a>) -> Self {
-        Self { schema, out, style: Style::Tsv, started: false }
+        Self {
+            schema,
+            out,
+            style: Style::Tsv,
+            started: false,
+        }
     }
 
     fn header(&mut self) -> io::Result<()> {
@@ -37,7 +47,12 @@ impl<'a> Delimited<'a> {
             return Ok(());
         }
         self.started = true;
-        let names: Vec<_> = self.schema.fields().iter().map(|f| Some(f.name().clone())).collect();
+        let names: Vec<_> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|f| Some(f.name().clone()))
+            .collect();
         self.line(&names)
     }
 
@@ -47,7 +62,10 @@ impl<'a> Delimited<'a> {
             Style::Csv => ",",
             Style::Tsv => "\t",
         };
-        let written: Vec<_> = values.iter().map(|value| style.write(value.as_deref())).collect();
+        let written: Vec<_> = values
+            .iter()
+            .map(|value| style.write(value.as_deref()))
+            .collect();
         writeln!(self.out, "{}", written.join(separator))
     }
 }
@@ -75,7 +93,11 @@ impl Style {
 impl Printer for Delimited<'_> {
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
         self.header()?;
-        let columns = batch.columns().iter().map(Column::new).collect::<io::Result<Vec<_>>>()?;
+        let columns = batch
+            .columns()
+            .iter()
+            .map(Column::new)
+            .collect::<io::Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             let values: Vec<_> = columns.iter().map(|column| column.value(row)).collect();
             self.line(&values)?;

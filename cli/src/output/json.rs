@@ -17,11 +17,19 @@ pub(super) struct Json<'a> {
 
 impl<'a> Json<'a> {
     pub(super) fn array(out: Box<dyn Write + 'a>) -> Self {
-        Self { out, array: true, rows: 0 }
+        Self {
+            out,
+            array: true,
+            rows: 0,
+        }
     }
 
     pub(super) fn lines(out: Box<dyn Write + 'a>) -> Self {
-        Self { out, array: false, rows: 0 }
+        Self {
+            out,
+            array: false,
+            rows: 0,
+        }
     }
 }
 
@@ -32,13 +40,20 @@ impl Printer for Json<'_> {
             let mut writer: LineDelimitedWriter<_> = WriterBuilder::new()
                 .with_explicit_nulls(true)
                 .build::<_, LineDelimited>(&mut text);
-            writer.write(batch).and_then(|()| writer.finish()).map_err(io::Error::other)?;
+            writer
+                .write(batch)
+                .and_then(|()| writer.finish())
+                .map_err(io::Error::other)?;
         }
         if !self.array {
             return self.out.write_all(&text);
         }
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            self.out.write_all(if self.rows == 0 { b"[" } else { b",\n " })?;
+        for line in text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            self.out
+                .write_all(if self.rows == 0 { b"[" } else { b",\n " })?;
             self.out.write_all(line)?;
             self.rows += 1;
         }
@@ -47,7 +62,8 @@ impl Printer for Json<'_> {
 
     fn finish(&mut self) -> io::Result<()> {
         if self.array {
-            self.out.write_all(if self.rows == 0 { b"[]\n" } else { b"]\n" })?;
+            self.out
+                .write_all(if self.rows == 0 { b"[]\n" } else { b"]\n" })?;
         }
         self.out.flush()
     }

@@ -25,8 +25,18 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// A table that fits into `terminal` columns, if there is a terminal.
-    pub(super) fn new(schema: SchemaRef, out: Box<dyn Write + 'a>, terminal: Option<usize>) -> Self {
-        Self { schema, out, terminal, rows: Vec::new(), printed: false }
+    pub(super) fn new(
+        schema: SchemaRef,
+        out: Box<dyn Write + 'a>,
+        terminal: Option<usize>,
+    ) -> Self {
+        Self {
+            schema,
+            out,
+            terminal,
+            rows: Vec::new(),
+            printed: false,
+        }
     }
 
     fn print(&mut self) -> io::Result<()> {
@@ -35,7 +45,12 @@ impl<'a> Table<'a> {
         }
         self.printed = true;
         let rows = std::mem::take(&mut self.rows);
-        let names: Vec<String> = self.schema.fields().iter().map(|f| escape(f.name())).collect();
+        let names: Vec<String> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|f| escape(f.name()))
+            .collect();
         let mut widths: Vec<usize> = names.iter().map(|name| name.width()).collect();
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -45,8 +60,12 @@ impl<'a> Table<'a> {
         if let Some(terminal) = self.terminal {
             fit(&mut widths, terminal);
         }
-        let right: Vec<bool> =
-            self.schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
+        let right: Vec<bool> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.data_type().is_numeric())
+            .collect();
         self.line(names.iter().map(String::as_str), &widths, &right)?;
         let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
         writeln!(self.out, "{}", rule.join("-+-"))?;
@@ -72,9 +91,15 @@ impl<'a> Table<'a> {
 
 impl Printer for Table<'_> {
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        let columns = batch.columns().iter().map(Column::new).collect::<io::Result<Vec<_>>>()?;
+        let columns = batch
+            .columns()
+            .iter()
+            .map(Column::new)
+            .collect::<io::Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
-            let cells = columns.iter().map(|column| column.value(row).map(|text| escape(&text)));
+            let cells = columns
+                .iter()
+                .map(|column| column.value(row).map(|text| escape(&text)));
             self.rows.push(cells.collect());
             if self.rows.len() == BLOCK {
                 self.print()?;
@@ -97,8 +122,11 @@ fn shown(cell: &Option<String>) -> &str {
 fn escape(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let escaped: Vec<char> =
-                if c.is_control() { c.escape_default().collect() } else { vec![c] };
+            let escaped: Vec<char> = if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            };
             escaped
         })
         .collect()

@@ -15,15 +15,18 @@ use crate::config::CoordinatorConfig;
 pub(crate) async fn run(config: CoordinatorConfig, until: Until) -> Result<(), Error> {
     let settings = config.settings();
     let own = &config.coordinator;
-    let (identity, url) =
-        identity(&own.state, own.join_token_file.as_deref(), &own.hosts).await?;
+    let (identity, url) = identity(&own.state, own.join_token_file.as_deref(), &own.hosts).await?;
     let ServerId::Coordinator { .. } = identity.id() else {
         let expected = ServerId::coordinator("main")
             .map_err(|error| Error::new(ErrorKind::Internal, code::INTERNAL, error.to_string()))?;
         return check_identity(&identity, &expected);
     };
     let url = config.authority.url.or(url).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, code::SETTINGS, "`authority.url` is not set")
+        Error::new(
+            ErrorKind::InvalidInput,
+            code::SETTINGS,
+            "`authority.url` is not set",
+        )
     })?;
     let authority = Authority::connect(&url, &identity)?;
     let coordinator = Coordinator::start(settings, identity, authority).await?;

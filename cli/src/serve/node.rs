@@ -15,11 +15,14 @@ use crate::config::NodeConfig;
 pub(crate) async fn run(config: NodeConfig, until: Until) -> Result<(), Error> {
     let settings = config.settings()?;
     let own = &config.node;
-    let (identity, url) =
-        identity(&own.state, own.join_token_file.as_deref(), &own.hosts).await?;
+    let (identity, url) = identity(&own.state, own.join_token_file.as_deref(), &own.hosts).await?;
     check_identity(&identity, &server_id(&settings)?)?;
     let url = config.authority.url.clone().or(url).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, code::SETTINGS, "`authority.url` is not set")
+        Error::new(
+            ErrorKind::InvalidInput,
+            code::SETTINGS,
+            "`authority.url` is not set",
+        )
     })?;
     let authority = Authority::connect(&url, &identity)?;
     serve(settings, identity, authority, until).await

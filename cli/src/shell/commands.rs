@@ -53,10 +53,17 @@ impl Command {
             ("\\d", Some(table)) => Ok(Self::Statement(format!("DESCRIBE {table};"))),
             ("\\l", None) => Ok(Self::Statement("SHOW CATALOGS;".to_owned())),
             ("\\i", Some(file)) => Ok(Self::Include(file.into())),
-            ("\\format", Some(name)) => Format::from_str(name, true).map(Self::Format).map_err(|_| {
-                format!("there is no format `{name}`; there are table, csv, tsv, json and ndjson")
-            }),
-            _ => Err(format!("there is no command `{}`; \\? lists all", text.trim())),
+            ("\\format", Some(name)) => {
+                Format::from_str(name, true).map(Self::Format).map_err(|_| {
+                    format!(
+                        "there is no format `{name}`; there are table, csv, tsv, json and ndjson"
+                    )
+                })
+            }
+            _ => Err(format!(
+                "there is no command `{}`; \\? lists all",
+                text.trim()
+            )),
         })
     }
 }
@@ -70,9 +77,15 @@ mod tests {
         assert_eq!(Command::parse("\\q"), Some(Ok(Command::Quit)));
         assert_eq!(Command::parse("quit"), Some(Ok(Command::Quit)));
         assert_eq!(Command::parse("SELECT 1"), None);
-        assert_eq!(Command::parse("\\format csv"), Some(Ok(Command::Format(Format::Csv))));
+        assert_eq!(
+            Command::parse("\\format csv"),
+            Some(Ok(Command::Format(Format::Csv)))
+        );
         let describe = Command::Statement("DESCRIBE sales.orders.orders;".to_owned());
-        assert_eq!(Command::parse("\\d sales.orders.orders"), Some(Ok(describe)));
+        assert_eq!(
+            Command::parse("\\d sales.orders.orders"),
+            Some(Ok(describe))
+        );
         assert!(matches!(Command::parse("\\nope"), Some(Err(_))));
     }
 }

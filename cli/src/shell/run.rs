@@ -51,7 +51,10 @@ async fn run_one(
     timing: bool,
 ) -> Result<(), Error> {
     let started = Instant::now();
-    let Rows { schema, mut batches } = client.query(statement).await?;
+    let Rows {
+        schema,
+        mut batches,
+    } = client.query(statement).await?;
     let has_rows = !schema.fields().is_empty();
     let mut printer = printer(format, schema, Box::new(BufWriter::new(io::stdout())));
     let mut rows = 0;
@@ -80,19 +83,29 @@ fn place_of(statement: &str) -> Option<String> {
         return None;
     }
     let place = words.next()?;
-    Some(if place.eq_ignore_ascii_case("default") { String::new() } else { place.to_owned() })
+    Some(if place.eq_ignore_ascii_case("default") {
+        String::new()
+    } else {
+        place.to_owned()
+    })
 }
 
 fn cancelled() -> Error {
-    Error::new(ErrorKind::Cancelled, code::CANCELLED, "the query was cancelled")
+    Error::new(
+        ErrorKind::Cancelled,
+        code::CANCELLED,
+        "the query was cancelled",
+    )
 }
 
 /// A reader that went away, as `head` does, is no failure of the query.
 fn unprintable(error: &io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::BrokenPipe => {
-            Error::new(ErrorKind::Cancelled, code::CANCELLED, "nobody reads the output any more")
-        }
+        io::ErrorKind::BrokenPipe => Error::new(
+            ErrorKind::Cancelled,
+            code::CANCELLED,
+            "nobody reads the output any more",
+        ),
         _ => Error::new(
             ErrorKind::Internal,
             code::INTERNAL,

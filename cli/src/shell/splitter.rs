@@ -28,7 +28,11 @@ pub(crate) fn split(text: &str) -> Split<'_> {
         }
         at += token;
     }
-    let rest = if meaningful { text.get(start..).unwrap_or_default() } else { "" };
+    let rest = if meaningful {
+        text.get(start..).unwrap_or_default()
+    } else {
+        ""
+    };
     Split { statements, rest }
 }
 
@@ -41,7 +45,9 @@ fn is_blank(rest: &str) -> bool {
 fn token(rest: &str) -> usize {
     let whole = rest.len();
     let until = |skip: usize, end: &str| {
-        rest.get(skip..).and_then(|rest| rest.find(end)).map_or(whole, |at| skip + at + end.len())
+        rest.get(skip..)
+            .and_then(|rest| rest.find(end))
+            .map_or(whole, |at| skip + at + end.len())
     };
     if rest.starts_with('\'') {
         until(1, "'")
@@ -79,7 +85,10 @@ mod tests {
 
     #[test]
     fn statements_end_at_semicolons_outside_quotes_and_comments() {
-        assert_eq!(parts("SELECT 1; SELECT 2;"), (vec!["SELECT 1", "SELECT 2"], ""));
+        assert_eq!(
+            parts("SELECT 1; SELECT 2;"),
+            (vec!["SELECT 1", "SELECT 2"], "")
+        );
         assert_eq!(parts("SELECT ';' ; x"), (vec!["SELECT ';'"], "x"));
         assert_eq!(parts("SELECT \"a;b\""), (vec![], "SELECT \"a;b\""));
         assert_eq!(parts("SELECT 1 -- ; no\n;"), (vec!["SELECT 1 -- ; no"], ""));

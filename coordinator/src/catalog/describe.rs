@@ -44,7 +44,9 @@ pub(super) async fn ask(
 ) -> Result<Described, Error> {
     let token = session.token_for(&node.id, SystemTime::now()).await?;
     let mut request = Request::new(DescribeRequest {});
-    let bearer = format!("Bearer {token}").parse().map_err(|_| malformed(node, "token"))?;
+    let bearer = format!("Bearer {token}")
+        .parse()
+        .map_err(|_| malformed(node, "token"))?;
     request.metadata_mut().insert("authorization", bearer);
     let channel = channels.control(node).await?;
     let answer = NodeClient::new(channel)
@@ -53,13 +55,23 @@ pub(super) async fn ask(
         .await
         .map_err(|status| from_status(&status))?;
     let DescribeResponse { epoch, tables } = answer.into_inner();
-    let tables = tables.into_iter().map(|table| convert(node, table)).collect::<Result<_, _>>()?;
+    let tables = tables
+        .into_iter()
+        .map(|table| convert(node, table))
+        .collect::<Result<_, _>>()?;
     Ok(Described { epoch, tables })
 }
 
 fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Error> {
-    let VisibleTable { product, table, description, schema, schema_fingerprint, masked, filtered } =
-        visible;
+    let VisibleTable {
+        product,
+        table,
+        description,
+        schema,
+        schema_fingerprint,
+        masked,
+        filtered,
+    } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
         .map_err(|_| malformed(node, "name of a table"))?;
@@ -76,6 +88,10 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
 }
 
 fn malformed(node: &NodeEntry, what: &str) -> Error {
-    Error::new(ErrorKind::Internal, code::PROTOCOL, format!("the {what} is malformed"))
-        .at(node.domain.clone())
+    Error::new(
+        ErrorKind::Internal,
+        code::PROTOCOL,
+        format!("the {what} is malformed"),
+    )
+    .at(node.domain.clone())
 }

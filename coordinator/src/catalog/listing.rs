@@ -9,9 +9,9 @@ use weft_governance::{Error, ErrorKind, code};
 use weft_plan::{FullName, resolve};
 use weft_sql::{Show, ast};
 
+use super::Catalogs;
 use super::system::{batch, flags, optional, text, type_name};
 use super::view::{Entry, View};
-use super::Catalogs;
 use crate::session::Session;
 
 /// The columns of the answer to `show`.
@@ -22,17 +22,29 @@ pub fn schema(show: &Show) -> SchemaRef {
         Show::Tables(_) => tables(&[]),
         Show::Columns(_) => columns(&[]),
     };
-    empty.map_or_else(|_| arrow::datatypes::Schema::empty().into(), |batch| batch.schema())
+    empty.map_or_else(
+        |_| arrow::datatypes::Schema::empty().into(),
+        |batch| batch.schema(),
+    )
 }
 
 /// Answers `show` with what the session may see.
 ///
 /// # Errors
 /// If a named table does not exist for the session.
-pub async fn show(catalogs_: &Catalogs, session: &Session, show: &Show) -> Result<RecordBatch, Error> {
+pub async fn show(
+    catalogs_: &Catalogs,
+    session: &Session,
+    show: &Show,
+) -> Result<RecordBatch, Error> {
     let view = catalogs_.view(session).await?;
     match show {
-        Show::Catalogs => catalogs(&view.entries().map(|(name, _)| name.catalog.clone()).collect()),
+        Show::Catalogs => catalogs(
+            &view
+                .entries()
+                .map(|(name, _)| name.catalog.clone())
+                .collect(),
+        ),
         Show::Schemas(parent) => schemas(
             &within(&view, parent)
                 .map(|(name, _)| (name.catalog.clone(), name.schema.clone()))
@@ -45,8 +57,10 @@ pub async fn show(catalogs_: &Catalogs, session: &Session, show: &Show) -> Resul
                 return Err(super::not_granted(&name, session));
             };
             let fields = table.visible().fields();
-            let rows: Vec<_> =
-                fields.iter().map(|field| (field.as_ref(), masked.contains(field.name()))).collect();
+            let rows: Vec<_> = fields
+                .iter()
+                .map(|field| (field.as_ref(), masked.contains(field.name())))
+                .collect();
             columns(&rows)
         }
     }
@@ -77,9 +91,11 @@ fn reference(name: &ast::ObjectName) -> Result<TableReference, Error> {
     match parts.as_deref() {
         Some([table]) => Ok(TableReference::bare(table.as_str())),
         Some([schema, table]) => Ok(TableReference::partial(schema.as_str(), table.as_str())),
-        Some([catalog, schema, table]) => {
-            Ok(TableReference::full(catalog.as_str(), schema.as_str(), table.as_str()))
-        }
+        Some([catalog, schema, table]) => Ok(TableReference::full(
+            catalog.as_str(),
+            schema.as_str(),
+            table.as_str(),
+        )),
         _ => Err(Error::new(
             ErrorKind::InvalidInput,
             code::SYNTAX,
@@ -94,8 +110,14 @@ fn catalogs(domains: &BTreeSet<String>) -> Result<RecordBatch, Error> {
 
 fn schemas(products: &BTreeSet<(String, String)>) -> Result<RecordBatch, Error> {
     batch(vec![
-        ("domain", text(products.iter().map(|(domain, _)| domain.clone()))),
-        ("product", text(products.iter().map(|(_, product)| product.clone()))),
+        (
+            "domain",
+            text(products.iter().map(|(domain, _)| domain.clone())),
+        ),
+        (
+            "product",
+            text(products.iter().map(|(_, product)| product.clone())),
+        ),
     ])
 }
 
@@ -107,22 +129,47 @@ fn tables(entries: &[Named<'_>]) -> Result<RecordBatch, Error> {
         Entry::System => None,
     };
     batch(vec![
-        ("domain", text(entries.iter().map(|(name, _)| name.catalog.clone()))),
-        ("product", text(entries.iter().map(|(name, _)| name.schema.clone()))),
-        ("table", text(entries.iter().map(|(name, _)| name.table.clone()))),
+        (
+            "domain",
+            text(entries.iter().map(|(name, _)| name.catalog.clone())),
+        ),
+        (
+            "product",
+            text(entries.iter().map(|(name, _)| name.schema.clone())),
+        ),
+        (
+            "table",
+            text(entries.iter().map(|(name, _)| name.table.clone())),
+        ),
         (
             "granted",
-            flags(entries.iter().map(|(_, entry)| !matches!(entry, Entry::Closed { .. }))),
+            flags(
+                entries
+                    .iter()
+                    .map(|(_, entry)| !matches!(entry, Entry::Closed { .. })),
+            ),
         ),
-        ("description", optional(entries.iter().map(|(_, entry)| description(entry)))),
+        (
+            "description",
+            optional(entries.iter().map(|(_, entry)| description(entry))),
+        ),
     ])
 }
 
 fn columns(fields: &[(&arrow::datatypes::Field, bool)]) -> Result<RecordBatch, Error> {
     batch(vec![
-        ("column", text(fields.iter().map(|(field, _)| field.name().clone()))),
-        ("type", text(fields.iter().map(|(field, _)| type_name(field.data_type())))),
-        ("nullable", flags(fields.iter().map(|(field, _)| field.is_nullable()))),
+        (
+            "column",
+            text(fields.iter().map(|(field, _)| field.name().clone())),
+        ),
+        (
+            "type",
+            text(fields.iter().map(|(field, _)| type_name(field.data_type()))),
+        ),
+        (
+            "nullable",
+            flags(fields.iter().map(|(field, _)| field.is_nullable())),
+        ),
         ("masked", flags(fields.iter().map(|(_, masked)| *masked))),
     ])
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arrow::array::{
-    ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array,
-};
+use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::record_batch::RecordBatch;
 use weft_governance::{Error, ErrorKind, code};
 use weft_plan::FullName;
@@ -55,13 +53,28 @@ pub(super) fn rows(
 fn nodes(mesh: &Mesh) -> Result<RecordBatch, Error> {
     let nodes: Vec<_> = mesh.nodes.values().collect();
     batch(vec![
-        ("domain", text(nodes.iter().map(|node| node.domain.to_string()))),
+        (
+            "domain",
+            text(nodes.iter().map(|node| node.domain.to_string())),
+        ),
         ("node", text(nodes.iter().map(|node| node.id.to_string()))),
-        ("status", text(nodes.iter().map(|node| node.status.name().to_owned()))),
+        (
+            "status",
+            text(nodes.iter().map(|node| node.status.name().to_owned())),
+        ),
         ("since", times(nodes.iter().map(|node| node.since))),
-        ("last_heartbeat", times(nodes.iter().map(|node| node.last_heartbeat))),
-        ("endpoint", text(nodes.iter().map(|node| node.endpoint.clone()))),
-        ("version", text(nodes.iter().map(|node| node.software_version.clone()))),
+        (
+            "last_heartbeat",
+            times(nodes.iter().map(|node| node.last_heartbeat)),
+        ),
+        (
+            "endpoint",
+            text(nodes.iter().map(|node| node.endpoint.clone())),
+        ),
+        (
+            "version",
+            text(nodes.iter().map(|node| node.software_version.clone())),
+        ),
         ("epoch", counts(nodes.iter().map(|node| node.epoch))),
     ])
 }
@@ -69,12 +82,27 @@ fn nodes(mesh: &Mesh) -> Result<RecordBatch, Error> {
 fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
     let millis = |query: &QueryRecord| u64::try_from(query.elapsed.as_millis()).unwrap_or(u64::MAX);
     batch(vec![
-        ("query_id", text(queries.iter().map(|query| query.id.to_string()))),
-        ("principal", text(queries.iter().map(|query| query.principal.clone()))),
-        ("state", text(queries.iter().map(|query| query.state.name().to_owned()))),
-        ("started_at", times(queries.iter().map(|query| query.started))),
+        (
+            "query_id",
+            text(queries.iter().map(|query| query.id.to_string())),
+        ),
+        (
+            "principal",
+            text(queries.iter().map(|query| query.principal.clone())),
+        ),
+        (
+            "state",
+            text(queries.iter().map(|query| query.state.name().to_owned())),
+        ),
+        (
+            "started_at",
+            times(queries.iter().map(|query| query.started)),
+        ),
         ("elapsed_ms", counts(queries.iter().map(millis))),
-        ("fragments", counts(queries.iter().map(|query| query.fragments as u64))),
+        (
+            "fragments",
+            counts(queries.iter().map(|query| query.fragments as u64)),
+        ),
         ("rows", counts(queries.iter().map(|query| query.rows))),
         ("bytes", counts(queries.iter().map(|query| query.bytes))),
     ])
@@ -84,8 +112,9 @@ fn products(mesh: &Mesh, view: &View) -> Result<RecordBatch, Error> {
     let mut found = std::collections::BTreeMap::new();
     for (name, entry) in view.entries() {
         if !matches!(entry, Entry::System) {
-            let granted: &mut bool =
-                found.entry((name.catalog.clone(), name.schema.clone())).or_default();
+            let granted: &mut bool = found
+                .entry((name.catalog.clone(), name.schema.clone()))
+                .or_default();
             *granted |= matches!(entry, Entry::Visible { .. });
         }
     }
@@ -97,13 +126,30 @@ fn products(mesh: &Mesh, view: &View) -> Result<RecordBatch, Error> {
             .find(|summary| summary.name == *product)
     };
     batch(vec![
-        ("domain", text(found.keys().map(|(domain, _)| domain.clone()))),
-        ("product", text(found.keys().map(|(_, product)| product.clone()))),
-        ("version", optional(found.keys().map(|key| announced(key).map(|s| s.version.clone())))),
+        (
+            "domain",
+            text(found.keys().map(|(domain, _)| domain.clone())),
+        ),
+        (
+            "product",
+            text(found.keys().map(|(_, product)| product.clone())),
+        ),
+        (
+            "version",
+            optional(
+                found
+                    .keys()
+                    .map(|key| announced(key).map(|s| s.version.clone())),
+            ),
+        ),
         ("granted", flags(found.values().copied())),
         (
             "description",
-            optional(found.keys().map(|key| announced(key).map(|s| s.description.clone()))),
+            optional(
+                found
+                    .keys()
+                    .map(|key| announced(key).map(|s| s.description.clone())),
+            ),
         ),
     ])
 }
@@ -121,19 +167,42 @@ fn tables(view: &View) -> Result<RecordBatch, Error> {
         Entry::System => None,
     };
     batch(vec![
-        ("domain", text(entries.iter().map(|(name, _)| name.catalog.clone()))),
-        ("product", text(entries.iter().map(|(name, _)| name.schema.clone()))),
-        ("table", text(entries.iter().map(|(name, _)| name.table.clone()))),
-        ("kind", text(entries.iter().map(|(_, entry)| kind(entry).to_owned()))),
+        (
+            "domain",
+            text(entries.iter().map(|(name, _)| name.catalog.clone())),
+        ),
+        (
+            "product",
+            text(entries.iter().map(|(name, _)| name.schema.clone())),
+        ),
+        (
+            "table",
+            text(entries.iter().map(|(name, _)| name.table.clone())),
+        ),
+        (
+            "kind",
+            text(entries.iter().map(|(_, entry)| kind(entry).to_owned())),
+        ),
         (
             "granted",
-            flags(entries.iter().map(|(_, entry)| !matches!(entry, Entry::Closed { .. }))),
+            flags(
+                entries
+                    .iter()
+                    .map(|(_, entry)| !matches!(entry, Entry::Closed { .. })),
+            ),
         ),
         (
             "filtered",
-            flags(entries.iter().map(|(_, entry)| matches!(entry, Entry::Visible { filtered: true, .. }))),
+            flags(
+                entries
+                    .iter()
+                    .map(|(_, entry)| matches!(entry, Entry::Visible { filtered: true, .. })),
+            ),
         ),
-        ("description", optional(entries.iter().map(|(_, entry)| description(entry)))),
+        (
+            "description",
+            optional(entries.iter().map(|(_, entry)| description(entry))),
+        ),
     ])
 }
 
@@ -142,18 +211,48 @@ fn columns(view: &View) -> Result<RecordBatch, Error> {
     for (name, entry) in view.entries() {
         if let Entry::Visible { table, masked, .. } = entry {
             for (position, field) in table.visible().fields().iter().enumerate() {
-                found.push((name, position as u64 + 1, field, masked.contains(field.name())));
+                found.push((
+                    name,
+                    position as u64 + 1,
+                    field,
+                    masked.contains(field.name()),
+                ));
             }
         }
     }
     batch(vec![
-        ("domain", text(found.iter().map(|(name, ..)| name.catalog.clone()))),
-        ("product", text(found.iter().map(|(name, ..)| name.schema.clone()))),
-        ("table", text(found.iter().map(|(name, ..)| name.table.clone()))),
-        ("column", text(found.iter().map(|(_, _, field, _)| field.name().clone()))),
-        ("position", counts(found.iter().map(|(_, position, ..)| *position))),
-        ("type", text(found.iter().map(|(_, _, field, _)| type_name(field.data_type())))),
-        ("nullable", flags(found.iter().map(|(_, _, field, _)| field.is_nullable()))),
+        (
+            "domain",
+            text(found.iter().map(|(name, ..)| name.catalog.clone())),
+        ),
+        (
+            "product",
+            text(found.iter().map(|(name, ..)| name.schema.clone())),
+        ),
+        (
+            "table",
+            text(found.iter().map(|(name, ..)| name.table.clone())),
+        ),
+        (
+            "column",
+            text(found.iter().map(|(_, _, field, _)| field.name().clone())),
+        ),
+        (
+            "position",
+            counts(found.iter().map(|(_, position, ..)| *position)),
+        ),
+        (
+            "type",
+            text(
+                found
+                    .iter()
+                    .map(|(_, _, field, _)| type_name(field.data_type())),
+            ),
+        ),
+        (
+            "nullable",
+            flags(found.iter().map(|(_, _, field, _)| field.is_nullable())),
+        ),
         ("masked", flags(found.iter().map(|(.., masked)| *masked))),
     ])
 }
@@ -181,14 +280,17 @@ pub(super) fn type_name(data_type: &arrow::datatypes::DataType) -> String {
 
 /// Columns of equal length under their names.
 pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, Error> {
-    RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| {
-            let nullable = matches!(name, "description" | "version");
-            (name, column, nullable)
-        }),
-    )
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| {
+        let nullable = matches!(name, "description" | "version");
+        (name, column, nullable)
+    }))
     .map_err(|error| {
-        Error::new(ErrorKind::Internal, code::INTERNAL, "a system table has no shape").caused_by(error)
+        Error::new(
+            ErrorKind::Internal,
+            code::INTERNAL,
+            "a system table has no shape",
+        )
+        .caused_by(error)
     })
 }
 

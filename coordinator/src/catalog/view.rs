@@ -50,7 +50,10 @@ impl View {
         mesh: &Mesh,
         described: impl Fn(&ServerId) -> Option<Arc<Described>>,
     ) -> Self {
-        let mut view = Self { entries: BTreeMap::new(), domains: BTreeMap::new() };
+        let mut view = Self {
+            entries: BTreeMap::new(),
+            domains: BTreeMap::new(),
+        };
         for name in system::names() {
             view.entries.insert(name, Entry::System);
         }
@@ -88,9 +91,9 @@ impl View {
                         schema: product.name.clone(),
                         table: table.clone(),
                     };
-                    view.entries
-                        .entry(name)
-                        .or_insert_with(|| Entry::Closed { description: product.description.clone() });
+                    view.entries.entry(name).or_insert_with(|| Entry::Closed {
+                        description: product.description.clone(),
+                    });
                 }
             }
         }
@@ -112,11 +115,16 @@ impl View {
     /// # Errors
     /// `WEFT-NOT-FOUND`.
     pub fn check(&self, current: &Current) -> Result<(), Error> {
-        let Some(catalog) = &current.catalog else { return Ok(()) };
+        let Some(catalog) = &current.catalog else {
+            return Ok(());
+        };
         let known = catalog == "system" || self.domains.contains_key(catalog);
         let fits = |name: &FullName| {
             name.catalog == *catalog
-                && current.schema.as_ref().is_none_or(|schema| name.schema == *schema)
+                && current
+                    .schema
+                    .as_ref()
+                    .is_none_or(|schema| name.schema == *schema)
         };
         if known && (current.schema.is_none() || self.entries.keys().any(fits)) {
             return Ok(());
@@ -130,9 +138,16 @@ impl View {
     }
 
     /// The error for a table of a domain that has not been heard of yet in this session.
-    pub(super) fn unavailable(&self, reference: &TableReference, current: &Current) -> Option<Error> {
-        let candidates =
-            [reference.catalog(), reference.schema(), current.catalog.as_deref()];
+    pub(super) fn unavailable(
+        &self,
+        reference: &TableReference,
+        current: &Current,
+    ) -> Option<Error> {
+        let candidates = [
+            reference.catalog(),
+            reference.schema(),
+            current.catalog.as_deref(),
+        ];
         let silent = candidates
             .into_iter()
             .flatten()

@@ -79,13 +79,15 @@ pub(super) async fn open(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Res
         run,
         _channel: channel,
     };
-    Ok(futures::stream::try_unfold(Some(reading), |reading| async move {
-        match reading {
-            Some(reading) => reading.next().await,
-            None => Ok(None),
-        }
-    })
-    .boxed())
+    Ok(
+        futures::stream::try_unfold(Some(reading), |reading| async move {
+            match reading {
+                Some(reading) => reading.next().await,
+                None => Ok(None),
+            }
+        })
+        .boxed(),
+    )
 }
 
 async fn request(
@@ -118,8 +120,13 @@ async fn request(
     let mut client = FlightServiceClient::new(channel.channel())
         .max_decoding_message_size(FRAME_BYTES)
         .max_encoding_message_size(FRAME_BYTES);
-    run.counters(fragment.ordinal).requests.fetch_add(1, Ordering::Relaxed);
-    let response = client.do_exchange(request).await.map_err(|status| from_status(&status))?;
+    run.counters(fragment.ordinal)
+        .requests
+        .fetch_add(1, Ordering::Relaxed);
+    let response = client
+        .do_exchange(request)
+        .await
+        .map_err(|status| from_status(&status))?;
     Ok((response.into_inner(), channel))
 }
 
@@ -139,7 +146,9 @@ fn message(fragment: &FragmentPlan, run: &QueryRun) -> Result<FragmentRequest, E
         ordinal: fragment.ordinal,
         encoding: FRAGMENT_ENCODING.to_owned(),
         plan: fragment.encoded.to_vec(),
-        timeout_ms: u64::try_from(run.time_left()?.as_millis()).unwrap_or(u64::MAX).max(1),
+        timeout_ms: u64::try_from(run.time_left()?.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1),
         semantics: Some(Semantics {
             time_zone: semantics.time_zone.clone(),
             query_start_ns: semantics.query_start_ns,
@@ -169,8 +178,14 @@ impl Reading {
                 () = self.lost.lost() => return Err(gone(&self.domain)),
             };
             let frame = frame.map_err(|status| at(from_status(&status), &self.domain))?;
-            let Some(frame) = frame else { return Err(incomplete(&self.domain)) };
-            match self.decoder.decode(frame).map_err(|error| error.at(self.domain.clone()))? {
+            let Some(frame) = frame else {
+                return Err(incomplete(&self.domain));
+            };
+            match self
+                .decoder
+                .decode(frame)
+                .map_err(|error| error.at(self.domain.clone()))?
+            {
                 Decoded::Schema(_) => {}
                 Decoded::Batch(batch) => {
                     self.count();
@@ -188,13 +203,18 @@ impl Reading {
     fn count(&self) {
         let counters = self.run.counters(self.ordinal);
         counters.rows.store(self.decoder.rows(), Ordering::Relaxed);
-        counters.bytes.store(self.decoder.bytes(), Ordering::Relaxed);
+        counters
+            .bytes
+            .store(self.decoder.bytes(), Ordering::Relaxed);
     }
 
     /// What came, in the types that the plan above expects.
     fn restore(&self, batch: RecordBatch) -> Result<RecordBatch, Error> {
         if batch.num_columns() != self.output.fields().len() {
-            return Err(broken(&self.domain, "the answer has another number of columns"));
+            return Err(broken(
+                &self.domain,
+                "the answer has another number of columns",
+            ));
         }
         let columns = batch
             .columns()
@@ -215,7 +235,8 @@ impl Reading {
                 RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &rows)
             })
             .map_err(|error| {
-                broken(&self.domain, "the answer does not have the announced types").caused_by(error)
+                broken(&self.domain, "the answer does not have the announced types")
+                    .caused_by(error)
             })
     }
 
@@ -233,7 +254,11 @@ impl Reading {
 
 fn header(text: &str) -> Result<MetadataValue<Ascii>, Error> {
     text.parse().map_err(|_| {
-        Error::new(ErrorKind::Internal, code::INTERNAL, "a token does not fit into a header")
+        Error::new(
+            ErrorKind::Internal,
+            code::INTERNAL,
+            "a token does not fit into a header",
+        )
     })
 }
 

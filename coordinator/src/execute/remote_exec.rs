@@ -35,7 +35,11 @@ impl RemoteFragmentExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { fragment, run, properties: Arc::new(properties) }
+        Self {
+            fragment,
+            run,
+            properties: Arc::new(properties),
+        }
     }
 }
 
@@ -70,7 +74,11 @@ impl ExecutionPlan for RemoteFragmentExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a remote fragment has no children") }
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("a remote fragment has no children")
+        }
     }
 
     fn execute(
@@ -85,6 +93,9 @@ impl ExecutionPlan for RemoteFragmentExec {
         let rows = futures::stream::once(async move { fragment_stream::open(fragment, run).await })
             .try_flatten()
             .map_err(|error| DataFusionError::External(Box::new(error)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows.boxed())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            rows.boxed(),
+        )))
     }
 }

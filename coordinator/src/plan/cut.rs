@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::logical_plan::Extension;
 use datafusion::logical_expr::{LogicalPlan, Subquery};
@@ -64,9 +64,16 @@ pub struct CutPlan {
 /// # Errors
 /// If the plan is malformed.
 pub fn cut(plan: LogicalPlan, sites: &Sites, context: &TaskContext) -> Result<CutPlan> {
-    let mut cutter = Cutter { sites, context, fragments: Vec::new() };
+    let mut cutter = Cutter {
+        sites,
+        context,
+        fragments: Vec::new(),
+    };
     let plan = cutter.place(plan)?;
-    Ok(CutPlan { plan, fragments: cutter.fragments })
+    Ok(CutPlan {
+        plan,
+        fragments: cutter.fragments,
+    })
 }
 
 struct Cutter<'a> {
@@ -80,16 +87,24 @@ impl Cutter<'_> {
         // A subquery keeps its node; only what is inside it can go away.
         if let LogicalPlan::Subquery(subquery) = plan {
             let inner = self.place(subquery.subquery.as_ref().clone())?;
-            return Ok(LogicalPlan::Subquery(Subquery { subquery: Arc::new(inner), ..subquery }));
+            return Ok(LogicalPlan::Subquery(Subquery {
+                subquery: Arc::new(inner),
+                ..subquery
+            }));
         }
         if let Some(site) = self.only_site(&plan)?
             && let Some(fragment) = self.fragment(&plan, site)?
         {
             let node = RemoteFragment::new(fragment, Arc::clone(plan.schema()));
-            return Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }));
+            return Ok(LogicalPlan::Extension(Extension {
+                node: Arc::new(node),
+            }));
         }
-        let plan = plan.map_subqueries(|subquery| self.place(subquery).map(Transformed::yes))?.data;
-        plan.map_children(|child| self.place(child).map(Transformed::yes)).map(|placed| placed.data)
+        let plan = plan
+            .map_subqueries(|subquery| self.place(subquery).map(Transformed::yes))?
+            .data;
+        plan.map_children(|child| self.place(child).map(Transformed::yes))
+            .map(|placed| placed.data)
     }
 
     /// The site of all leaves of `plan`, if there is exactly one and nothing else is read.
@@ -105,17 +120,27 @@ impl Cutter<'_> {
                     (Some(here), Some(site)) => several |= here.node != site.node,
                 }
             }
-            Ok(if several { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            Ok(if several {
+                TreeNodeRecursion::Stop
+            } else {
+                TreeNodeRecursion::Continue
+            })
         })?;
         Ok(site.filter(|_| !several))
     }
 
     /// The whole of `plan` as a fragment, if `site` can be asked to run it.
-    fn fragment(&mut self, plan: &LogicalPlan, site: Arc<Site>) -> Result<Option<Arc<FragmentPlan>>> {
+    fn fragment(
+        &mut self,
+        plan: &LogicalPlan,
+        site: Arc<Site>,
+    ) -> Result<Option<Arc<FragmentPlan>>> {
         if !is_shippable(plan, &site.functions)? {
             return Ok(None);
         }
-        let Some(encoded) = self.encode(plan, &site.domain) else { return Ok(None) };
+        let Some(encoded) = self.encode(plan, &site.domain) else {
+            return Ok(None);
+        };
         let ordinal = u32::try_from(self.fragments.len()).unwrap_or(u32::MAX);
         let fragment = Arc::new(FragmentPlan {
             ordinal,
@@ -133,15 +158,22 @@ impl Cutter<'_> {
     /// has no encoding, nests too deeply for the decoder, or changes its columns stays here.
     fn encode(&self, plan: &LogicalPlan, domain: &DomainId) -> Option<Bytes> {
         let codec = LeafCodec::new(domain.clone());
-        let bytes = LogicalPlanNode::try_from_logical_plan(plan, &codec).ok()?.encode_to_vec();
+        let bytes = LogicalPlanNode::try_from_logical_plan(plan, &codec)
+            .ok()?
+            .encode_to_vec();
         let decoded = LogicalPlanNode::decode(bytes.as_slice())
             .ok()?
             .try_into_logical_plan(self.context, &codec)
             .ok()?;
         let same = decoded.schema().fields().len() == plan.schema().fields().len()
-            && decoded.schema().fields().iter().zip(plan.schema().fields()).all(|(there, here)| {
-                there.name() == here.name() && there.data_type() == here.data_type()
-            });
+            && decoded
+                .schema()
+                .fields()
+                .iter()
+                .zip(plan.schema().fields())
+                .all(|(there, here)| {
+                    there.name() == here.name() && there.data_type() == here.data_type()
+                });
         same.then(|| bytes.into())
     }
 }

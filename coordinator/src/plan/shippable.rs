@@ -13,7 +13,11 @@ pub(super) fn is_shippable(plan: &LogicalPlan, functions: &BTreeSet<String>) -> 
     let mut fits = true;
     plan.apply_with_subqueries(|node| {
         fits = fits && node_fits(node) && expressions_fit(node, functions)?;
-        Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        Ok(if fits {
+            TreeNodeRecursion::Continue
+        } else {
+            TreeNodeRecursion::Stop
+        })
     })?;
     Ok(fits)
 }
@@ -57,7 +61,11 @@ fn expressions_fit(node: &LogicalPlan, functions: &BTreeSet<String>) -> Result<b
     node.apply_expressions(|expr| {
         expr.apply(|expr| {
             fits = fits && expression_fits(expr, functions);
-            Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+            Ok(if fits {
+                TreeNodeRecursion::Continue
+            } else {
+                TreeNodeRecursion::Stop
+            })
         })
     })?;
     Ok(fits)

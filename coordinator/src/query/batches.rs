@@ -28,11 +28,19 @@ impl Tracked {
         fragments: u32,
         queries: RunningQueries,
     ) -> Self {
-        Self { rows, sent: 0, run, fragments, queries }
+        Self {
+            rows,
+            sent: 0,
+            run,
+            fragments,
+            queries,
+        }
     }
 
     fn note(&self) {
-        let bytes = (0..self.fragments).map(|ordinal| self.run.counters(ordinal).bytes()).sum();
+        let bytes = (0..self.fragments)
+            .map(|ordinal| self.run.counters(ordinal).bytes())
+            .sum();
         self.queries.progress(self.run.id(), self.sent, bytes);
     }
 }

@@ -41,9 +41,17 @@ pub(super) struct Actuals {
 pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<RecordBatch, Error> {
     let mut lines = Vec::new();
     let answer = actuals.map(|actuals| actuals.answer_rows);
-    part(&mut lines, "coordinator", &cut.plan.display_indent().to_string(), answer, None);
+    part(
+        &mut lines,
+        "coordinator",
+        &cut.plan.display_indent().to_string(),
+        answer,
+        None,
+    );
     for (index, fragment) in cut.fragments.iter().enumerate() {
-        let came = actuals.and_then(|actuals| actuals.fragments.get(index)).copied();
+        let came = actuals
+            .and_then(|actuals| actuals.fragments.get(index))
+            .copied();
         let text = format!(
             "fragment #{} at {}\n{}",
             fragment.ordinal,
@@ -51,7 +59,13 @@ pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<Record
             fragment.plan.display_indent()
         );
         let place = fragment.site.domain.to_string();
-        part(&mut lines, &place, &text, came.map(|(rows, _)| rows), came.map(|(_, bytes)| bytes));
+        part(
+            &mut lines,
+            &place,
+            &text,
+            came.map(|(rows, _)| rows),
+            came.map(|(_, bytes)| bytes),
+        );
     }
     batch(&lines, actuals.is_some())
 }
@@ -84,7 +98,11 @@ fn batch(lines: &[Line], analyzed: bool) -> Result<RecordBatch, Error> {
         columns.push(Arc::new(bytes.finish()));
     }
     RecordBatch::try_new(schema(analyzed), columns).map_err(|error| {
-        Error::new(ErrorKind::Internal, code::INTERNAL, "the explanation has no shape")
-            .caused_by(error)
+        Error::new(
+            ErrorKind::Internal,
+            code::INTERNAL,
+            "the explanation has no shape",
+        )
+        .caused_by(error)
     })
 }

@@ -46,7 +46,15 @@ impl QueryRun {
         fragments: usize,
     ) -> Self {
         let counters = (0..fragments).map(|_| Arc::default()).collect();
-        Self { id, session, semantics, deadline, resources, counters, spare: Arc::default() }
+        Self {
+            id,
+            session,
+            semantics,
+            deadline,
+            resources,
+            counters,
+            spare: Arc::default(),
+        }
     }
 
     /// The query.
@@ -93,13 +101,19 @@ impl QueryRun {
     /// `WEFT-DEADLINE` if nothing is.
     pub fn time_left(&self) -> Result<Duration, Error> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(too_late()) } else { Ok(left) }
+        if left.is_zero() {
+            Err(too_late())
+        } else {
+            Ok(left)
+        }
     }
 }
 
 impl fmt::Debug for QueryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueryRun").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("QueryRun")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -65,7 +65,10 @@ pub struct RunningQueries {
 impl RunningQueries {
     /// At most `allowed` queries at a time.
     pub fn new(allowed: usize) -> Self {
-        Self { records: Arc::default(), allowed }
+        Self {
+            records: Arc::default(),
+            allowed,
+        }
     }
 
     /// Notes a query that starts.
@@ -74,7 +77,10 @@ impl RunningQueries {
     /// `WEFT-RESOURCES` if too many run.
     pub fn start(&self, id: QueryId, principal: &str, fragments: usize) -> Result<(), Error> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = records.iter().filter(|(r, _)| r.state == QueryState::Running).count();
+        let running = records
+            .iter()
+            .filter(|(r, _)| r.state == QueryState::Running)
+            .count();
         if running >= self.allowed {
             return Err(Error::new(
                 ErrorKind::ResourceExhausted,

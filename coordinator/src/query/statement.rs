@@ -80,7 +80,10 @@ impl QueryEngine {
         sql: &str,
     ) -> Result<Prepared<Statement>, Error> {
         let (text, caps) = (sql.to_owned(), self.caps.clone());
-        let parsed = self.planner.run(move || weft_sql::parse(&text, &caps)).await?;
+        let parsed = self
+            .planner
+            .run(move || weft_sql::parse(&text, &caps))
+            .await?;
         let mut parameters: SchemaRef = Arc::new(Schema::empty());
         let mut fresh = None;
         let (schema, kind) = match &parsed {
@@ -93,13 +96,26 @@ impl QueryEngine {
             Parsed::Explain(explain, query) => {
                 let (_, _, found) = self.plan(session, query, None).await?;
                 parameters = found;
-                (explain::schema(*explain == Explain::Analyze), StatementKind::Query)
+                (
+                    explain::schema(*explain == Explain::Analyze),
+                    StatementKind::Query,
+                )
             }
             Parsed::Show(show) => (listing::schema(show), StatementKind::Query),
-            Parsed::Use(_) | Parsed::Set { .. } => (Arc::new(Schema::empty()), StatementKind::Command),
+            Parsed::Use(_) | Parsed::Set { .. } => {
+                (Arc::new(Schema::empty()), StatementKind::Command)
+            }
         };
-        let statement = Statement { parsed, fresh: Mutex::new(fresh) };
-        Ok(Prepared { statement, schema, parameters, kind })
+        let statement = Statement {
+            parsed,
+            fresh: Mutex::new(fresh),
+        };
+        Ok(Prepared {
+            statement,
+            schema,
+            parameters,
+            kind,
+        })
     }
 
     /// Runs a prepared statement.
@@ -112,7 +128,11 @@ impl QueryEngine {
         statement: &Statement,
         parameters: Option<RecordBatch>,
     ) -> Result<ResultStream, Error> {
-        let values = parameters.as_ref().map(parameter_values).transpose()?.unwrap_or_default();
+        let values = parameters
+            .as_ref()
+            .map(parameter_values)
+            .transpose()?
+            .unwrap_or_default();
         match &statement.parsed {
             Parsed::Query(query) => {
                 let fresh = statement.take_fresh();
@@ -125,9 +145,7 @@ impl QueryEngine {
             Parsed::Explain(Explain::Analyze, query) => {
                 self.analyze(session, query, values).await.map(one)
             }
-            Parsed::Show(show) => {
-                listing::show(&self.catalogs, session, show).await.map(one)
-            }
+            Parsed::Show(show) => listing::show(&self.catalogs, session, show).await.map(one),
             Parsed::Use(parts) => {
                 self.catalogs.use_names(session, parts).await?;
                 Ok(nothing())
@@ -187,7 +205,13 @@ impl QueryEngine {
                 (counters.rows(), counters.bytes())
             })
             .collect();
-        explain::explain(&cut, Some(&Actuals { answer_rows, fragments }))
+        explain::explain(
+            &cut,
+            Some(&Actuals {
+                answer_rows,
+                fragments,
+            }),
+        )
     }
 
     async fn planned(
@@ -198,8 +222,12 @@ impl QueryEngine {
     ) -> Result<Planned, Error> {
         let (planned, _, _) = self.plan(session, query, Some(values)).await?;
         planned.ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, code::PLAN, "the statement has parameters without values")
-                .with_hint("Bind a value for each parameter.")
+            Error::new(
+                ErrorKind::InvalidInput,
+                code::PLAN,
+                "the statement has parameters without values",
+            )
+            .with_hint("Bind a value for each parameter.")
         })
     }
 
@@ -210,7 +238,8 @@ impl QueryEngine {
         query: &ast::Query,
         values: Option<Vec<ScalarValue>>,
     ) -> Result<(Option<Planned>, SchemaRef, SchemaRef), Error> {
-        let Resolved { tables, sites } = self.catalogs.resolve(session, &self.queries, query).await?;
+        let Resolved { tables, sites } =
+            self.catalogs.resolve(session, &self.queries, query).await?;
         let semantics = semantics(session)?;
         let state = self.state(&semantics)?;
         let query = query.clone();
@@ -227,7 +256,17 @@ impl QueryEngine {
                 let cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
                 let id = QueryId::generate();
                 let at = Instant::now();
-                Ok((Some(Planned { id, cut, semantics, state, at }), schema, parameters))
+                Ok((
+                    Some(Planned {
+                        id,
+                        cut,
+                        semantics,
+                        state,
+                        at,
+                    }),
+                    schema,
+                    parameters,
+                ))
             })
             .await
     }
@@ -237,9 +276,16 @@ impl QueryEngine {
         session: &Arc<Session>,
         planned: Planned,
     ) -> Result<(Arc<QueryRun>, ResultStream), Error> {
-        let Planned { id, cut, semantics, state, .. } = planned;
+        let Planned {
+            id,
+            cut,
+            semantics,
+            state,
+            ..
+        } = planned;
         let fragments = cut.fragments.len();
-        self.queries.start(id, &session.principal().subject, fragments)?;
+        self.queries
+            .start(id, &session.principal().subject, fragments)?;
         let deadline = Instant::now() + self.deadline;
         let run = Arc::new(QueryRun::new(
             id,
@@ -268,7 +314,9 @@ impl QueryEngine {
         let physical = self
             .planner
             .run_async(async move {
-                physical_plan(&planning, &cut.plan, run).await.map_err(from_datafusion)
+                physical_plan(&planning, &cut.plan, run)
+                    .await
+                    .map_err(from_datafusion)
             })
             .await?;
         let stream = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
@@ -292,12 +340,17 @@ impl QueryEngine {
 impl Statement {
     fn take_fresh(&self) -> Option<Planned> {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        fresh.take().filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
+        fresh
+            .take()
+            .filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
     }
 }
 
 fn semantics(session: &Session) -> Result<Semantics, Error> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
     Ok(Semantics {
         time_zone: session.time_zone(),
         query_start_ns: i64::try_from(now).unwrap_or(i64::MAX),
@@ -307,7 +360,10 @@ fn semantics(session: &Session) -> Result<Semantics, Error> {
 fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
     match name {
         "timezone" | "time_zone" | "time.zone" => {
-            let semantics = Semantics { time_zone: value.to_owned(), query_start_ns: 0 };
+            let semantics = Semantics {
+                time_zone: value.to_owned(),
+                query_start_ns: 0,
+            };
             session_config(&semantics, 1).map_err(from_datafusion)?;
             session.set_time_zone(value);
             Ok(())
@@ -323,11 +379,17 @@ fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
 
 fn one(batch: RecordBatch) -> ResultStream {
     let schema = batch.schema();
-    ResultStream { schema, batches: futures::stream::iter([Ok(batch)]).boxed() }
+    ResultStream {
+        schema,
+        batches: futures::stream::iter([Ok(batch)]).boxed(),
+    }
 }
 
 fn nothing() -> ResultStream {
-    ResultStream { schema: Arc::new(Schema::empty()), batches: futures::stream::empty().boxed() }
+    ResultStream {
+        schema: Arc::new(Schema::empty()),
+        batches: futures::stream::empty().boxed(),
+    }
 }
 
 /// `rows` until the deadline; then one error.

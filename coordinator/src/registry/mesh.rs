@@ -111,8 +111,16 @@ impl Mesh {
                 next.nodes.insert(entry.id.clone(), entry);
                 true
             }
-            Event::Heartbeat { node, connection, epoch } => {
-                match next.nodes.get_mut(&node).filter(|entry| entry.connection == connection) {
+            Event::Heartbeat {
+                node,
+                connection,
+                epoch,
+            } => {
+                match next
+                    .nodes
+                    .get_mut(&node)
+                    .filter(|entry| entry.connection == connection)
+                {
                     Some(entry) => {
                         let changed = entry.epoch != epoch;
                         entry.epoch = epoch;
@@ -123,7 +131,11 @@ impl Mesh {
                 }
             }
             Event::Left { node, connection } => {
-                match next.nodes.get_mut(&node).filter(|entry| entry.connection == connection) {
+                match next
+                    .nodes
+                    .get_mut(&node)
+                    .filter(|entry| entry.connection == connection)
+                {
                     Some(entry) if entry.is_up() => {
                         entry.status = NodeStatus::Unreachable;
                         entry.since = now;
@@ -164,11 +176,26 @@ mod tests {
         let first = entry(1, now);
         let node = first.id.clone();
         let (mesh, _) = Mesh::default().next(Event::Announced(first), now);
-        let (mesh, seen) = mesh.next(Event::Left { node: node.clone(), connection: 1 }, now);
+        let (mesh, seen) = mesh.next(
+            Event::Left {
+                node: node.clone(),
+                connection: 1,
+            },
+            now,
+        );
         assert!(seen && !mesh.nodes[&node].is_up());
         let (mesh, seen) = mesh.next(Event::Announced(entry(2, now)), now);
         assert!(seen && mesh.nodes[&node].is_up());
-        let (mesh, seen) = mesh.next(Event::Left { node: node.clone(), connection: 1 }, now);
-        assert!(!seen && mesh.nodes[&node].is_up(), "the end of the old connection came late");
+        let (mesh, seen) = mesh.next(
+            Event::Left {
+                node: node.clone(),
+                connection: 1,
+            },
+            now,
+        );
+        assert!(
+            !seen && mesh.nodes[&node].is_up(),
+            "the end of the old connection came late"
+        );
     }
 }

@@ -41,7 +41,11 @@ pub struct RegistryService {
 impl RegistryService {
     /// A service that is called `me`.
     pub fn new(registry: Registry, me: String) -> Self {
-        Self { registry, me, connections: Arc::default() }
+        Self {
+            registry,
+            me,
+            connections: Arc::default(),
+        }
     }
 }
 
@@ -60,9 +64,13 @@ impl Calls for RegistryService {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let mut messages = request.into_inner();
         let first = timeout(FIRST, messages.next()).await;
-        let Ok(Some(Ok(NodeMessage { message: Some(Message::Announcement(announcement)) }))) = first
+        let Ok(Some(Ok(NodeMessage {
+            message: Some(Message::Announcement(announcement)),
+        }))) = first
         else {
-            return Err(to_status(&malformed("first message is not an announcement")));
+            return Err(to_status(&malformed(
+                "first message is not an announcement",
+            )));
         };
         let entry = entry(&node, connection, announcement).map_err(|error| to_status(&error))?;
         info!(%node, endpoint = entry.endpoint, "node joined");
@@ -74,10 +82,18 @@ impl Calls for RegistryService {
             protocol_minor: PROTOCOL_MINOR,
             heartbeat_interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
         };
-        let welcome = CoordinatorMessage { message: Some(Answer::Welcome(welcome)) };
-        let presence = Presence { registry: self.registry.clone(), node, connection };
+        let welcome = CoordinatorMessage {
+            message: Some(Answer::Welcome(welcome)),
+        };
+        let presence = Presence {
+            registry: self.registry.clone(),
+            node,
+            connection,
+        };
         let rest = futures::stream::once(follow(presence, messages, interval));
-        Ok(Response::new(futures::stream::iter([Ok(welcome)]).chain(rest).boxed()))
+        Ok(Response::new(
+            futures::stream::iter([Ok(welcome)]).chain(rest).boxed(),
+        ))
     }
 }
 
@@ -90,7 +106,10 @@ struct Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let event = Event::Left { node: self.node.clone(), connection: self.connection };
+        let event = Event::Left {
+            node: self.node.clone(),
+            connection: self.connection,
+        };
         self.registry.apply(event);
     }
 }
@@ -101,19 +120,29 @@ async fn follow(
     mut messages: Streaming<NodeMessage>,
     interval: Duration,
 ) -> Result<CoordinatorMessage, Status> {
-    let Presence { registry, node, connection } = &presence;
+    let Presence {
+        registry,
+        node,
+        connection,
+    } = &presence;
     loop {
         match timeout(interval * MISSED, messages.next()).await {
-            Ok(Some(Ok(NodeMessage { message: Some(Message::Heartbeat(Heartbeat { epoch })) }))) => {
+            Ok(Some(Ok(NodeMessage {
+                message: Some(Message::Heartbeat(Heartbeat { epoch })),
+            }))) => {
                 let (node, connection) = (node.clone(), *connection);
-                registry.apply(Event::Heartbeat { node, connection, epoch });
+                registry.apply(Event::Heartbeat {
+                    node,
+                    connection,
+                    epoch,
+                });
             }
-            Ok(Some(Ok(NodeMessage { message: Some(Message::Announcement(announcement)) }))) => {
-                match entry(node, *connection, announcement) {
-                    Ok(entry) => registry.apply(Event::Announced(entry)),
-                    Err(error) => return Err(to_status(&error)),
-                }
-            }
+            Ok(Some(Ok(NodeMessage {
+                message: Some(Message::Announcement(announcement)),
+            }))) => match entry(node, *connection, announcement) {
+                Ok(entry) => registry.apply(Event::Announced(entry)),
+                Err(error) => return Err(to_status(&error)),
+            },
             Ok(Some(Ok(NodeMessage { message: None }))) => {
                 return Err(to_status(&malformed("message is empty")));
             }
@@ -158,14 +187,25 @@ fn entry(id: &ServerId, connection: u64, announcement: Announcement) -> Result<N
         )
         .with_hint("Run versions of Weft with the same major protocol."));
     }
-    if !encodings.iter().any(|encoding| encoding == FRAGMENT_ENCODING) {
-        return Err(malformed("node reads no fragment encoding that this coordinator writes"));
+    if !encodings
+        .iter()
+        .any(|encoding| encoding == FRAGMENT_ENCODING)
+    {
+        return Err(malformed(
+            "node reads no fragment encoding that this coordinator writes",
+        ));
     }
-    let names = functions.len() + products.iter().map(|product| product.tables.len() + 1).sum::<usize>();
+    let names = functions.len()
+        + products
+            .iter()
+            .map(|product| product.tables.len() + 1)
+            .sum::<usize>();
     if names > MOST_NAMES {
         return Err(malformed("announcement is too large"));
     }
-    let uri: Uri = endpoint.parse().map_err(|_| malformed("endpoint is no URL"))?;
+    let uri: Uri = endpoint
+        .parse()
+        .map_err(|_| malformed("endpoint is no URL"))?;
     if uri.scheme_str() != Some("https") || uri.port_u16().is_none() {
         return Err(malformed("endpoint is not `https://HOST:PORT`"));
     }
@@ -187,8 +227,18 @@ fn entry(id: &ServerId, connection: u64, announcement: Announcement) -> Result<N
 }
 
 fn summary(announced: ProductAnnouncement) -> ProductSummary {
-    let ProductAnnouncement { name, version, description, tables } = announced;
-    ProductSummary { name, version, description, tables }
+    let ProductAnnouncement {
+        name,
+        version,
+        description,
+        tables,
+    } = announced;
+    ProductSummary {
+        name,
+        version,
+        description,
+        tables,
+    }
 }
 
 fn not_a_node() -> Error {
@@ -200,5 +250,9 @@ fn not_a_node() -> Error {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, code::PROTOCOL, format!("the {what}"))
+    Error::new(
+        ErrorKind::InvalidInput,
+        code::PROTOCOL,
+        format!("the {what}"),
+    )
 }

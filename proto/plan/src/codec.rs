@@ -39,7 +39,10 @@ impl LogicalExtensionCodec for LeafCodec {
     }
 
     fn try_encode(&self, node: &Extension, _buf: &mut Vec<u8>) -> Result<()> {
-        not_impl_err!("extension node {} is not part of a fragment", node.node.name())
+        not_impl_err!(
+            "extension node {} is not part of a fragment",
+            node.node.name()
+        )
     }
 
     fn try_decode_table_provider(

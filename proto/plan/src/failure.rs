@@ -23,9 +23,11 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::NotImplemented(message) => {
             (ErrorKind::Unsupported, code::UNSUPPORTED, message.clone())
         }
-        DataFusionError::ResourcesExhausted(message) => {
-            (ErrorKind::ResourceExhausted, code::RESOURCES, message.clone())
-        }
+        DataFusionError::ResourcesExhausted(message) => (
+            ErrorKind::ResourceExhausted,
+            code::RESOURCES,
+            message.clone(),
+        ),
         DataFusionError::Execution(message) => {
             (ErrorKind::InvalidInput, code::EVALUATION, message.clone())
         }
@@ -37,9 +39,11 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
         }
         DataFusionError::IoError(_)
         | DataFusionError::ObjectStore(_)
-        | DataFusionError::ParquetError(_) => {
-            (ErrorKind::Internal, code::SOURCE, "a file could not be read".to_owned())
-        }
+        | DataFusionError::ParquetError(_) => (
+            ErrorKind::Internal,
+            code::SOURCE,
+            "a file could not be read".to_owned(),
+        ),
         _ => (ErrorKind::Internal, code::INTERNAL, root.strip_backtrace()),
     };
     Error::new(kind, code, one_line(&message)).caused_by(error)

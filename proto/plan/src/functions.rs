@@ -55,7 +55,11 @@ impl FragmentFunctions {
         let scalar = self.scalar.iter().map(|function| function.name());
         let aggregate = self.aggregate.iter().map(|function| function.name());
         let window = self.window.iter().map(|function| function.name());
-        scalar.chain(aggregate).chain(window).map(str::to_owned).collect()
+        scalar
+            .chain(aggregate)
+            .chain(window)
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -69,7 +73,15 @@ mod tests {
         for refused in ["repeat", "lpad", "generate_series", "random", "now", "uuid"] {
             assert!(!names.contains(refused), "{refused}");
         }
-        for allowed in ["substr", "sum", "count", "avg", "row_number", "date_part", "coalesce"] {
+        for allowed in [
+            "substr",
+            "sum",
+            "count",
+            "avg",
+            "row_number",
+            "date_part",
+            "coalesce",
+        ] {
             assert!(names.contains(allowed), "{allowed}");
         }
     }

@@ -55,7 +55,10 @@ impl TableProvider for ProductTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let message = format!("`{}` was to be read without its owner's permission", self.table);
+        let message = format!(
+            "`{}` was to be read without its owner's permission",
+            self.table
+        );
         let error = Error::new(ErrorKind::Internal, code::INTERNAL, message);
         Err(DataFusionError::External(Box::new(error)))
     }

@@ -19,8 +19,18 @@ pub struct FullName {
 
 impl fmt::Display for FullName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { catalog, schema, table } = self;
-        write!(f, "{}.{}.{}", Quoted(catalog), Quoted(schema), Quoted(table))
+        let Self {
+            catalog,
+            schema,
+            table,
+        } = self;
+        write!(
+            f,
+            "{}.{}.{}",
+            Quoted(catalog),
+            Quoted(schema),
+            Quoted(table)
+        )
     }
 }
 
@@ -75,8 +85,15 @@ fn candidates(
     index: &dyn NameIndex,
 ) -> Vec<FullName> {
     let mut found = match reference {
-        TableReference::Full { catalog, schema, table } => vec![full(catalog, schema, table)],
-        TableReference::Partial { schema: first, table: second } => {
+        TableReference::Full {
+            catalog,
+            schema,
+            table,
+        } => vec![full(catalog, schema, table)],
+        TableReference::Partial {
+            schema: first,
+            table: second,
+        } => {
             let mut found = only_table(first, second, index);
             if let Some(catalog) = &current.catalog {
                 found.insert(0, full(catalog, first, second));
@@ -84,10 +101,16 @@ fn candidates(
             found
         }
         TableReference::Bare { table } => match current {
-            Current { catalog: Some(catalog), schema: Some(schema) } => {
+            Current {
+                catalog: Some(catalog),
+                schema: Some(schema),
+            } => {
                 vec![full(catalog, schema, table)]
             }
-            Current { catalog: Some(catalog), schema: None } => only_table(catalog, table, index),
+            Current {
+                catalog: Some(catalog),
+                schema: None,
+            } => only_table(catalog, table, index),
             Current { catalog: None, .. } => Vec::new(),
         },
     };
@@ -104,7 +127,11 @@ fn only_table(catalog: &str, schema: &str, index: &dyn NameIndex) -> Vec<FullNam
 }
 
 fn full(catalog: &str, schema: &str, table: &str) -> FullName {
-    FullName { catalog: catalog.to_owned(), schema: schema.to_owned(), table: table.to_owned() }
+    FullName {
+        catalog: catalog.to_owned(),
+        schema: schema.to_owned(),
+        table: table.to_owned(),
+    }
 }
 
 fn not_found(reference: &TableReference, current: &Current, index: &dyn NameIndex) -> Error {
@@ -115,13 +142,21 @@ fn not_found(reference: &TableReference, current: &Current, index: &dyn NameInde
     );
     let written = reference.to_string().to_lowercase();
     let all = index.all();
-    let same_table = all.iter().filter(|name| name.table == reference.table()).collect::<Vec<_>>();
+    let same_table = all
+        .iter()
+        .filter(|name| name.table == reference.table())
+        .collect::<Vec<_>>();
     if let [only] = same_table.as_slice() {
         return error.with_hint(format!("Did you mean `{only}`?"));
     }
     let nearest = all
         .iter()
-        .map(|name| (strsim::damerau_levenshtein(&name.to_string(), &written), name))
+        .map(|name| {
+            (
+                strsim::damerau_levenshtein(&name.to_string(), &written),
+                name,
+            )
+        })
         .filter(|(distance, _)| *distance <= 4)
         .min();
     match nearest {
@@ -146,7 +181,11 @@ mod tests {
 
         fn tables_of(&self, catalog: &str, schema: &str) -> Vec<String> {
             let of_product = |name: &&FullName| name.catalog == catalog && name.schema == schema;
-            self.0.iter().filter(of_product).map(|name| name.table.clone()).collect()
+            self.0
+                .iter()
+                .filter(of_product)
+                .map(|name| name.table.clone())
+                .collect()
         }
 
         fn all(&self) -> Vec<FullName> {
@@ -172,7 +211,10 @@ mod tests {
     }
 
     fn using(catalog: &str, schema: Option<&str>) -> Current {
-        Current { catalog: Some(catalog.to_owned()), schema: schema.map(str::to_owned) }
+        Current {
+            catalog: Some(catalog.to_owned()),
+            schema: schema.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -182,21 +224,36 @@ mod tests {
         assert_eq!(resolved("sales.orders.orders", &nowhere), full);
         assert_eq!(resolved("orders.orders", &using("sales", None)), full);
         assert_eq!(resolved("orders", &using("sales", Some("orders"))), full);
-        assert_eq!(resolved("crm.customers", &nowhere), Ok("crm.customers.customer".to_owned()));
-        assert_eq!(resolved("returns", &using("sales", None)), Ok("sales.returns.returned".to_owned()));
+        assert_eq!(
+            resolved("crm.customers", &nowhere),
+            Ok("crm.customers.customer".to_owned())
+        );
+        assert_eq!(
+            resolved("returns", &using("sales", None)),
+            Ok("sales.returns.returned".to_owned())
+        );
     }
 
     #[test]
     fn a_name_with_two_meanings_is_refused_with_both() {
         let error = resolved("returns.returned", &using("sales", None)).unwrap_err();
-        assert!(error.contains("`sales.returns.returned` or `returns.returned.only`"), "{error}");
+        assert!(
+            error.contains("`sales.returns.returned` or `returns.returned.only`"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_near_miss_is_suggested() {
         let error = resolved("sales.orders.order", &Current::default()).unwrap_err();
-        assert!(error.contains("Did you mean `sales.orders.orders`?"), "{error}");
+        assert!(
+            error.contains("Did you mean `sales.orders.orders`?"),
+            "{error}"
+        );
         let error = resolved("lineitem", &Current::default()).unwrap_err();
-        assert!(error.contains("Did you mean `sales.orders.lineitem`?"), "{error}");
+        assert!(
+            error.contains("Did you mean `sales.orders.lineitem`?"),
+            "{error}"
+        );
     }
 }

@@ -30,7 +30,9 @@ pub fn parameter_schema(plan: &LogicalPlan) -> Result<SchemaRef, Error> {
         let kind = types.get(&number).cloned().unwrap_or(DataType::Utf8);
         Field::new(format!("${number}"), kind, true)
     };
-    Ok(Arc::new(Schema::new((1..=count).map(field).collect::<Vec<_>>())))
+    Ok(Arc::new(Schema::new(
+        (1..=count).map(field).collect::<Vec<_>>(),
+    )))
 }
 
 /// The one row of `batch` as values, by position.
@@ -39,8 +41,11 @@ pub fn parameter_schema(plan: &LogicalPlan) -> Result<SchemaRef, Error> {
 /// If there is not exactly one row, or a value has no scalar form.
 pub fn parameter_values(batch: &RecordBatch) -> Result<Vec<ScalarValue>, Error> {
     if batch.num_rows() != 1 {
-        return Err(wrong(format!("{} rows of parameters were bound to a query", batch.num_rows()))
-            .with_hint("Bind one row of parameters for each execution."));
+        return Err(wrong(format!(
+            "{} rows of parameters were bound to a query",
+            batch.num_rows()
+        ))
+        .with_hint("Bind one row of parameters for each execution."));
     }
     batch
         .columns()
@@ -59,7 +64,10 @@ pub fn bind_parameters(plan: LogicalPlan, values: Vec<ScalarValue>) -> Result<Lo
         return Ok(plan);
     }
     if values.len() < wanted {
-        return Err(wrong(format!("the statement has {wanted} parameters, and {} values came", values.len())));
+        return Err(wrong(format!(
+            "the statement has {wanted} parameters, and {} values came",
+            values.len()
+        )));
     }
     plan.with_param_values(values).map_err(from_datafusion)
 }

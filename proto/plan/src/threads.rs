@@ -19,7 +19,9 @@ pub struct PlannerThreads {
 impl PlannerThreads {
     /// At most `threads` at a time; further work waits.
     pub fn new(threads: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(threads.max(1))) }
+        Self {
+            slots: Arc::new(Semaphore::new(threads.max(1))),
+        }
     }
 
     /// Runs `work` on a planning thread.
@@ -30,7 +32,10 @@ impl PlannerThreads {
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| defect("no thread"))?;
+        let slot = Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| defect("no thread"))?;
         let (answer, asked) = oneshot::channel();
         std::thread::Builder::new()
             .name("weft-planner".to_owned())

@@ -51,7 +51,10 @@ impl Child {
         };
         let mut process = start().map_err(|error| failed(name, &error.to_string(), &log))?;
         let input = process.stdin.take();
-        let output = process.stdout.take().ok_or_else(|| failed(name, "it has no output", &log))?;
+        let output = process
+            .stdout
+            .take()
+            .ok_or_else(|| failed(name, "it has no output", &log))?;
         let mut lines = BufReader::new(output).lines();
         let line = timeout(START, lines.next_line())
             .await
@@ -64,7 +67,12 @@ impl Child {
             let last = said.lines().rev().take(3).collect::<Vec<_>>().join(" / ");
             return Err(failed(name, &last, &log));
         };
-        Ok(Self { process, input, pid, ready })
+        Ok(Self {
+            process,
+            input,
+            pid,
+            ready,
+        })
     }
 
     /// Its process id.
@@ -74,7 +82,10 @@ impl Child {
 
     /// What it said of itself when it was ready.
     pub(super) fn field(&self, name: &str) -> &str {
-        self.ready.get(name).and_then(Value::as_str).unwrap_or_default()
+        self.ready
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// Ends it and waits.

@@ -21,7 +21,9 @@ pub(super) struct People(BTreeMap<&'static str, String>);
 impl People {
     /// Everyone, with a new random password each.
     pub(super) fn with_new_passwords() -> Result<Self, Error> {
-        let people = PEOPLE.iter().map(|(name, _)| Ok((*name, random_password()?)));
+        let people = PEOPLE
+            .iter()
+            .map(|(name, _)| Ok((*name, random_password()?)));
         people.collect::<Result<_, Error>>().map(Self)
     }
 
@@ -58,7 +60,11 @@ pub(crate) fn random_password() -> Result<String, Error> {
     use base64::Engine;
     let mut bytes = [0_u8; 12];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
-        Error::new(ErrorKind::Internal, code::INTERNAL, "the machine gives no randomness")
+        Error::new(
+            ErrorKind::Internal,
+            code::INTERNAL,
+            "the machine gives no randomness",
+        )
     })?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -33,7 +33,15 @@ pub(super) fn coordinator(
 
 /// A node's: its product is granted to the analyst and to its owner.
 pub(super) fn node(options: &NodeOptions<'_>) -> String {
-    let NodeOptions { domain, product, data, state, token, authority, coordinator } = options;
+    let NodeOptions {
+        domain,
+        product,
+        data,
+        state,
+        token,
+        authority,
+        coordinator,
+    } = options;
     let token = join_token_line(*token);
     format!(
         "[node]\ndomain = \"{domain}\"\ndata = {data}\nstate = {state}\nlisten = \"127.0.0.1:0\"\n{token}\n[authority]\nurl = {authority}\n\n[coordinator]\nurl = \"https://{coordinator}\"\n\n[[grants]]\nuser = \"analyst\"\nproduct = \"{product}\"\n\n[[grants]]\ngroup = \"{domain}-owners\"\nproduct = \"{product}\"\n",
@@ -44,5 +52,7 @@ pub(super) fn node(options: &NodeOptions<'_>) -> String {
 }
 
 fn join_token_line(token: Option<&Path>) -> String {
-    token.map(|file| format!("join_token_file = {}\n", json!(file))).unwrap_or_default()
+    token
+        .map(|file| format!("join_token_file = {}\n", json!(file)))
+        .unwrap_or_default()
 }

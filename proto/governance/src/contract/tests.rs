@@ -91,7 +91,13 @@ fn a_full_contract_is_read_to_its_last_part() {
     assert_eq!(contract.api_version, ApiVersion::V3_1);
     assert_eq!(contract.domain.as_deref(), Some("seller"));
     assert_eq!(contract.data_product.as_deref(), Some("my quantum"));
-    assert_eq!(contract.data_product_at, At { line: 3, column: 14 });
+    assert_eq!(
+        contract.data_product_at,
+        At {
+            line: 3,
+            column: 14
+        }
+    );
     assert_eq!(contract.version, "1.1.0");
     let usage = contract.description.usage.as_deref();
     assert_eq!(usage, Some("Predict sales over time"));
