@@ -95,7 +95,7 @@ impl Client {
             .inner
             .execute(sql.to_owned(), None)
             .await
-            .map_err(|error| failure(error.into()))?;
+            .map_err(failure)?;
         let schema = info
             .clone()
             .try_decode_schema()
@@ -112,11 +112,7 @@ impl Client {
                 "the server gave no ticket for the rows",
             )
         })?;
-        let rows = self
-            .inner
-            .do_get(ticket)
-            .await
-            .map_err(|error| failure(error.into()))?;
+        let rows = self.inner.do_get(ticket).await.map_err(failure)?;
         let batches = rows.map_err(failure).boxed();
         Ok(Rows {
             schema: schema.into(),

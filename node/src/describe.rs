@@ -37,7 +37,10 @@ impl DescribeService {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "))
             .ok_or_else(|| unauthenticated("no user token came with the request"))?;
-        let user = self.keys.verify(token, Some(&peer.thumbprint), SystemTime::now()).await?;
+        let user = self
+            .keys
+            .verify(token, Some(&peer.thumbprint), SystemTime::now())
+            .await?;
         Ok(user.principal)
     }
 }
@@ -48,15 +51,31 @@ impl Node for DescribeService {
         &self,
         request: Request<DescribeRequest>,
     ) -> Result<Response<DescribeResponse>, Status> {
-        let principal = self.principal(&request).await.map_err(|error| to_status(&error))?;
+        let principal = self
+            .principal(&request)
+            .await
+            .map_err(|error| to_status(&error))?;
         let policy = self.gate.policy();
-        let tables = policy.visible_tables(&principal).into_iter().map(convert).collect();
-        Ok(Response::new(DescribeResponse { epoch: policy.epoch(), tables }))
+        let tables = policy
+            .visible_tables(&principal)
+            .into_iter()
+            .map(convert)
+            .collect();
+        Ok(Response::new(DescribeResponse {
+            epoch: policy.epoch(),
+            tables,
+        }))
     }
 }
 
 fn convert(visible: enforce::VisibleTable) -> VisibleTable {
-    let enforce::VisibleTable { table, description, schema, masked, filtered } = visible;
+    let enforce::VisibleTable {
+        table,
+        description,
+        schema,
+        masked,
+        filtered,
+    } = visible;
     VisibleTable {
         product: table.product().product().to_owned(),
         table: table.table().to_owned(),

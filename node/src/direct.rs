@@ -8,14 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
+use arrow_flight::FlightData;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use arrow_flight::FlightData;
 use weft_door::{
-    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry, TableKind,
+    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
+    TableKind,
 };
 use weft_governance::{Error, ErrorKind, Principal, code};
 use weft_plan::{
@@ -66,7 +67,11 @@ impl Direct {
         values: Vec<ScalarValue>,
     ) -> Result<crate::fragment::Fragment, Error> {
         let names = Names::of(self.gate.policy().visible_tables(&session.principal));
-        let current = session.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = session
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut tables = Tables::new();
         for reference in table_references(query)? {
             let name = resolve(&reference, &current, &names)?;
@@ -78,7 +83,9 @@ impl Direct {
                 tables.insert(reference, table);
             }
         }
-        self.engine.plan(query.clone(), tables, values, semantics(), TIMEOUT).await
+        self.engine
+            .plan(query.clone(), tables, values, semantics(), TIMEOUT)
+            .await
     }
 }
 
@@ -91,7 +98,11 @@ impl Backend for Direct {
         let (principal, lease, expires_at) = match credentials {
             Credentials::Password { user, password } => {
                 let lease = self.authority.sign_in(&user, &password).await?;
-                (lease.principal.clone(), Some(lease.clone()), lease.expires_at)
+                (
+                    lease.principal.clone(),
+                    Some(lease.clone()),
+                    lease.expires_at,
+                )
             }
             Credentials::Token(token) => {
                 let user = self.keys.verify(&token, None, SystemTime::now()).await?;
@@ -102,8 +113,15 @@ impl Backend for Direct {
             catalog: Some(self.gate.policy().domain().to_string()),
             schema: None,
         };
-        let session = DirectSession { principal, lease, current: Mutex::new(current) };
-        Ok(Opened { session, expires_at })
+        let session = DirectSession {
+            principal,
+            lease,
+            current: Mutex::new(current),
+        };
+        Ok(Opened {
+            session,
+            expires_at,
+        })
     }
 
     async fn sign_out(&self, session: Arc<DirectSession>) {
@@ -120,8 +138,11 @@ impl Backend for Direct {
         sql: &str,
     ) -> Result<Prepared<DirectStatement>, Error> {
         let text = sql.to_owned();
-        let parsed =
-            self.engine.planner().run(move || weft_sql::parse(&text, &Caps::default())).await?;
+        let parsed = self
+            .engine
+            .planner()
+            .run(move || weft_sql::parse(&text, &Caps::default()))
+            .await?;
         let Parsed::Query(query) = parsed else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -134,7 +155,12 @@ impl Backend for Direct {
         let schema = Arc::clone(fragment.output());
         let statement = DirectStatement { query: *query };
         let parameters = Arc::new(Schema::empty());
-        Ok(Prepared { statement, schema, parameters, kind: StatementKind::Query })
+        Ok(Prepared {
+            statement,
+            schema,
+            parameters,
+            kind: StatementKind::Query,
+        })
     }
 
     async fn run(
@@ -143,11 +169,18 @@ impl Backend for Direct {
         statement: Arc<DirectStatement>,
         parameters: Option<RecordBatch>,
     ) -> Result<ResultStream, Error> {
-        let values = parameters.as_ref().map(parameter_values).transpose()?.unwrap_or_default();
+        let values = parameters
+            .as_ref()
+            .map(parameter_values)
+            .transpose()?
+            .unwrap_or_default();
         let fragment = self.fragment(session, &statement.query, values).await?;
         let permit = self.gate.admit(&session.principal, fragment).await?;
         let Running { schema, batches } = self.engine.run(permit).await?;
-        Ok(ResultStream { schema, batches: batches.boxed() })
+        Ok(ResultStream {
+            schema,
+            batches: batches.boxed(),
+        })
     }
 
     async fn tables(&self, session: &Arc<DirectSession>) -> Result<Vec<TableEntry>, Error> {
@@ -166,9 +199,18 @@ impl Backend for Direct {
     }
 
     fn session_options(&self, session: &DirectSession) -> Vec<(String, String)> {
-        let current = session.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let catalog = current.catalog.iter().map(|catalog| ("catalog".to_owned(), catalog.clone()));
-        let schema = current.schema.iter().map(|schema| ("schema".to_owned(), schema.clone()));
+        let current = session
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let catalog = current
+            .catalog
+            .iter()
+            .map(|catalog| ("catalog".to_owned(), catalog.clone()));
+        let schema = current
+            .schema
+            .iter()
+            .map(|schema| ("schema".to_owned(), schema.clone()));
         catalog.chain(schema).collect()
     }
 
@@ -178,7 +220,10 @@ impl Backend for Direct {
         name: &str,
         value: &str,
     ) -> Result<(), Error> {
-        let mut current = session.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = session
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let value = (!value.is_empty()).then(|| value.to_owned());
         match name {
             "catalog" => current.catalog = value,
@@ -204,7 +249,10 @@ impl Backend for Direct {
 }
 
 fn semantics() -> Semantics {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
     Semantics {
         time_zone: "+00:00".to_owned(),
         query_start_ns: i64::try_from(now).unwrap_or(i64::MAX),

@@ -13,7 +13,7 @@ mod policy;
 mod protected;
 mod row_filter;
 
+pub(crate) use bound::bind;
 pub use gate::Gate;
 pub use permit::Permit;
-pub(crate) use bound::bind;
 pub use policy::{Policy, VisibleTable};

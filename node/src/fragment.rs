@@ -68,7 +68,10 @@ impl Fragment {
 
     /// SHA-256 of what the asker sent, in hexadecimal digits.
     pub fn digest_hex(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// How long it may run.

@@ -31,9 +31,15 @@ fn hidden(incident: String, error: DataFusionError) -> Error {
         // Our own errors are made to be read by the asker.
         _ => return own,
     };
-    let details = std::error::Error::source(&own).map(ToString::to_string).unwrap_or_default();
+    let details = std::error::Error::source(&own)
+        .map(ToString::to_string)
+        .unwrap_or_default();
     warn!(%incident, code = own.code(), details, "fragment failed");
-    let hidden = Error::new(own.kind(), own.code(), format!("{text} (incident `{incident}`)"));
+    let hidden = Error::new(
+        own.kind(),
+        own.code(),
+        format!("{text} (incident `{incident}`)"),
+    );
     match own.code() {
         code::EVALUATION => {
             hidden.with_hint("Check casts and divisions, or use TRY_CAST and NULLIF.")

@@ -56,7 +56,9 @@ impl Join {
             .keep_alive_timeout(Duration::from_secs(5))
             .connect_lazy();
         let task = tokio::spawn(stay(channel, announced));
-        Ok(Self { _task: AbortOnDropHandle::new(task) })
+        Ok(Self {
+            _task: AbortOnDropHandle::new(task),
+        })
     }
 }
 
@@ -92,18 +94,23 @@ async fn visit(
         Ok(Err(status)) => return from_status(&status),
         Err(_) => return lost("it did not answer"),
     };
-    let Welcome { coordinator, heartbeat_interval_ms, .. } =
-        match timeout(WELCOME, answers.next()).await {
-            Ok(Some(Ok(answer))) => match answer.message {
-                Some(Answer::Welcome(welcome)) => welcome,
-                None => return lost("its answer is empty"),
-            },
-            Ok(Some(Err(status))) => return from_status(&status),
-            Ok(None) | Err(_) => return lost("it did not answer"),
-        };
+    let Welcome {
+        coordinator,
+        heartbeat_interval_ms,
+        ..
+    } = match timeout(WELCOME, answers.next()).await {
+        Ok(Some(Ok(answer))) => match answer.message {
+            Some(Answer::Welcome(welcome)) => welcome,
+            None => return lost("its answer is empty"),
+        },
+        Ok(Some(Err(status))) => return from_status(&status),
+        Ok(None) | Err(_) => return lost("it did not answer"),
+    };
     *welcomed = true;
     info!(coordinator, "joined");
-    let mut beat = interval(Duration::from_millis(heartbeat_interval_ms.clamp(50, 60_000)));
+    let mut beat = interval(Duration::from_millis(
+        heartbeat_interval_ms.clamp(50, 60_000),
+    ));
     loop {
         let next = tokio::select! {
             _ = beat.tick() => Message::Heartbeat(Heartbeat { epoch }),
@@ -132,9 +139,15 @@ async fn visit(
 }
 
 fn message(message: Message) -> NodeMessage {
-    NodeMessage { message: Some(message) }
+    NodeMessage {
+        message: Some(message),
+    }
 }
 
 fn lost(how: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, code::CONNECT, format!("the coordinator is lost: {how}"))
+    Error::new(
+        ErrorKind::Unavailable,
+        code::CONNECT,
+        format!("the coordinator is lost: {how}"),
+    )
 }

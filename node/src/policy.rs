@@ -36,7 +36,11 @@ pub fn grants(
             Err(reason) => problems.push(GrantProblem { number, reason }),
         }
     }
-    if problems.is_empty() { Ok(granted) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(granted)
+    } else {
+        Err(problems)
+    }
 }
 
 fn expand(
@@ -44,7 +48,15 @@ fn expand(
     setting: &GrantSettings,
     products: &[Product],
 ) -> Result<Vec<Grant>, String> {
-    let GrantSettings { user, group, product, table, columns, row_filter, masks } = setting;
+    let GrantSettings {
+        user,
+        group,
+        product,
+        table,
+        columns,
+        row_filter,
+        masks,
+    } = setting;
     let grantee = match (user, group) {
         (Some(user), None) => Grantee::User(user.clone()),
         (None, Some(group)) => Grantee::Group(group.clone()),
@@ -64,7 +76,10 @@ fn expand(
         None => found.tables.iter().collect(),
         Some(table) => {
             let names = found.tables.iter().map(|table| table.reference.table());
-            let only = found.tables.iter().find(|known| known.reference.table() == table);
+            let only = found
+                .tables
+                .iter()
+                .find(|known| known.reference.table() == table);
             vec![only.ok_or_else(|| unknown("table", table, names))?]
         }
     };
@@ -84,12 +99,16 @@ fn expand(
 }
 
 fn only_columns(columns: Option<&[String]>, table: &Table) -> Result<Columns, String> {
-    let Some(columns) = columns else { return Ok(Columns::All) };
+    let Some(columns) = columns else {
+        return Ok(Columns::All);
+    };
     if columns.is_empty() {
         return Err("`columns` is empty; leave it out to grant all".to_owned());
     }
-    let checked: Result<BTreeSet<String>, String> =
-        columns.iter().map(|column| known_column(column, table)).collect();
+    let checked: Result<BTreeSet<String>, String> = columns
+        .iter()
+        .map(|column| known_column(column, table))
+        .collect();
     checked.map(Columns::Only)
 }
 
@@ -100,14 +119,20 @@ fn column_masks(
     masks
         .iter()
         .map(|(column, mask)| {
-            let mask = mask.parse().map_err(|error: weft_governance::grant::UnknownMask| error.to_string())?;
+            let mask = mask
+                .parse()
+                .map_err(|error: weft_governance::grant::UnknownMask| error.to_string())?;
             Ok((known_column(column, table)?, mask))
         })
         .collect()
 }
 
 fn known_column(column: &str, table: &Table) -> Result<String, String> {
-    let names = table.schema.fields().iter().map(|field| field.name().as_str());
+    let names = table
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str());
     match table.schema.field_with_name(column) {
         Ok(_) => Ok(column.to_owned()),
         Err(_) => Err(unknown("column", column, names)),

@@ -65,3 +65,6 @@ pub struct Table {
     /// The data behind them, with the same schema.
     pub source: Arc<dyn TableProvider>,
 }
+
+#[cfg(test)]
+mod tests;

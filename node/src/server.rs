@@ -54,13 +54,18 @@ impl Node {
             error!(product = problem.product, problem = %problem, "product is not served");
         }
         let granted = grants(&settings.grants, &loaded.products).map_err(|problems| {
-            let all = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let all = problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ");
             Error::new(ErrorKind::InvalidInput, code::SETTINGS, all)
         })?;
         let epoch = epoch_of_this_start();
         let policy = Policy::compile(settings.domain.clone(), epoch, loaded.products, granted)?;
         let (policy, newest) = watch::channel(Arc::new(policy));
-        let ledger = Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
+        let ledger =
+            Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
         let gate = Gate::new(newest, ledger);
         let engine = Engine::new(
             settings.domain.clone(),
@@ -86,7 +91,10 @@ impl Node {
             ),
         };
         let describe = NodeServer::new(DescribeService::new(keys, gate.clone()));
-        let listen = Listen { address: settings.listen, tls: Some(identity.server_tls()) };
+        let listen = Listen {
+            address: settings.listen,
+            tls: Some(identity.server_tls()),
+        };
         let routes = tonic::service::Routes::new(describe);
         let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes)?;
         let address = door.address();
@@ -97,7 +105,13 @@ impl Node {
             .map(|coordinator| Join::start(coordinator, &identity, announced))
             .transpose()?;
         info!(%me, %address, "node serves");
-        Ok(Self { address, problems: loaded.problems, policy, door, join })
+        Ok(Self {
+            address,
+            problems: loaded.problems,
+            policy,
+            door,
+            join,
+        })
     }
 
     /// Where it listens.
@@ -125,7 +139,9 @@ impl Node {
 /// Epochs rise over restarts too, so that no coordinator keeps an answer of an earlier run.
 fn epoch_of_this_start() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(1, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    now.map_or(1, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 fn announcement(
@@ -143,10 +159,17 @@ fn announcement(
             name: product.reference.product().to_owned(),
             version: product.version.clone(),
             description: product.description.clone(),
-            tables: product.tables.iter().map(|table| table.reference.table().to_owned()).collect(),
+            tables: product
+                .tables
+                .iter()
+                .map(|table| table.reference.table().to_owned())
+                .collect(),
         })
         .collect();
-    let host = settings.advertise.clone().unwrap_or_else(|| address.to_string());
+    let host = settings
+        .advertise
+        .clone()
+        .unwrap_or_else(|| address.to_string());
     let announcement = Announcement {
         protocol_major: PROTOCOL_MAJOR,
         protocol_minor: PROTOCOL_MINOR,

@@ -62,7 +62,11 @@ pub struct NodeLimits {
 impl Default for NodeLimits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { memory: 1 << 30, partitions: cores, planner_threads: cores * 2 }
+        Self {
+            memory: 1 << 30,
+            partitions: cores,
+            planner_threads: cores * 2,
+        }
     }
 }
 

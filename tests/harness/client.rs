@@ -90,7 +90,7 @@ impl Client {
             .inner
             .execute(sql.to_owned(), None)
             .await
-            .map_err(|error| failure(FlightError::from(error)))?;
+            .map_err(failure)?;
         let ticket = info
             .endpoint
             .first()
@@ -99,7 +99,7 @@ impl Client {
             .inner
             .do_get(ticket.expect("a ticket"))
             .await
-            .map_err(|error| failure(FlightError::from(error)))?;
+            .map_err(failure)?;
         Ok(rows.map_err(failure).boxed())
     }
 

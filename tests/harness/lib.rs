@@ -1,5 +1,8 @@
 //! A whole mesh in one process, over real gRPC on loopback, for tests.
 
+// A test that cannot go on fails here, with the reason.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod client;
 mod compare;
 mod mesh;
@@ -12,4 +15,4 @@ pub use compare::{Rows, assert_same_rows};
 pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
 pub use oracle::single_process;
 pub use runtime::run;
-pub use world::{Published, grant, grant_table};
+pub use world::{Column, Published, grant, grant_table};

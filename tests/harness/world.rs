@@ -6,6 +6,9 @@ use std::path::Path;
 
 use weft_node::GrantSettings;
 
+/// A column: name, logical type, physical type.
+pub type Column<'a> = (&'a str, &'a str, &'a str);
+
 /// A data product of CSV tables: `(table, [(column, logical type, physical type)], rows as CSV)`.
 pub struct Published<'a> {
     /// The domain.
@@ -13,7 +16,7 @@ pub struct Published<'a> {
     /// The product.
     pub product: &'a str,
     /// The tables: name, columns as `name type`, and rows as CSV without a header.
-    pub tables: &'a [(&'a str, &'a [(&'a str, &'a str, &'a str)], &'a str)],
+    pub tables: &'a [(&'a str, &'a [Column<'a>], &'a str)],
 }
 
 impl Published<'_> {

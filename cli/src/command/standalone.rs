@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use weft_authority::{AuthorityServer, Settings, User, hash_password};
 use weft_governance::Error;
-use weft_node::{GrantSettings, server_id};
+use weft_node::{GrantSettings, Node, server_id};
 use weft_wire::authority::Authority;
 
 use super::demo::random_password;
@@ -40,12 +40,12 @@ pub(super) async fn run(mut config: NodeConfig, until: Until) -> Result<(), Erro
     let state = config.node.state.join("authority");
     let settings = Settings::new(([127, 0, 0, 1], 0).into(), "weft-node", state);
     let authority = AuthorityServer::start(settings, vec![owner]).await?;
-    let products = folders(&config)?;
+    let loaded = weft_node::product::load(&config.settings()?.domain, &config.node.data).await;
     config
         .grants
-        .extend(products.into_iter().map(|product| GrantSettings {
+        .extend(loaded.products.iter().map(|product| GrantSettings {
             user: Some(OWNER.to_owned()),
-            product,
+            product: product.reference.product().to_owned(),
             ..GrantSettings::default()
         }));
     let settings = config.settings()?;
@@ -54,23 +54,17 @@ pub(super) async fn run(mut config: NodeConfig, until: Until) -> Result<(), Erro
     std::fs::create_dir_all(&config.node.state)
         .and_then(|()| std::fs::write(&ca, authority.ca_pem()))
         .map_err(|error| wrong(format!("`{}` cannot be written: {error}", ca.display())))?;
+    let client = Authority::connect(&authority.url(), &identity)?;
+    let node = Node::start(settings, identity, client).await?;
+    for problem in node.problems() {
+        note(&format!("not served: {problem}"));
+    }
     note(&format!(
         "sign in as `{OWNER}` with the password {password}\nweft sql grpc+tls://{} --user {OWNER} --ca {}",
-        settings.listen,
+        node.address(),
         ca.display()
     ));
-    let client = Authority::connect(&authority.url(), &identity)?;
-    serve::node::serve(settings, identity, client, until).await
-}
-
-/// Product folders whose contract loads; the others are reported when the node starts.
-fn folders(config: &NodeConfig) -> Result<Vec<String>, Error> {
-    let data = &config.node.data;
-    let entries = std::fs::read_dir(data)
-        .map_err(|error| wrong(format!("`{}` cannot be read: {error}", data.display())))?;
-    Ok(entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_dir())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect())
+    serve::node::until_stopped(node, until).await?;
+    authority.stop().await;
+    Ok(())
 }

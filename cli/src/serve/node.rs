@@ -25,20 +25,15 @@ pub(crate) async fn run(config: NodeConfig, until: Until) -> Result<(), Error> {
         )
     })?;
     let authority = Authority::connect(&url, &identity)?;
-    serve(settings, identity, authority, until).await
+    let node = Node::start(settings, identity, authority).await?;
+    until_stopped(node, until).await
 }
 
-/// Serves with an identity in hand.
+/// Says that `node` is ready and lets it serve until it is time to stop.
 ///
 /// # Errors
-/// Whatever keeps the node from starting.
-pub(crate) async fn serve(
-    settings: weft_node::Settings,
-    identity: weft_wire::identity::Identity,
-    authority: Authority,
-    until: Until,
-) -> Result<(), Error> {
-    let node = Node::start(settings, identity, authority).await?;
+/// If signals cannot be watched.
+pub(crate) async fn until_stopped(node: Node, until: Until) -> Result<(), Error> {
     announce(&json!({
         "ready": true,
         "address": node.address().to_string(),

@@ -46,7 +46,10 @@ pub(super) fn value_type(found: &DataType) -> &DataType {
 }
 
 pub(super) fn is_text(found: &DataType) -> bool {
-    matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(
+        found,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 pub(super) fn is_binary(found: &DataType) -> bool {
@@ -81,7 +84,10 @@ pub(super) fn list_items(found: &DataType) -> Option<&DataType> {
 
 /// In v3.0 there was no class for points in time and times of day but `date`.
 fn is_time(found: &DataType) -> bool {
-    matches!(found, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_))
+    matches!(
+        found,
+        DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)
+    )
 }
 
 fn is_whole_decimal(found: &DataType) -> bool {
@@ -97,14 +103,23 @@ fn is_whole_decimal(found: &DataType) -> bool {
 fn may_be_binary(property: &Property) -> bool {
     let format = property.option("format").and_then(Node::as_text);
     format.is_some_and(|format| BINARY_FORMATS.contains(&format))
-        || matches!(physical(property), Some(PhysicalType::Binary | PhysicalType::Uuid))
+        || matches!(
+            physical(property),
+            Some(PhysicalType::Binary | PhysicalType::Uuid)
+        )
 }
 
 /// Whether the contract says that the value is written as text.
 fn is_json(property: &Property) -> bool {
-    matches!(physical(property), Some(PhysicalType::Json | PhysicalType::Text))
+    matches!(
+        physical(property),
+        Some(PhysicalType::Json | PhysicalType::Text)
+    )
 }
 
 fn physical(property: &Property) -> Option<PhysicalType> {
-    property.physical_type.as_deref().and_then(PhysicalType::parse)
+    property
+        .physical_type
+        .as_deref()
+        .and_then(PhysicalType::parse)
 }

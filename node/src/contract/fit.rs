@@ -87,7 +87,10 @@ fn announced_at(
         None | Some("") => found.clone(),
         Some(text) => {
             let Some(physical) = PhysicalType::parse(text) else {
-                return Err(Misfit::UnknownType { path: path.to_owned(), text: text.to_owned() });
+                return Err(Misfit::UnknownType {
+                    path: path.to_owned(),
+                    text: text.to_owned(),
+                });
             };
             physical.announce(found).ok_or_else(|| misfit(text))?
         }
@@ -105,13 +108,18 @@ fn with_parts(
     let item = |field: &FieldRef, items: &Property| {
         let path = format!("{path}[]");
         let item = announced_at(&path, items, version, field.data_type())?;
-        Ok(Arc::new(Field::new(field.name(), item, field.is_nullable())))
+        Ok(Arc::new(Field::new(
+            field.name(),
+            item,
+            field.is_nullable(),
+        )))
     };
     match (&found, &property.items) {
         (DataType::Struct(fields), _) if !property.properties.is_empty() => {
-            let parts = property.properties.iter().map(|part| {
-                part_of(&format!("{path}.{}", part.name), part, version, fields)
-            });
+            let parts = property
+                .properties
+                .iter()
+                .map(|part| part_of(&format!("{path}.{}", part.name), part, version, fields));
             Ok(DataType::Struct(parts.collect::<Result<Fields, _>>()?))
         }
         (DataType::List(field), Some(items)) => Ok(DataType::List(item(field, items)?)),
@@ -130,13 +138,19 @@ fn part_of(
     fields: &Fields,
 ) -> Result<FieldRef, Misfit> {
     if part.source_name() != part.name {
-        return Err(Misfit::RenamedPart { path: path.to_owned() });
+        return Err(Misfit::RenamedPart {
+            path: path.to_owned(),
+        });
     }
-    let (_, field) = fields
-        .find(&part.name)
-        .ok_or_else(|| Misfit::MissingPart { path: path.to_owned() })?;
+    let (_, field) = fields.find(&part.name).ok_or_else(|| Misfit::MissingPart {
+        path: path.to_owned(),
+    })?;
     let announced = announced_at(path, part, version, field.data_type())?;
-    Ok(Arc::new(Field::new(&part.name, announced, field.is_nullable())))
+    Ok(Arc::new(Field::new(
+        &part.name,
+        announced,
+        field.is_nullable(),
+    )))
 }
 
 impl PhysicalType {

@@ -58,7 +58,10 @@ impl PhysicalType {
 fn parse(text: &str, depth: usize) -> Option<PhysicalType> {
     let depth = depth.checked_sub(1)?;
     if let Some(items) = text.strip_suffix("[]") {
-        return Some(PhysicalType::List(Some(Box::new(parse(items.trim(), depth)?))));
+        return Some(PhysicalType::List(Some(Box::new(parse(
+            items.trim(),
+            depth,
+        )?))));
     }
     let (name, arguments) = split(text)?;
     if let Some(plain) = plain(&name) {
@@ -75,10 +78,17 @@ fn parse(text: &str, depth: usize) -> Option<PhysicalType> {
         | "large_string" | "string_view" | "utf8_view" | "utf8view" | "enum" => PhysicalType::Text,
         "json" | "jsonb" | "variant" => PhysicalType::Json,
         "uuid" | "uniqueidentifier" => PhysicalType::Uuid,
-        "binary" | "varbinary" | "bytea" | "blob" | "bytes" | "byte_array" | "large_binary"
-        | "binary_view" | "fixed_size_binary" | "fixed_len_byte_array" | "raw" => {
-            PhysicalType::Binary
-        }
+        "binary"
+        | "varbinary"
+        | "bytea"
+        | "blob"
+        | "bytes"
+        | "byte_array"
+        | "large_binary"
+        | "binary_view"
+        | "fixed_size_binary"
+        | "fixed_len_byte_array"
+        | "raw" => PhysicalType::Binary,
         "date" | "date32" => PhysicalType::Date,
         "time" | "time without time zone" | "time32" | "time64" => {
             PhysicalType::Time(unit(arguments))
@@ -145,7 +155,10 @@ fn timestamp(name: &str, arguments: Option<&str>) -> Option<PhysicalType> {
             Some((text, _)) => (unit(Some(text)), Zone::With),
             None => {
                 let arrow = arguments.is_some_and(|text| text.trim().ends_with('s'));
-                (unit(arguments), if arrow { Zone::Without } else { Zone::Either })
+                (
+                    unit(arguments),
+                    if arrow { Zone::Without } else { Zone::Either },
+                )
             }
         },
         "timestamp_s" => (Some(TimeUnit::Second), Zone::Without),
@@ -155,8 +168,12 @@ fn timestamp(name: &str, arguments: Option<&str>) -> Option<PhysicalType> {
         "timestamp_ntz" | "timestamp without time zone" | "datetime" | "datetime2" => {
             (unit(arguments), Zone::Without)
         }
-        "timestamptz" | "timestamp_tz" | "timestamp_ltz" | "timestamp with time zone"
-        | "timestamp with local time zone" | "datetimeoffset" => (unit(arguments), Zone::With),
+        "timestamptz"
+        | "timestamp_tz"
+        | "timestamp_ltz"
+        | "timestamp with time zone"
+        | "timestamp with local time zone"
+        | "datetimeoffset" => (unit(arguments), Zone::With),
         _ => return None,
     };
     Some(PhysicalType::Timestamp(unit, zone))
@@ -195,13 +212,31 @@ mod tests {
             ("time64[us]", PhysicalType::Time(micro)),
             ("timestamp", PhysicalType::Timestamp(None, Zone::Either)),
             ("timestamp(3)", PhysicalType::Timestamp(milli, Zone::Either)),
-            ("timestamp[us]", PhysicalType::Timestamp(micro, Zone::Without)),
-            ("timestamp[us, tz=UTC]", PhysicalType::Timestamp(micro, Zone::With)),
-            ("timestamp(6) with time zone", PhysicalType::Timestamp(micro, Zone::With)),
-            ("timestamp_ntz", PhysicalType::Timestamp(None, Zone::Without)),
+            (
+                "timestamp[us]",
+                PhysicalType::Timestamp(micro, Zone::Without),
+            ),
+            (
+                "timestamp[us, tz=UTC]",
+                PhysicalType::Timestamp(micro, Zone::With),
+            ),
+            (
+                "timestamp(6) with time zone",
+                PhysicalType::Timestamp(micro, Zone::With),
+            ),
+            (
+                "timestamp_ntz",
+                PhysicalType::Timestamp(None, Zone::Without),
+            ),
             ("list", PhysicalType::List(None)),
-            ("array<bigint>", PhysicalType::List(Some(Box::new(exactly(DataType::Int64))))),
-            ("text[]", PhysicalType::List(Some(Box::new(PhysicalType::Text)))),
+            (
+                "array<bigint>",
+                PhysicalType::List(Some(Box::new(exactly(DataType::Int64)))),
+            ),
+            (
+                "text[]",
+                PhysicalType::List(Some(Box::new(PhysicalType::Text))),
+            ),
             ("struct<a: int>", PhysicalType::Struct),
         ] {
             assert_eq!(PhysicalType::parse(text), Some(expected), "{text}");
@@ -212,8 +247,20 @@ mod tests {
     fn what_is_unknown_or_ambiguous_is_no_type() {
         let deep = format!("{}int{}", "list<".repeat(20), ">".repeat(20));
         for text in [
-            "", "int8", "geography", "decimal(0)", "decimal(77,2)", "decimal(5,9)", "decimal(a)",
-            "decimal(1,2,3)", "(", ")(", "varchar(", "list<what>", "timestamp_", &deep,
+            "",
+            "int8",
+            "geography",
+            "decimal(0)",
+            "decimal(77,2)",
+            "decimal(5,9)",
+            "decimal(a)",
+            "decimal(1,2,3)",
+            "(",
+            ")(",
+            "varchar(",
+            "list<what>",
+            "timestamp_",
+            &deep,
         ] {
             assert_eq!(PhysicalType::parse(text), None, "{text}");
         }

@@ -32,7 +32,11 @@ pub(crate) fn declared(property: &Property, version: ApiVersion) -> Result<DataT
 }
 
 fn not_from_text(property: &Property, declared: &str, reason: &'static str) -> Misfit {
-    Misfit::NotFromText { path: property.name.clone(), declared: declared.to_owned(), reason }
+    Misfit::NotFromText {
+        path: property.name.clone(),
+        declared: declared.to_owned(),
+        reason,
+    }
 }
 
 fn from_physical(
@@ -84,9 +88,7 @@ fn from_class(
         LogicalType::Number => DataType::Float64,
         LogicalType::Date => DataType::Date32,
         LogicalType::Time => time(None),
-        LogicalType::Timestamp => {
-            timestamp(TimeUnit::Microsecond, wants_zone(property), property)
-        }
+        LogicalType::Timestamp => timestamp(TimeUnit::Microsecond, wants_zone(property), property),
         LogicalType::Object if !property.properties.is_empty() => {
             let fields = property.properties.iter().map(|part| {
                 let own = declared(part, version).map_err(|_| "a part has no readable type")?;
@@ -137,7 +139,10 @@ fn timestamp(unit: TimeUnit, zoned: bool, property: &Property) -> DataType {
 }
 
 fn wants_zone(property: &Property) -> bool {
-    property.option("timezone").and_then(Node::as_bool).unwrap_or(false)
+    property
+        .option("timezone")
+        .and_then(Node::as_bool)
+        .unwrap_or(false)
 }
 
 fn has_parts(property: &Property) -> bool {

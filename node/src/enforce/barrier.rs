@@ -77,7 +77,11 @@ impl ExecutionPlan for BarrierExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a protected scan has no children") }
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("a protected scan has no children")
+        }
     }
 
     fn execute(
@@ -92,13 +96,12 @@ impl ExecutionPlan for BarrierExec {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let stream = execute_stream(Arc::clone(&self.inner), context)?;
         let stamped = Arc::clone(&schema);
-        let stream = stream.map(move |batch| {
-            batch.and_then(|batch| stamp(&stamped, batch))
-        });
-        let rechunked = rechunk(stream.boxed(), Arc::clone(&schema), self.batch_rows)
-            .inspect_ok(move |batch| {
+        let stream = stream.map(move |batch| batch.and_then(|batch| stamp(&stamped, batch)));
+        let rechunked = rechunk(stream.boxed(), Arc::clone(&schema), self.batch_rows).inspect_ok(
+            move |batch| {
                 batch.record_output(&metrics);
-            });
+            },
+        );
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rechunked)))
     }
 
@@ -111,7 +114,8 @@ type Batches = futures::stream::BoxStream<'static, Result<RecordBatch>>;
 
 /// The rows of `batch` under the announced schema.
 fn stamp(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
-    let rows = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let rows =
+        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &rows)
         .map_err(DataFusionError::from)
 }
@@ -123,7 +127,9 @@ fn rechunk(input: Batches, schema: SchemaRef, rows: usize) -> Batches {
     }
     let state = Some((input, BatchCoalescer::new(schema, rows)));
     futures::stream::try_unfold(state, |state| async move {
-        let Some((mut input, mut coalescer)) = state else { return Ok(None) };
+        let Some((mut input, mut coalescer)) = state else {
+            return Ok(None);
+        };
         loop {
             if let Some(full) = coalescer.next_completed_batch() {
                 return Ok(Some((full, Some((input, coalescer)))));
@@ -145,7 +151,9 @@ fn rechunk_counts(input: Batches, schema: SchemaRef, rows: usize) -> Batches {
     futures::stream::try_unfold(Some((input, 0_usize)), move |state| {
         let schema = Arc::clone(&schema);
         async move {
-            let Some((mut input, mut held)) = state else { return Ok(None) };
+            let Some((mut input, mut held)) = state else {
+                return Ok(None);
+            };
             while held < rows {
                 match input.try_next().await? {
                     Some(batch) => held += batch.num_rows(),

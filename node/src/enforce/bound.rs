@@ -28,9 +28,9 @@ pub(crate) fn bind(
     bindings: &BTreeMap<TableRef, Binding>,
 ) -> Result<LogicalPlan, Error> {
     plan.transform_down_with_subqueries(|node| match node {
-        LogicalPlan::TableScan(scan) => {
-            Ok(Transformed::yes(LogicalPlan::TableScan(bind_scan(scan, bindings)?)))
-        }
+        LogicalPlan::TableScan(scan) => Ok(Transformed::yes(LogicalPlan::TableScan(bind_scan(
+            scan, bindings,
+        )?))),
         node => Ok(Transformed::no(node)),
     })
     .map(|bound| bound.data)
@@ -39,7 +39,9 @@ pub(crate) fn bind(
 
 fn bind_scan(scan: TableScan, bindings: &BTreeMap<TableRef, Binding>) -> Result<TableScan> {
     let leaf = product_table_of(&scan).ok_or_else(|| foreign("a leaf that is no product table"))?;
-    let binding = bindings.get(leaf.table()).ok_or_else(|| foreign("a table without a binding"))?;
+    let binding = bindings
+        .get(leaf.table())
+        .ok_or_else(|| foreign("a table without a binding"))?;
     check_schema(&leaf, binding)?;
     let open = OpenTable {
         schema: Arc::clone(leaf.visible()),
@@ -51,7 +53,10 @@ fn bind_scan(scan: TableScan, bindings: &BTreeMap<TableRef, Binding>) -> Result<
     } else {
         Arc::new(ProtectedTable::new(leaf.visible(), binding)?)
     };
-    Ok(TableScan { source: provider_as_source(provider), ..scan })
+    Ok(TableScan {
+        source: provider_as_source(provider),
+        ..scan
+    })
 }
 
 /// The columns that the permit covers must be what the plan was made for.
@@ -67,7 +72,10 @@ fn check_schema(leaf: &ProductTable, binding: &Binding) -> Result<()> {
             let error = Error::new(
                 ErrorKind::SchemaDrift,
                 code::SCHEMA_DRIFT,
-                format!("column `{column}` of `{}` is not what the query was planned for", leaf.table()),
+                format!(
+                    "column `{column}` of `{}` is not what the query was planned for",
+                    leaf.table()
+                ),
             );
             return Err(DataFusionError::External(Box::new(error)));
         }
@@ -82,13 +90,20 @@ fn source_columns(leaf: &ProductTable, binding: &Binding) -> Vec<Option<usize>> 
         .fields()
         .iter()
         .map(|field| {
-            binding.columns.contains(field.name()).then(|| schema.index_of(field.name()).ok())?
+            binding
+                .columns
+                .contains(field.name())
+                .then(|| schema.index_of(field.name()).ok())?
         })
         .collect()
 }
 
 fn foreign(what: &str) -> DataFusionError {
-    let error = Error::new(ErrorKind::Internal, code::INTERNAL, format!("the plan holds {what}"));
+    let error = Error::new(
+        ErrorKind::Internal,
+        code::INTERNAL,
+        format!("the plan holds {what}"),
+    );
     DataFusionError::External(Box::new(error))
 }
 
@@ -131,9 +146,13 @@ impl TableProvider for OpenTable {
             Some(projection) => projection.clone(),
             None => (0..self.columns.len()).collect(),
         };
-        let columns =
-            columns.into_iter().map(|index| self.source_column(index)).collect::<Result<_>>()?;
-        self.source.scan(state, Some(&columns), filters, limit).await
+        let columns = columns
+            .into_iter()
+            .map(|index| self.source_column(index))
+            .collect::<Result<_>>()?;
+        self.source
+            .scan(state, Some(&columns), filters, limit)
+            .await
     }
 
     fn supports_filters_pushdown(
@@ -152,9 +171,9 @@ impl TableProvider for OpenTable {
 pub(super) fn unqualified(expr: &Expr) -> Result<Expr> {
     expr.clone()
         .transform(|node| match node {
-            Expr::Column(column) => {
-                Ok(Transformed::yes(Expr::Column(Column::new_unqualified(column.name))))
-            }
+            Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(
+                column.name,
+            )))),
             node => Ok(Transformed::no(node)),
         })
         .map(|rewritten| rewritten.data)

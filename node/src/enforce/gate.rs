@@ -43,12 +43,14 @@ impl Gate {
             Ok(bindings) => bindings,
             Err(refusal) => {
                 let details = details(&fragment, &BTreeMap::new(), Some(&refusal), &policy);
-                self.record(EventKind::Denied, principal, &fragment, details).await?;
+                self.record(EventKind::Denied, principal, &fragment, details)
+                    .await?;
                 return Err(refusal);
             }
         };
         let details = details(&fragment, &bindings, None, &policy);
-        self.record(EventKind::Admitted, principal, &fragment, details).await?;
+        self.record(EventKind::Admitted, principal, &fragment, details)
+            .await?;
         Ok(Permit::new(fragment, bindings, policy.epoch()))
     }
 
@@ -67,31 +69,43 @@ impl Gate {
             fragment: Some(fragment.id().ordinal),
             details,
         };
-        self.ledger.append(event).await.map(|_| ()).map_err(|error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                code::NOT_AUDITED,
-                "the admission could not be written to the event log, so nothing is served",
-            )
-            .caused_by(error)
-        })
+        self.ledger
+            .append(event)
+            .await
+            .map(|_| ())
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    code::NOT_AUDITED,
+                    "the admission could not be written to the event log, so nothing is served",
+                )
+                .caused_by(error)
+            })
     }
 }
 
 type Bindings = BTreeMap<weft_governance::TableRef, Binding>;
 
-fn bind_all(policy: &Policy, principal: &Principal, fragment: &Fragment) -> Result<Bindings, Error> {
+fn bind_all(
+    policy: &Policy,
+    principal: &Principal,
+    fragment: &Fragment,
+) -> Result<Bindings, Error> {
     fragment
         .accesses()
         .iter()
-        .map(|access| bind(policy, principal, access).map(|binding| (access.table.clone(), binding)))
+        .map(|access| {
+            bind(policy, principal, access).map(|binding| (access.table.clone(), binding))
+        })
         .collect()
 }
 
 fn bind(policy: &Policy, principal: &Principal, access: &TableAccess) -> Result<Binding, Error> {
     match policy.decide(principal, access) {
         Decision::Allow(obligations) => {
-            let guarded = policy.guarded(&access.table).ok_or_else(|| not_found(access))?;
+            let guarded = policy
+                .guarded(&access.table)
+                .ok_or_else(|| not_found(access))?;
             if let Some(gone) = access
                 .columns
                 .iter()
@@ -104,7 +118,11 @@ fn bind(policy: &Policy, principal: &Principal, access: &TableAccess) -> Result<
                 ));
             }
             let guarded = Arc::clone(guarded);
-            Ok(Binding { guarded, obligations, columns: access.columns.clone() })
+            Ok(Binding {
+                guarded,
+                obligations,
+                columns: access.columns.clone(),
+            })
         }
         Decision::Deny(denial) => Err(refusal(policy, principal, access, denial)),
     }
@@ -114,7 +132,10 @@ fn bind(policy: &Policy, principal: &Principal, access: &TableAccess) -> Result<
 fn refusal(policy: &Policy, principal: &Principal, access: &TableAccess, denial: Denial) -> Error {
     let discoverable = policy.products().iter().any(|product| {
         product.is_discoverable()
-            && product.tables.iter().any(|table| table.reference == access.table)
+            && product
+                .tables
+                .iter()
+                .any(|table| table.reference == access.table)
     });
     let table = &access.table;
     match denial {
@@ -134,13 +155,17 @@ fn refusal(policy: &Policy, principal: &Principal, access: &TableAccess, denial:
             code::NOT_GRANTED,
             format!("columns of `{table}` that the query reads are not granted to `{principal}`"),
         )
-        .with_hint(format!("`DESCRIBE {table}` lists the columns that you may read.")),
+        .with_hint(format!(
+            "`DESCRIBE {table}` lists the columns that you may read."
+        )),
         Denial::NoSingleGrant => Error::new(
             ErrorKind::PermissionDenied,
             code::NOT_GRANTED,
             format!("no single grant to `{principal}` covers the columns of `{table}` together"),
         )
-        .with_hint("Read the columns in separate queries, or ask the owner for one grant over all."),
+        .with_hint(
+            "Read the columns in separate queries, or ask the owner for one grant over all.",
+        ),
     }
 }
 
@@ -162,7 +187,9 @@ fn details(
         .accesses()
         .iter()
         .map(|access| {
-            let duties = bindings.get(&access.table).map(|binding| &binding.obligations);
+            let duties = bindings
+                .get(&access.table)
+                .map(|binding| &binding.obligations);
             json!({
                 "table": access.table.to_string(),
                 "columns": access.columns,

@@ -12,10 +12,14 @@ pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema, masked: &BTreeSet<Strin
     let leakproof = |expr: &Expr| is_leakproof(expr, schema, masked);
     match expr {
         Expr::Not(inner) => leakproof(inner),
-        Expr::IsNull(inner) | Expr::IsNotNull(inner) => column_type(inner, schema, masked).is_some(),
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
-            leakproof(left) && leakproof(right)
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
+            column_type(inner, schema, masked).is_some()
         }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And | Operator::Or,
+            right,
+        }) => leakproof(left) && leakproof(right),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
             same_type(left, right, schema, masked) || same_type(right, left, schema, masked)
         }
@@ -23,9 +27,10 @@ pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema, masked: &BTreeSet<Strin
             same_type(&between.expr, &between.low, schema, masked)
                 && same_type(&between.expr, &between.high, schema, masked)
         }
-        Expr::InList(list) => {
-            list.list.iter().all(|value| same_type(&list.expr, value, schema, masked))
-        }
+        Expr::InList(list) => list
+            .list
+            .iter()
+            .all(|value| same_type(&list.expr, value, schema, masked)),
         _ => false,
     }
 }
@@ -33,7 +38,12 @@ pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema, masked: &BTreeSet<Strin
 fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
-        Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
     )
 }
 
@@ -50,9 +60,10 @@ fn column_type<'a>(
     masked: &BTreeSet<String>,
 ) -> Option<&'a arrow::datatypes::DataType> {
     match expr {
-        Expr::Column(column) if !masked.contains(&column.name) => {
-            schema.field_with_name(&column.name).ok().map(|field| field.data_type())
-        }
+        Expr::Column(column) if !masked.contains(&column.name) => schema
+            .field_with_name(&column.name)
+            .ok()
+            .map(|field| field.data_type()),
         _ => None,
     }
 }
@@ -76,14 +87,24 @@ mod tests {
 
     #[test]
     fn plain_comparisons_of_unmasked_columns_pass() {
-        assert!(leakproof(col("id").eq(lit(1_i64)).and(col("name").not_eq(lit("x")))));
-        assert!(leakproof(col("id").in_list(vec![lit(1_i64), lit(2_i64)], true)));
-        assert!(leakproof(col("id").between(lit(1_i64), lit(2_i64)).or(col("name").is_null())));
+        assert!(leakproof(
+            col("id").eq(lit(1_i64)).and(col("name").not_eq(lit("x")))
+        ));
+        assert!(leakproof(
+            col("id").in_list(vec![lit(1_i64), lit(2_i64)], true)
+        ));
+        assert!(leakproof(
+            col("id")
+                .between(lit(1_i64), lit(2_i64))
+                .or(col("name").is_null())
+        ));
     }
 
     #[test]
     fn casts_functions_masked_columns_and_other_types_do_not() {
-        assert!(!leakproof(cast(col("name"), DataType::Int64).eq(lit(1_i64))));
+        assert!(!leakproof(
+            cast(col("name"), DataType::Int64).eq(lit(1_i64))
+        ));
         assert!(!leakproof(lower(col("name")).eq(lit("x"))));
         assert!(!leakproof(col("ssn").eq(lit("x"))));
         assert!(!leakproof(col("ssn").is_null()));

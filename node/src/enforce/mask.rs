@@ -34,9 +34,12 @@ pub(crate) fn masked(column: &str, data_type: &DataType, mask: Mask) -> Result<E
         Mask::ShowLast4 => {
             let hidden = character_length(value()) - lit(4_i64);
             let crosses = repeat(lit("X"), cast(hidden.clone(), DataType::Int64));
-            when(value().is_null(), Expr::Literal(ScalarValue::Utf8View(None), None))
-                .when(hidden.lt_eq(lit(0_i64)), value())
-                .otherwise(concat(vec![crosses, right(value(), lit(4_i64))]))?
+            when(
+                value().is_null(),
+                Expr::Literal(ScalarValue::Utf8View(None), None),
+            )
+            .when(hidden.lt_eq(lit(0_i64)), value())
+            .otherwise(concat(vec![crosses, right(value(), lit(4_i64))]))?
         }
         Mask::Sha256 => encode(sha256(value()), lit("hex")),
         Mask::TruncateToYear => date_trunc(lit("year"), value()),
@@ -45,12 +48,18 @@ pub(crate) fn masked(column: &str, data_type: &DataType, mask: Mask) -> Result<E
 }
 
 fn fits(mask: Mask, data_type: &DataType) -> bool {
-    let text = matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let text = matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    );
     match mask {
         Mask::ReplaceWithNull => true,
         Mask::ShowLast4 | Mask::Sha256 => text,
         Mask::TruncateToYear => {
-            matches!(data_type, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
+            matches!(
+                data_type,
+                DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+            )
         }
     }
 }

@@ -31,7 +31,11 @@ impl Permit {
         bindings: BTreeMap<TableRef, Binding>,
         epoch: u64,
     ) -> Self {
-        Self { fragment, bindings, epoch }
+        Self {
+            fragment,
+            bindings,
+            epoch,
+        }
     }
 
     /// What may run.

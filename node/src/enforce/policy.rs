@@ -64,10 +64,19 @@ impl Policy {
                     row_filters.insert(grant.id.clone(), filter);
                 }
             }
-            let guarded = Guarded { table: table.clone(), row_filters };
+            let guarded = Guarded {
+                table: table.clone(),
+                row_filters,
+            };
             tables.insert(table.reference.clone(), Arc::new(guarded));
         }
-        Ok(Self { domain, epoch, products, tables, grants })
+        Ok(Self {
+            domain,
+            epoch,
+            products,
+            tables,
+            grants,
+        })
     }
 
     /// Whose node this is.
@@ -87,7 +96,10 @@ impl Policy {
 
     /// The tables that `principal` may see any column of.
     pub fn visible_tables(&self, principal: &Principal) -> Vec<VisibleTable> {
-        self.tables.values().filter_map(|guarded| self.visible(principal, guarded)).collect()
+        self.tables
+            .values()
+            .filter_map(|guarded| self.visible(principal, guarded))
+            .collect()
     }
 
     pub(crate) fn decide(&self, principal: &Principal, access: &TableAccess) -> Decision {
@@ -99,7 +111,12 @@ impl Policy {
     }
 
     fn visible(&self, principal: &Principal, guarded: &Guarded) -> Option<VisibleTable> {
-        let Table { reference, description, schema, .. } = &guarded.table;
+        let Table {
+            reference,
+            description,
+            schema,
+            ..
+        } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
         let seen = visible_columns(&self.grants, principal, reference, names);
         if seen.is_empty() {
@@ -113,12 +130,16 @@ impl Policy {
             .collect();
         let masked = seen
             .iter()
-            .filter(|column| self.alone(principal, reference, column).is_some_and(|(_, masked)| masked))
+            .filter(|column| {
+                self.alone(principal, reference, column)
+                    .is_some_and(|(_, masked)| masked)
+            })
             .map(|column| (*column).to_owned())
             .collect();
-        let filtered = seen
-            .iter()
-            .any(|column| self.alone(principal, reference, column).is_some_and(|(rows, _)| rows));
+        let filtered = seen.iter().any(|column| {
+            self.alone(principal, reference, column)
+                .is_some_and(|(rows, _)| rows)
+        });
         Some(VisibleTable {
             table: reference.clone(),
             description: description.clone(),
@@ -135,7 +156,9 @@ impl Policy {
             columns: BTreeSet::from([column.to_owned()]),
         };
         match self.decide(principal, &access) {
-            Decision::Allow(duties) => Some((duties.row_filter.is_some(), !duties.masks.is_empty())),
+            Decision::Allow(duties) => {
+                Some((duties.row_filter.is_some(), !duties.masks.is_empty()))
+            }
             Decision::Deny(_) => None,
         }
     }

@@ -39,7 +39,11 @@ pub(super) struct ProtectedTable {
 impl ProtectedTable {
     /// The table of `binding` as the plan's leaf names its columns.
     pub(super) fn new(schema: &SchemaRef, binding: &Binding) -> Result<Self> {
-        let Binding { guarded, obligations, columns } = binding;
+        let Binding {
+            guarded,
+            obligations,
+            columns,
+        } = binding;
         let row_filter = match &obligations.row_filter {
             Some(_) => Some(
                 guarded
@@ -91,7 +95,13 @@ impl ProtectedTable {
         }
         let shown = projection
             .iter()
-            .map(|index| self.shown.get(*index).cloned().flatten().ok_or_else(unadmitted))
+            .map(|index| {
+                self.shown
+                    .get(*index)
+                    .cloned()
+                    .flatten()
+                    .ok_or_else(unadmitted)
+            })
             .collect::<Result<Vec<_>>>()?;
         plan.project(shown)?.limit(0, limit)?.build()
     }
@@ -142,11 +152,18 @@ impl TableProvider for ProtectedTable {
 
 /// One partition, so that rows come in a stable order.
 fn inner_config(outer: &SessionConfig) -> SessionConfig {
-    outer.clone().with_target_partitions(1).with_batch_size(BATCH_ROWS)
+    outer
+        .clone()
+        .with_target_partitions(1)
+        .with_batch_size(BATCH_ROWS)
 }
 
 fn defect(message: &str) -> DataFusionError {
-    DataFusionError::External(Box::new(Error::new(ErrorKind::Internal, code::INTERNAL, message)))
+    DataFusionError::External(Box::new(Error::new(
+        ErrorKind::Internal,
+        code::INTERNAL,
+        message,
+    )))
 }
 
 fn uncompiled() -> DataFusionError {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use weft_governance::{Error, ErrorKind, code};
 
@@ -20,10 +20,16 @@ impl RowFilter {
     pub(crate) fn compile(grant: &str, text: &str, schema: &SchemaRef) -> Result<Self, Error> {
         let columns = DFSchema::try_from(Arc::clone(schema)).map_err(|e| wrong(grant, &e))?;
         let state = SessionStateBuilder::new_with_default_features().build();
-        let expr = state.create_logical_expr(text, &columns).map_err(|e| wrong(grant, &e))?;
-        let context = SimplifyContext::builder().with_schema(Arc::new(columns.clone())).build();
+        let expr = state
+            .create_logical_expr(text, &columns)
+            .map_err(|e| wrong(grant, &e))?;
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(columns.clone()))
+            .build();
         let simplifier = ExprSimplifier::new(context);
-        let expr = simplifier.coerce(expr, &columns).map_err(|e| wrong(grant, &e))?;
+        let expr = simplifier
+            .coerce(expr, &columns)
+            .map_err(|e| wrong(grant, &e))?;
         let expr = simplifier.simplify(expr).map_err(|e| wrong(grant, &e))?;
         let kind = expr.get_type(&columns).map_err(|e| wrong(grant, &e))?;
         if kind != DataType::Boolean {
@@ -65,7 +71,10 @@ fn check_total(grant: &str, expr: &Expr) -> Result<(), Error> {
         if harmless {
             Ok(TreeNodeRecursion::Continue)
         } else {
-            refusal = Some(refused(grant, format!("`{node}` could fail or change its value")));
+            refusal = Some(refused(
+                grant,
+                format!("`{node}` could fail or change its value"),
+            ));
             Ok(TreeNodeRecursion::Stop)
         }
     })
@@ -128,7 +137,13 @@ mod tests {
 
     #[test]
     fn what_could_fail_or_change_is_refused() {
-        for text in ["CAST(status AS INT) = 1", "1 / price > 2", "random() > 0.5", "status", "nope = 1"] {
+        for text in [
+            "CAST(status AS INT) = 1",
+            "1 / price > 2",
+            "random() > 0.5",
+            "status",
+            "nope = 1",
+        ] {
             assert!(compiled(text).is_err(), "{text}: {:?}", compiled(text));
         }
     }

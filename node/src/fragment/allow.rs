@@ -9,7 +9,9 @@ mod literal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion_proto::protobuf::logical_plan_node::LogicalPlanType;
-use datafusion_proto::protobuf::{CustomTableScanNode, LogicalExprNode, LogicalPlanNode, SortExprNode};
+use datafusion_proto::protobuf::{
+    CustomTableScanNode, LogicalExprNode, LogicalPlanNode, SortExprNode,
+};
 use prost::Message;
 use weft_governance::{DomainId, Error, ErrorKind, ProductRef, TableAccess, TableRef, code};
 use weft_wire::rpc::fragment::ProductScan;
@@ -25,7 +27,10 @@ pub struct FragmentLimits {
 
 impl Default for FragmentLimits {
     fn default() -> Self {
-        Self { bytes: 8 << 20, nodes: 100_000 }
+        Self {
+            bytes: 8 << 20,
+            nodes: 100_000,
+        }
     }
 }
 
@@ -62,10 +67,18 @@ pub fn check(
             refused("a malformed plan")
         }
     })?;
-    let mut walk = Walk { domain, functions, left: limits.nodes, reads: BTreeMap::new() };
+    let mut walk = Walk {
+        domain,
+        functions,
+        left: limits.nodes,
+        reads: BTreeMap::new(),
+    };
     walk.plan(&plan)?;
-    let accesses =
-        walk.reads.into_iter().map(|(table, columns)| TableAccess { table, columns }).collect();
+    let accesses = walk
+        .reads
+        .into_iter()
+        .map(|(table, columns)| TableAccess { table, columns })
+        .collect();
     Ok(Allowed { plan, accesses })
 }
 
@@ -88,7 +101,10 @@ impl Walk<'_> {
     fn plan(&mut self, node: &LogicalPlanNode) -> Result<(), Error> {
         use LogicalPlanType as P;
         self.count()?;
-        let kind = node.logical_plan_type.as_ref().ok_or_else(|| refused("an empty plan node"))?;
+        let kind = node
+            .logical_plan_type
+            .as_ref()
+            .ok_or_else(|| refused("an empty plan node"))?;
         match kind {
             P::CustomScan(scan) => self.leaf(scan),
             P::Projection(node) => {
@@ -154,20 +170,34 @@ impl Walk<'_> {
     }
 
     fn leaf(&mut self, scan: &CustomTableScanNode) -> Result<(), Error> {
-        let CustomTableScanNode { table_name: _, projection, schema, filters, custom_table_data } =
-            scan;
+        let CustomTableScanNode {
+            table_name: _,
+            projection,
+            schema,
+            filters,
+            custom_table_data,
+        } = scan;
         if !filters.is_empty() {
             return Err(refused("a scan with filters inside"));
         }
-        let schema = schema.as_ref().ok_or_else(|| refused("a scan without a schema"))?;
+        let schema = schema
+            .as_ref()
+            .ok_or_else(|| refused("a scan without a schema"))?;
         let columns: BTreeSet<String> = match projection {
             Some(projection) => projection.columns.iter().cloned().collect(),
-            None => schema.columns.iter().map(|field| field.name.clone()).collect(),
+            None => schema
+                .columns
+                .iter()
+                .map(|field| field.name.clone())
+                .collect(),
         };
         let table = ProductScan::decode(custom_table_data.as_slice())
             .ok()
             .and_then(|ProductScan { product, table }| {
-                ProductRef::new(self.domain.clone(), &product).ok()?.table(&table).ok()
+                ProductRef::new(self.domain.clone(), &product)
+                    .ok()?
+                    .table(&table)
+                    .ok()
             })
             .ok_or_else(|| refused("a scan of something other than a product table"))?;
         self.reads.entry(table).or_default().extend(columns);
@@ -175,7 +205,10 @@ impl Walk<'_> {
     }
 
     fn input(&mut self, node: Option<&LogicalPlanNode>) -> Result<(), Error> {
-        node.map_or_else(|| Err(refused("a plan node without input")), |node| self.plan(node))
+        node.map_or_else(
+            || Err(refused("a plan node without input")),
+            |node| self.plan(node),
+        )
     }
 
     fn exprs(&mut self, exprs: &[LogicalExprNode]) -> Result<(), Error> {
@@ -187,11 +220,16 @@ impl Walk<'_> {
     }
 
     fn required(&mut self, expr: Option<&LogicalExprNode>) -> Result<(), Error> {
-        expr.map_or_else(|| Err(refused("a missing expression")), |expr| self.expr(expr))
+        expr.map_or_else(
+            || Err(refused("a missing expression")),
+            |expr| self.expr(expr),
+        )
     }
 
     fn sorts(&mut self, sorts: &[SortExprNode]) -> Result<(), Error> {
-        sorts.iter().try_for_each(|sort| self.required(sort.expr.as_ref()))
+        sorts
+            .iter()
+            .try_for_each(|sort| self.required(sort.expr.as_ref()))
     }
 
     fn function(&self, name: &str, definition: Option<&[u8]>) -> Result<(), Error> {
@@ -201,7 +239,11 @@ impl Walk<'_> {
         if self.functions.contains(name) {
             return Ok(());
         }
-        let shown: String = name.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(64).collect();
+        let shown: String = name
+            .chars()
+            .filter(|c| c.is_alphanumeric() || *c == '_')
+            .take(64)
+            .collect();
         Err(refused(&format!("function `{shown}`")))
     }
 }

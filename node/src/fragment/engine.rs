@@ -128,9 +128,14 @@ impl Engine {
         if timeout_ms == 0 {
             return Err(malformed("timeout"));
         }
-        let rpc::Semantics { time_zone, query_start_ns } =
-            semantics.ok_or_else(|| malformed("settings"))?;
-        let semantics = Semantics { time_zone, query_start_ns };
+        let rpc::Semantics {
+            time_zone,
+            query_start_ns,
+        } = semantics.ok_or_else(|| malformed("settings"))?;
+        let semantics = Semantics {
+            time_zone,
+            query_start_ns,
+        };
         let output = Arc::new(schema_from(&output_schema)?);
         let engine = self.clone();
         let state = self.state(&semantics)?;
@@ -182,9 +187,21 @@ impl Engine {
             })
             .await?;
         let output = Arc::new(plan.schema().as_arrow().clone());
-        let id = FragmentId { query: QueryId::generate(), ordinal: 0 };
+        let id = FragmentId {
+            query: QueryId::generate(),
+            ordinal: 0,
+        };
         let via = Via::Directly;
-        Ok(Fragment { id, via, plan, accesses, digest, semantics, timeout, output })
+        Ok(Fragment {
+            id,
+            via,
+            plan,
+            accesses,
+            digest,
+            semantics,
+            timeout,
+            output,
+        })
     }
 
     /// Runs what `permit` allows.
@@ -194,13 +211,22 @@ impl Engine {
     /// value of the data and no path; those stay in this node's log.
     pub async fn run(&self, permit: Permit) -> Result<Running, Error> {
         let (fragment, bindings) = permit.into_parts();
-        let Fragment { id, plan, semantics, output, .. } = fragment;
+        let Fragment {
+            id,
+            plan,
+            semantics,
+            output,
+            ..
+        } = fragment;
         let state = self.state(&semantics)?;
         let physical = self
             .planner
             .run_async(async move {
                 let plan = bind(plan, &bindings)?;
-                let plan = state.create_physical_plan(&plan).await.map_err(|e| incident::hide(id, e))?;
+                let plan = state
+                    .create_physical_plan(&plan)
+                    .await
+                    .map_err(|e| incident::hide(id, e))?;
                 Ok((plan, state.task_ctx()))
             })
             .await;
@@ -220,8 +246,12 @@ impl Engine {
         plan: &[u8],
         expected: &[TableExpectation],
     ) -> Result<(LogicalPlan, Vec<TableAccess>), Error> {
-        let Allowed { plan, accesses } =
-            allow::check(plan, &self.domain, &self.function_names, &self.settings.limits)?;
+        let Allowed { plan, accesses } = allow::check(
+            plan,
+            &self.domain,
+            &self.function_names,
+            &self.settings.limits,
+        )?;
         let codec = LeafCodec::new(self.domain.clone());
         let plan = plan
             .try_into_logical_plan(&state.task_ctx(), &codec)
@@ -275,16 +305,21 @@ fn accesses(plan: &LogicalPlan) -> Result<Vec<TableAccess>, Error> {
     let mut found: std::collections::BTreeMap<_, BTreeSet<String>> = Default::default();
     let mut foreign = false;
     visit_scans(plan, &mut |scan| match product_table_of(scan) {
-        Some(table) => found
-            .entry(table.table().clone())
-            .or_default()
-            .extend(scan.projected_schema.fields().iter().map(|field| field.name().clone())),
+        Some(table) => found.entry(table.table().clone()).or_default().extend(
+            scan.projected_schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone()),
+        ),
         None => foreign = true,
     })?;
     if foreign {
         return Err(malformed("leaf"));
     }
-    Ok(found.into_iter().map(|(table, columns)| TableAccess { table, columns }).collect())
+    Ok(found
+        .into_iter()
+        .map(|(table, columns)| TableAccess { table, columns })
+        .collect())
 }
 
 fn visit_leaves(
@@ -312,9 +347,13 @@ fn visit_scans(
 /// Names and types; nullability may be sharper on one side.
 fn same_columns(planned: &Schema, announced: &Schema) -> bool {
     planned.fields().len() == announced.fields().len()
-        && planned.fields().iter().zip(announced.fields()).all(|(planned, announced)| {
-            planned.name() == announced.name() && planned.data_type() == announced.data_type()
-        })
+        && planned
+            .fields()
+            .iter()
+            .zip(announced.fields())
+            .all(|(planned, announced)| {
+                planned.name() == announced.name() && planned.data_type() == announced.data_type()
+            })
 }
 
 /// The engine may answer in another string or list type than was announced.
@@ -331,13 +370,15 @@ fn cast_to(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch, Error>
             }
         })
         .collect::<Result<Vec<_>, _>>();
-    let rows = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let rows =
+        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     columns
-        .and_then(|columns| {
-            RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
-        })
+        .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows))
         .map_err(|error| {
-            incident::unnumbered("an answer did not fit its schema", DataFusionError::from(error))
+            incident::unnumbered(
+                "an answer did not fit its schema",
+                DataFusionError::from(error),
+            )
         })
 }
 

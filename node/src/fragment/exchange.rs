@@ -49,7 +49,13 @@ impl FragmentService {
         gate: Gate,
         engine: Engine,
     ) -> Self {
-        Self { me, keys, replays, gate, engine }
+        Self {
+            me,
+            keys,
+            replays,
+            gate,
+            engine,
+        }
     }
 
     /// Runs one fragment. The answer's last frame is a terminal message; an answer that ends
@@ -61,9 +67,16 @@ impl FragmentService {
         &self,
         call: Exchange,
     ) -> Result<BoxStream<'static, Result<FlightData, Error>>, Error> {
-        let Exchange { peer, metadata, first, rest } = call;
-        let is_fragment =
-            first.flight_descriptor.as_ref().is_some_and(|d| d.cmd.as_ref() == FRAGMENT_COMMAND);
+        let Exchange {
+            peer,
+            metadata,
+            first,
+            rest,
+        } = call;
+        let is_fragment = first
+            .flight_descriptor
+            .as_ref()
+            .is_some_and(|d| d.cmd.as_ref() == FRAGMENT_COMMAND);
         if !is_fragment {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -71,11 +84,14 @@ impl FragmentService {
                 "this exchange is not a fragment",
             ));
         }
-        let peer = peer.ok_or_else(|| delegation("no server certificate came with the fragment"))?;
+        let peer =
+            peer.ok_or_else(|| delegation("no server certificate came with the fragment"))?;
         let digest = sha256(&first.app_metadata);
         let request = FragmentRequest::decode(first.app_metadata.clone())
             .map_err(|_| delegation("the fragment is malformed"))?;
-        let principal = self.authenticate(&peer, &metadata, &request, digest).await?;
+        let principal = self
+            .authenticate(&peer, &metadata, &request, digest)
+            .await?;
         let via = Via::Coordinator(peer.server.clone());
         let fragment = self.engine.decode(request, via, digest).await?;
         let id = fragment.id();
@@ -109,7 +125,10 @@ impl FragmentService {
             fragment: digest,
             user_token: sha256(token.as_bytes()),
             audience: self.me.clone(),
-            query: request.query_id.parse().map_err(|_| delegation("the query id is malformed"))?,
+            query: request
+                .query_id
+                .parse()
+                .map_err(|_| delegation("the query id is malformed"))?,
         };
         let id = Delegation::verify(signed, peer, &expected, now)?;
         self.replays.admit(id, now)?;
@@ -125,7 +144,11 @@ fn stream(
 ) -> BoxStream<'static, Result<FlightData, Error>> {
     let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
     let task = tokio::spawn(pump(id, running, rest, deadline, frames));
-    Frames { ready, _task: AbortOnDropHandle::new(task) }.boxed()
+    Frames {
+        ready,
+        _task: AbortOnDropHandle::new(task),
+    }
+    .boxed()
 }
 
 /// The frames of an answer; dropping them stops the fragment.
@@ -161,7 +184,11 @@ async fn pump(
         () = cancelled(&mut rest) => Ok(End::Stopped),
         () = sleep_until(deadline) => Ok(End::Unspecified),
     };
-    let (rows, bytes, elapsed_ms) = (encoder.rows(), encoder.bytes(), started.elapsed().as_millis());
+    let (rows, bytes, elapsed_ms) = (
+        encoder.rows(),
+        encoder.bytes(),
+        started.elapsed().as_millis(),
+    );
     let last = match outcome {
         Ok(End::Unspecified) => Err(Error::new(
             ErrorKind::DeadlineExceeded,
@@ -201,7 +228,10 @@ async fn send_all(
 }
 
 async fn send(frames: &FrameSender, frame: FlightData) -> Result<(), Ended> {
-    frames.send(Ok(frame)).await.map_err(|_| Ended::ReaderGone(ReaderGone))
+    frames
+        .send(Ok(frame))
+        .await
+        .map_err(|_| Ended::ReaderGone(ReaderGone))
 }
 
 /// Returns when the coordinator asks to stop. A closed sending side is no such request.
@@ -216,7 +246,11 @@ async fn cancelled(rest: &mut BoxStream<'static, Result<FlightData, Error>>) {
 }
 
 fn unauthenticated() -> Error {
-    Error::new(ErrorKind::Unauthenticated, code::UNAUTHENTICATED, "no user token came with the fragment")
+    Error::new(
+        ErrorKind::Unauthenticated,
+        code::UNAUTHENTICATED,
+        "no user token came with the fragment",
+    )
 }
 
 fn delegation(message: &'static str) -> Error {

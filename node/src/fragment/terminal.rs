@@ -14,5 +14,8 @@ pub(super) fn frame(end: End, sent: &Encoder) -> FlightData {
         batches: sent.batches(),
         bytes: sent.bytes(),
     };
-    FlightData { app_metadata: terminal.encode_to_vec().into(), ..FlightData::default() }
+    FlightData {
+        app_metadata: terminal.encode_to_vec().into(),
+        ..FlightData::default()
+    }
 }

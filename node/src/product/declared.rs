@@ -45,8 +45,10 @@ impl<'a> Declared<'a> {
             true => format!("`{wanted}`"),
             false => format!("`{}` (`physicalName` `{wanted}`)", column.name),
         };
-        let message =
-            format!("table `{}`: column {name} is not in `{file}`", self.object.name);
+        let message = format!(
+            "table `{}`: column {name} is not in `{file}`",
+            self.object.name
+        );
         let trouble = Trouble::contract(column.at, message);
         let near = found
             .filter(|name| *name == column.name || name.eq_ignore_ascii_case(wanted))

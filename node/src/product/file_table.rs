@@ -52,7 +52,10 @@ impl FileTable {
             .into_iter()
             .map(|file| CheckedFile::new(declared.table.clone(), file))
             .collect::<std::io::Result<_>>()?;
-        let Arrangement { files: file_schema, columns } = arrangement;
+        let Arrangement {
+            files: file_schema,
+            columns,
+        } = arrangement;
         let fields = columns
             .iter()
             .zip(declared.columns())
@@ -66,9 +69,18 @@ impl FileTable {
         let config = ListingTableConfig::new_with_multi_paths(urls)
             .with_listing_options(options)
             .with_schema(file_schema);
-        let statistics = session.runtime_env().cache_manager.get_file_statistic_cache();
+        let statistics = session
+            .runtime_env()
+            .cache_manager
+            .get_file_statistic_cache();
         let listing = ListingTable::try_new(config)?.with_cache(statistics);
-        Ok(Self { schema: Arc::new(Schema::new(fields)), columns, listing, format, files })
+        Ok(Self {
+            schema: Arc::new(Schema::new(fields)),
+            columns,
+            listing,
+            format,
+            files,
+        })
     }
 
     fn source_column(&self, index: usize) -> Result<usize> {
@@ -106,11 +118,18 @@ impl FileTable {
                 .iter()
                 .position(|column| *column == source)
                 .ok_or_else(|| plan_datafusion_err!("column {source} is not read"))?;
-            let (own, name) = (field(&schema, place)?.name(), field(&self.schema, *index)?.name());
+            let (own, name) = (
+                field(&schema, place)?.name(),
+                field(&self.schema, *index)?.name(),
+            );
             unchanged &= place == position && own == name;
             columns.push((Arc::new(Column::new(own, place)), name.clone()));
         }
-        Ok(if unchanged { plan } else { Arc::new(ProjectionExec::try_new(columns, plan)?) })
+        Ok(if unchanged {
+            plan
+        } else {
+            Arc::new(ProjectionExec::try_new(columns, plan)?)
+        })
     }
 }
 
@@ -135,16 +154,23 @@ impl TableProvider for FileTable {
             Some(projection) => projection.clone(),
             None => (0..self.columns.len()).collect(),
         };
-        let mut read =
-            wanted.iter().map(|index| self.source_column(*index)).collect::<Result<Vec<_>>>()?;
+        let mut read = wanted
+            .iter()
+            .map(|index| self.source_column(*index))
+            .collect::<Result<Vec<_>>>()?;
         read.sort_unstable();
         read.dedup();
-        let filters =
-            filters.iter().map(|filter| self.in_file_names(filter)).collect::<Result<Vec<_>>>()?;
+        let filters = filters
+            .iter()
+            .map(|filter| self.in_file_names(filter))
+            .collect::<Result<Vec<_>>>()?;
         for file in &self.files {
             file.check(state, self.format.as_ref()).await?;
         }
-        let plan = self.listing.scan(state, Some(&read), &filters, limit).await?;
+        let plan = self
+            .listing
+            .scan(state, Some(&read), &filters, limit)
+            .await?;
         // The listing takes a file that is not there for an empty folder.
         for file in &self.files {
             file.is_unchanged().await?;

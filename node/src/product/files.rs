@@ -46,7 +46,9 @@ impl Format {
 
     /// The format that the name of `file` says.
     fn of(file: &Path) -> Option<Self> {
-        file.extension().and_then(|ending| ending.to_str()).and_then(Self::from_name)
+        file.extension()
+            .and_then(|ending| ending.to_str())
+            .and_then(Self::from_name)
     }
 }
 
@@ -68,14 +70,18 @@ pub(super) fn find(
 ) -> Result<Files, Trouble> {
     let search = Search { declared, root };
     // The contract's first server of a kind that holds files decides.
-    let server = servers.iter().find(|server| !matches!(server.kind, ServerKind::Other(_)));
+    let server = servers
+        .iter()
+        .find(|server| !matches!(server.kind, ServerKind::Other(_)));
     match server {
         None => search.beside(folder),
         Some(server) => match (&server.kind, &server.path) {
             (ServerKind::Local, Some(path)) => search.at_server(server, path, folder),
             (kind, _) => {
-                let message =
-                    format!("not served yet: data on servers of type `{kind}` (`{}`)", server.name);
+                let message = format!(
+                    "not served yet: data on servers of type `{kind}` (`{}`)",
+                    server.name
+                );
                 Err(Trouble::contract(server.at, message).with_hint(
                     "Put the files beside the contract and remove the server, or make it `local`.",
                 ))
@@ -114,22 +120,33 @@ impl Search<'_> {
     }
 
     fn at_server(&self, server: &Server, path: &str, folder: &Path) -> Result<Files, Trouble> {
-        let named = server.format.as_deref().map(|name| (name, Format::from_name(name)));
+        let named = server
+            .format
+            .as_deref()
+            .map(|name| (name, Format::from_name(name)));
         let format = match named {
             None => None,
             Some((_, Some(format))) => Some(format),
             Some((name, None)) => {
                 let message = format!("not served yet: files in the format `{name}`");
-                return Err(Trouble::contract(server.at, message)
-                    .with_hint("Formats that are served are parquet, csv and json (one per line)."));
+                return Err(Trouble::contract(server.at, message).with_hint(
+                    "Formats that are served are parquet, csv and json (one per line).",
+                ));
             }
         };
-        if server.delimiter.as_deref().is_some_and(|delimiter| delimiter != "new_line") {
+        if server
+            .delimiter
+            .as_deref()
+            .is_some_and(|delimiter| delimiter != "new_line")
+        {
             let message = "not served yet: JSON that is not one object per line";
             return Err(Trouble::contract(server.at, message));
         }
         let path = folder.join(path.replace("{model}", &self.declared.object.name));
-        let pattern = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let pattern = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if pattern.contains('*') && !path.exists() {
             let within = path.parent().unwrap_or(folder);
             return self.in_folder(within, Some(pattern), format);
@@ -146,7 +163,10 @@ impl Search<'_> {
             Trouble::file(path, "the name of the file does not say its format")
                 .with_hint("Formats are known by the endings parquet, csv and ndjson.")
         })?;
-        Ok(Files { format, paths: vec![resolved] })
+        Ok(Files {
+            format,
+            paths: vec![resolved],
+        })
     }
 
     /// The files in `folder`, or those whose name fits `pattern`. Every file has to be of the
@@ -160,17 +180,26 @@ impl Search<'_> {
         let mut files: Option<Files> = None;
         for path in self.entries(folder, pattern)? {
             if path.is_dir() {
-                return Err(Trouble::file(&path, "not served yet: folders within a table's folder"));
+                return Err(Trouble::file(
+                    &path,
+                    "not served yet: folders within a table's folder",
+                ));
             }
-            let own = Format::of(&path).or(pattern.and(format)).filter(|own| {
-                format.is_none_or(|format| format == *own)
-            });
+            let own = Format::of(&path)
+                .or(pattern.and(format))
+                .filter(|own| format.is_none_or(|format| format == *own));
             let Some(own) = own else {
-                return Err(Trouble::file(&path, "this file is not of the table's format")
-                    .with_hint("Files that are not data have names that begin with `.` or `_`."));
+                return Err(
+                    Trouble::file(&path, "this file is not of the table's format").with_hint(
+                        "Files that are not data have names that begin with `.` or `_`.",
+                    ),
+                );
             };
             let resolved = self.resolve(&path)?;
-            let files = files.get_or_insert(Files { format: own, paths: Vec::new() });
+            let files = files.get_or_insert(Files {
+                format: own,
+                paths: Vec::new(),
+            });
             if files.format != own {
                 let message = "the files of a table must have one format, but these have two";
                 return Err(Trouble::file(folder, message));
@@ -179,7 +208,8 @@ impl Search<'_> {
         }
         files.ok_or_else(|| {
             let place = pattern.map_or_else(|| last(folder), str::to_owned);
-            self.declared.trouble(format!("there are no files in `{place}`"))
+            self.declared
+                .trouble(format!("there are no files in `{place}`"))
         })
     }
 
@@ -192,14 +222,20 @@ impl Search<'_> {
         for entry in fs::read_dir(&resolved).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
             let Some(name) = name.to_str() else {
-                return Err(Trouble::file(folder, "the name of a file in it is not UTF-8"));
+                return Err(Trouble::file(
+                    folder,
+                    "the name of a file in it is not UTF-8",
+                ));
             };
             let hidden = name.starts_with(['.', '_']);
             if !hidden && pattern.is_none_or(|pattern| fits(name, pattern)) {
                 paths.push(resolved.join(name));
             }
             if paths.len() > MOST {
-                return Err(Trouble::file(folder, format!("a table has at most {MOST} files")));
+                return Err(Trouble::file(
+                    folder,
+                    format!("a table has at most {MOST} files"),
+                ));
             }
         }
         paths.sort_unstable();
@@ -210,11 +246,13 @@ impl Search<'_> {
     fn resolve(&self, path: &Path) -> Result<PathBuf, Trouble> {
         let table = &self.declared.object.name;
         let resolved = path.canonicalize().map_err(|error| {
-            Trouble::file(path, format!("the data of table `{table}` cannot be read: {error}"))
+            Trouble::file(
+                path,
+                format!("the data of table `{table}` cannot be read: {error}"),
+            )
         })?;
         if !resolved.starts_with(self.root) {
-            let message =
-                format!("the data of table `{table}` is outside the data directory");
+            let message = format!("the data of table `{table}` is outside the data directory");
             return Err(Trouble::file(path, message)
                 .with_hint("Paths and links may only lead to files inside the data directory."));
         }
@@ -227,11 +265,16 @@ fn fits(name: &str, pattern: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return name == pattern;
     };
-    let Some(mut left) = name.strip_prefix(first) else { return false };
+    let Some(mut left) = name.strip_prefix(first) else {
+        return false;
+    };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let ending = parts.pop().unwrap_or_default();
     for part in parts {
-        match left.find(part).and_then(|start| left.get(start + part.len()..)) {
+        match left
+            .find(part)
+            .and_then(|start| left.get(start + part.len()..))
+        {
             Some(after) => left = after,
             None => return false,
         }
@@ -240,7 +283,9 @@ fn fits(name: &str, pattern: &str) -> bool {
 }
 
 fn last(path: &Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let slash = if path.is_dir() { "/" } else { "" };
     format!("{}{slash}", name.unwrap_or_default())
 }

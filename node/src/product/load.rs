@@ -47,18 +47,29 @@ pub async fn load(domain: &DomainId, data_dir: &Path) -> Loaded {
     let session = SessionContext::new().state();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for Folder { name, path } in folders {
-        let loader = Loader { domain, root: &root, name: &name, folder: &path };
-        let Some(contract) = loader.contract(&mut loaded.problems) else { continue };
+        let loader = Loader {
+            domain,
+            root: &root,
+            name: &name,
+            folder: &path,
+        };
+        let Some(contract) = loader.contract(&mut loaded.problems) else {
+            continue;
+        };
         if let Some(other) = names.insert(name.to_lowercase(), name.clone()) {
             let message =
                 format!("products `{other}` and `{name}` are one name after folding to lower case");
-            loaded.problems.push(Trouble::file(&path, message).into_problem(&name, &path));
+            loaded
+                .problems
+                .push(Trouble::file(&path, message).into_problem(&name, &path));
             continue;
         }
         match loader.product(&session, &contract).await {
             Ok(product) => loaded.products.push(product),
             Err(troubles) => loaded.problems.extend(
-                troubles.into_iter().map(|trouble| trouble.into_problem(&name, &contract)),
+                troubles
+                    .into_iter()
+                    .map(|trouble| trouble.into_problem(&name, &contract)),
             ),
         }
     }
@@ -134,17 +145,35 @@ impl Loader<'_> {
         if !troubles.is_empty() {
             return Err(troubles);
         }
-        let Contract { name, version, description, .. } = contract;
-        let description = description.purpose.or(description.usage).or(name).unwrap_or_default();
-        Ok(Product { reference, version, description, discoverable, tables })
+        let Contract {
+            name,
+            version,
+            description,
+            ..
+        } = contract;
+        let description = description
+            .purpose
+            .or(description.usage)
+            .or(name)
+            .unwrap_or_default();
+        Ok(Product {
+            reference,
+            version,
+            description,
+            discoverable,
+            tables,
+        })
     }
 
     fn read(&self, file: &Path) -> Result<Contract, Vec<Trouble>> {
         let unreadable = |reason: String| vec![Trouble::file(file, reason)];
-        let resolved =
-            file.canonicalize().map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+        let resolved = file
+            .canonicalize()
+            .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
         if !resolved.starts_with(self.root) {
-            return Err(unreadable("the contract is outside the data directory".to_owned()));
+            return Err(unreadable(
+                "the contract is outside the data directory".to_owned(),
+            ));
         }
         let text = fs::read_to_string(&resolved)
             .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
@@ -157,8 +186,10 @@ impl Loader<'_> {
         if let Some(name) = contract.data_product.as_deref()
             && name != self.name
         {
-            let message =
-                format!("`dataProduct` is `{name}`, but the product's folder is `{}`", self.name);
+            let message = format!(
+                "`dataProduct` is `{name}`, but the product's folder is `{}`",
+                self.name
+            );
             troubles.push(
                 Trouble::contract(contract.data_product_at, message)
                     .with_hint("Give the folder the name of the product."),
@@ -174,7 +205,11 @@ impl Loader<'_> {
                 Discoverable::Granted
             }
         };
-        if troubles.is_empty() { Ok(discoverable) } else { Err(troubles) }
+        if troubles.is_empty() {
+            Ok(discoverable)
+        } else {
+            Err(troubles)
+        }
     }
 
     async fn table(
@@ -187,7 +222,11 @@ impl Loader<'_> {
         let reference = product
             .table(&object.name)
             .map_err(|invalid| vec![Trouble::contract(object.at, invalid.to_string())])?;
-        let declared = Declared { table: &reference, object, version: contract.api_version };
+        let declared = Declared {
+            table: &reference,
+            object,
+            version: contract.api_version,
+        };
         if object.properties.is_empty() {
             return Err(vec![declared.trouble("it declares no columns").with_hint(
                 "List the columns as `properties`: only declared columns can be read.",
@@ -198,7 +237,12 @@ impl Loader<'_> {
         let source: Arc<dyn TableProvider> =
             Arc::new(source::open(session, &declared, files).await?);
         let description = object.description.clone().unwrap_or_default();
-        Ok(Table { schema: source.schema(), reference, description, source })
+        Ok(Table {
+            schema: source.schema(),
+            reference,
+            description,
+            source,
+        })
     }
 }
 

@@ -47,12 +47,20 @@ enum Place {
 impl Trouble {
     /// Something in the contract, or that has to be changed there.
     pub(super) fn contract(at: At, message: impl Into<String>) -> Self {
-        Self { place: Place::Contract(at), message: message.into(), hint: None }
+        Self {
+            place: Place::Contract(at),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Something about `file` as a whole.
     pub(super) fn file(file: &Path, message: impl Into<String>) -> Self {
-        Self { place: Place::File(file.to_owned()), message: message.into(), hint: None }
+        Self {
+            place: Place::File(file.to_owned()),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Adds a full sentence that says what to do.
@@ -62,12 +70,22 @@ impl Trouble {
     }
 
     pub(super) fn into_problem(self, product: &str, contract: &Path) -> Problem {
-        let Self { place, message, hint } = self;
+        let Self {
+            place,
+            message,
+            hint,
+        } = self;
         let (file, line) = match place {
             Place::Contract(at) => (contract.to_owned(), Some(at.line)),
             Place::File(file) => (file, None),
         };
-        Problem { product: product.to_owned(), file, line, message, hint }
+        Problem {
+            product: product.to_owned(),
+            file,
+            line,
+            message,
+            hint,
+        }
     }
 }
 

@@ -37,7 +37,10 @@ pub(super) struct LaidOut {
 impl LaidOut {
     /// The name of the file, for messages.
     fn name(&self) -> String {
-        self.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+        self.path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -93,11 +96,7 @@ pub(super) async fn open(
         .map_err(|error| vec![declared.trouble(format!("cannot be opened: {error}"))])
 }
 
-fn format(
-    format: Format,
-    session: &dyn Session,
-    declared: &Declared<'_>,
-) -> Arc<dyn SourceFormat> {
+fn format(format: Format, session: &dyn Session, declared: &Declared<'_>) -> Arc<dyn SourceFormat> {
     match format {
         Format::Parquet => Arc::new(Parquet::new(session, declared)),
         Format::Csv => Arc::new(Csv::new(session)),
@@ -106,7 +105,10 @@ fn format(
 }
 
 fn unreadable(declared: &Declared<'_>, file: &Path, error: &Unreadable) -> Trouble {
-    let message = format!("the data of table `{}` cannot be read: {error}", declared.object.name);
+    let message = format!(
+        "the data of table `{}` cannot be read: {error}",
+        declared.object.name
+    );
     Trouble::file(file, message)
 }
 
@@ -121,7 +123,11 @@ fn declared_fields(declared: &Declared<'_>) -> Result<Vec<FieldRef>, Vec<Trouble
             Err(misfit) => troubles.push(declared.misfit(column, &misfit, None)),
         }
     }
-    if troubles.is_empty() { Ok(fields) } else { Err(troubles) }
+    if troubles.is_empty() {
+        Ok(fields)
+    } else {
+        Err(troubles)
+    }
 }
 
 /// A schema with each name once, and the place of each of `fields` in it.
@@ -135,5 +141,8 @@ fn distinct(fields: Vec<FieldRef>) -> Arrangement {
             kept.push(field);
         }
     }
-    Arrangement { files: Arc::new(Schema::new(kept)), columns }
+    Arrangement {
+        files: Arc::new(Schema::new(kept)),
+        columns,
+    }
 }

@@ -25,8 +25,7 @@ fn text_type(yaml: &str) -> Result<DataType, String> {
 
 #[test]
 fn a_logical_type_keeps_any_type_of_its_class() {
-    let dictionary =
-        DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View));
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View));
     let list = DataType::new_list(DataType::Float32, true);
     for (class, found) in [
         ("string", DataType::Utf8View),
@@ -44,7 +43,11 @@ fn a_logical_type_keeps_any_type_of_its_class() {
         ("array", list.clone()),
         ("vector", list),
     ] {
-        assert_eq!(fit(&format!("logicalType: {class}"), &found), Ok(found), "{class}");
+        assert_eq!(
+            fit(&format!("logicalType: {class}"), &found),
+            Ok(found),
+            "{class}"
+        );
     }
 }
 
@@ -79,7 +82,11 @@ fn a_physical_type_is_exact_but_for_lossless_widening() {
         ("decimal(15,2)", Decimal128(10, 2), Decimal128(15, 2)),
         ("decimal(15,2)", Decimal64(10, 2), Decimal128(15, 2)),
         ("varchar(3)", Utf8View, Utf8View),
-        ("uuid", DataType::FixedSizeBinary(16), DataType::FixedSizeBinary(16)),
+        (
+            "uuid",
+            DataType::FixedSizeBinary(16),
+            DataType::FixedSizeBinary(16),
+        ),
     ] {
         let yaml = format!("physicalType: '{physical}'");
         assert_eq!(fit(&yaml, &found), Ok(expected), "{physical}");
@@ -88,8 +95,14 @@ fn a_physical_type_is_exact_but_for_lossless_widening() {
         ("int", Int64),
         ("bigint", Utf8View),
         ("decimal(10,2)", Decimal128(15, 2)),
-        ("timestamp(3)", DataType::Timestamp(TimeUnit::Microsecond, None)),
-        ("timestamptz", DataType::Timestamp(TimeUnit::Microsecond, None)),
+        (
+            "timestamp(3)",
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+        ),
+        (
+            "timestamptz",
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+        ),
         ("varchar", DataType::BinaryView),
     ] {
         let refused = fit(&format!("physicalType: '{physical}'"), &found).expect_err("refused");
@@ -102,16 +115,43 @@ fn a_physical_type_is_exact_but_for_lossless_widening() {
 
 #[test]
 fn both_types_have_to_hold() {
-    assert!(fit("logicalType: integer, physicalType: bigint", &DataType::Int32).is_ok());
-    assert!(fit("logicalType: string, physicalType: bigint", &DataType::Int64).is_err());
-    assert!(fit("logicalType: object, physicalType: json", &DataType::Utf8View).is_ok());
-    assert!(fit("logicalType: string, physicalType: bytea", &DataType::BinaryView).is_ok());
+    assert!(
+        fit(
+            "logicalType: integer, physicalType: bigint",
+            &DataType::Int32
+        )
+        .is_ok()
+    );
+    assert!(
+        fit(
+            "logicalType: string, physicalType: bigint",
+            &DataType::Int64
+        )
+        .is_err()
+    );
+    assert!(
+        fit(
+            "logicalType: object, physicalType: json",
+            &DataType::Utf8View
+        )
+        .is_ok()
+    );
+    assert!(
+        fit(
+            "logicalType: string, physicalType: bytea",
+            &DataType::BinaryView
+        )
+        .is_ok()
+    );
 }
 
 #[test]
 fn an_unknown_physical_type_is_not_taken_for_any() {
     let refused = fit("physicalType: geography", &DataType::Utf8View).expect_err("refused");
-    assert_eq!(refused.to_string(), "`physicalType` `geography` of `c` is not known");
+    assert_eq!(
+        refused.to_string(),
+        "`physicalType` `geography` of `c` is not known"
+    );
 }
 
 #[test]
@@ -121,7 +161,8 @@ fn nested_values_show_only_the_parts_that_are_declared() {
         Field::new("secret", DataType::Utf8View, true),
         Field::new("zip", DataType::Int32, false),
     ]));
-    let yaml = "logicalType: object, properties: [{name: zip, physicalType: bigint}, {name: street}]";
+    let yaml =
+        "logicalType: object, properties: [{name: zip, physicalType: bigint}, {name: street}]";
     let expected = DataType::Struct(Fields::from(vec![
         Field::new("zip", DataType::Int64, false),
         Field::new("street", DataType::Utf8View, true),
@@ -132,7 +173,10 @@ fn nested_values_show_only_the_parts_that_are_declared() {
     assert_eq!(fit(&yaml, &listed), Ok(DataType::new_list(expected, true)));
 
     let refused = |yaml: &str| fit(yaml, &found).expect_err("refused").to_string();
-    assert_eq!(refused("properties: [{name: town}]"), "`c.town` is not in the data");
+    assert_eq!(
+        refused("properties: [{name: town}]"),
+        "`c.town` is not in the data"
+    );
     assert_eq!(
         refused("properties: [{name: zip, logicalType: string}]"),
         "`c.zip` is declared `string`, but is `Int32`"
@@ -150,14 +194,29 @@ fn text_files_get_their_types_from_the_contract() {
         ("description: nothing", DataType::Utf8View),
         ("logicalType: string", DataType::Utf8View),
         ("logicalType: integer", DataType::Int64),
-        ("logicalType: integer, logicalTypeOptions: {format: u16}", DataType::UInt16),
+        (
+            "logicalType: integer, logicalTypeOptions: {format: u16}",
+            DataType::UInt16,
+        ),
         ("logicalType: number", DataType::Float64),
-        ("logicalType: number, physicalType: 'decimal(10,2)'", DataType::Decimal128(10, 2)),
+        (
+            "logicalType: number, physicalType: 'decimal(10,2)'",
+            DataType::Decimal128(10, 2),
+        ),
         ("logicalType: date", DataType::Date32),
-        ("physicalType: timestamp", DataType::Timestamp(TimeUnit::Microsecond, None)),
+        (
+            "physicalType: timestamp",
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+        ),
         ("physicalType: timestamptz(3)", utc(TimeUnit::Millisecond)),
-        ("logicalType: timestamp, logicalTypeOptions: {timezone: true}", utc(TimeUnit::Microsecond)),
-        ("logicalType: array, items: {logicalType: integer}", DataType::new_list(DataType::Int64, true)),
+        (
+            "logicalType: timestamp, logicalTypeOptions: {timezone: true}",
+            utc(TimeUnit::Microsecond),
+        ),
+        (
+            "logicalType: array, items: {logicalType: integer}",
+            DataType::new_list(DataType::Int64, true),
+        ),
     ] {
         assert_eq!(text_type(yaml), Ok(expected), "{yaml}");
     }
@@ -166,7 +225,10 @@ fn text_files_get_their_types_from_the_contract() {
         ("physicalType: blob", "bytes are not text"),
         ("logicalType: object", "declare its properties"),
         ("logicalType: array", "declare its items"),
-        ("logicalType: integer, physicalType: text", "`c` is declared `integer`, but is `Utf8View`"),
+        (
+            "logicalType: integer, physicalType: text",
+            "`c` is declared `integer`, but is `Utf8View`",
+        ),
     ] {
         let refused = text_type(yaml).expect_err("refused");
         assert!(refused.ends_with(reason), "{yaml}: {refused}");

@@ -13,7 +13,10 @@ impl Walk<'_> {
     pub(super) fn expr(&mut self, node: &LogicalExprNode) -> Result<(), Error> {
         use ExprType as E;
         self.count()?;
-        let kind = node.expr_type.as_ref().ok_or_else(|| refused("an empty expression"))?;
+        let kind = node
+            .expr_type
+            .as_ref()
+            .ok_or_else(|| refused("an empty expression"))?;
         match kind {
             E::Column(_) => Ok(()),
             E::Literal(value) => literal(value),
@@ -75,8 +78,10 @@ impl Walk<'_> {
             E::Cube(node) => self.exprs(&node.expr),
             E::Rollup(node) => self.exprs(&node.expr),
             E::ScalarSubqueryExpr(node) => {
-                let subquery =
-                    node.subquery.as_deref().ok_or_else(|| refused("an empty subquery"))?;
+                let subquery = node
+                    .subquery
+                    .as_deref()
+                    .ok_or_else(|| refused("an empty subquery"))?;
                 if !subquery.outer_ref_columns.is_empty() {
                     return Err(refused("a correlated subquery"));
                 }

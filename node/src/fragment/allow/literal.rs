@@ -9,7 +9,11 @@ use super::refused;
 /// Allows plain values. Nested ones carry Arrow IPC bytes, which are not to be decoded here.
 pub(super) fn literal(value: &ScalarValue) -> Result<(), Error> {
     use Value as V;
-    match value.value.as_ref().ok_or_else(|| refused("an empty literal"))? {
+    match value
+        .value
+        .as_ref()
+        .ok_or_else(|| refused("an empty literal"))?
+    {
         V::NullValue(_)
         | V::BoolValue(_)
         | V::Utf8Value(_)

@@ -33,7 +33,12 @@ impl CheckedFile {
     pub(super) fn new(table: TableRef, file: LaidOut) -> std::io::Result<Self> {
         let LaidOut { path, layout } = file;
         let seen = Mutex::new(Stamp::of(&std::fs::metadata(&path)?)?);
-        Ok(Self { table, path, layout, seen })
+        Ok(Self {
+            table,
+            path,
+            layout,
+            seen,
+        })
     }
 
     /// Makes sure that the file is there, and checks it again if it was written since.
@@ -90,6 +95,9 @@ impl CheckedFile {
 
 impl Stamp {
     fn of(metadata: &std::fs::Metadata) -> std::io::Result<Self> {
-        Ok(Self { bytes: metadata.len(), modified: metadata.modified()? })
+        Ok(Self {
+            bytes: metadata.len(),
+            modified: metadata.modified()?,
+        })
     }
 }

@@ -40,7 +40,9 @@ impl Csv {
             .with_truncated_rows(false)
             // A line break may stand between quotes, so that no file can be cut at one.
             .with_newlines_in_values(true);
-        Self { reader: Arc::new(reader) }
+        Self {
+            reader: Arc::new(reader),
+        }
     }
 }
 
@@ -48,8 +50,9 @@ impl Csv {
 impl SourceFormat for Csv {
     /// The names in the header, in order.
     async fn layout(&self, _session: &dyn Session, file: &Path) -> Result<SchemaRef, Unreadable> {
-        let (header, _) =
-            Format::default().with_header(true).infer_schema(File::open(file)?, Some(0))?;
+        let (header, _) = Format::default()
+            .with_header(true)
+            .infer_schema(File::open(file)?, Some(0))?;
         let names = header.fields().iter().map(|field| field.name().as_str());
         let names: Vec<&str> =
             // Some programs mark a file as UTF-8 with a character that is none of the name's.
@@ -64,8 +67,10 @@ impl SourceFormat for Csv {
         if let Some(twice) = names.iter().find(|name| !seen.insert(**name)) {
             return Err(format!("the header names `{twice}` more than once").into());
         }
-        let fields: Vec<Field> =
-            names.into_iter().map(|name| Field::new(name, DataType::Utf8View, true)).collect();
+        let fields: Vec<Field> = names
+            .into_iter()
+            .map(|name| Field::new(name, DataType::Utf8View, true))
+            .collect();
         Ok(Arc::new(Schema::new(fields)))
     }
 
@@ -101,13 +106,20 @@ impl SourceFormat for Csv {
                     columns.push(place);
                 }
                 None => {
-                    let names = first.layout.fields().iter().map(|field| field.name().as_str());
+                    let names = first
+                        .layout
+                        .fields()
+                        .iter()
+                        .map(|field| field.name().as_str());
                     troubles.push(declared.missing(column, &first.name(), names));
                 }
             }
         }
         if troubles.is_empty() {
-            Ok(Arrangement { files: Arc::new(Schema::new(fields)), columns })
+            Ok(Arrangement {
+                files: Arc::new(Schema::new(fields)),
+                columns,
+            })
         } else {
             Err(troubles)
         }

@@ -30,7 +30,9 @@ impl Ndjson {
         let reader = JsonFormat::default()
             .with_options(session.default_table_options().json)
             .with_newline_delimited(true);
-        Self { reader: Arc::new(reader) }
+        Self {
+            reader: Arc::new(reader),
+        }
     }
 }
 
@@ -39,7 +41,10 @@ impl SourceFormat for Ndjson {
     /// Nothing: each object has members of its own.
     async fn layout(&self, _session: &dyn Session, file: &Path) -> Result<SchemaRef, Unreadable> {
         let mut start = BufReader::new(File::open(file)?);
-        let first = start.fill_buf()?.iter().find(|byte| !byte.is_ascii_whitespace());
+        let first = start
+            .fill_buf()?
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace());
         match first {
             Some(b'{') | None => Ok(Arc::new(Schema::empty())),
             Some(_) => Err("it does not hold one JSON object per line".into()),

@@ -34,8 +34,14 @@ impl Parquet {
             .with_force_view_types(true)
             .with_skip_metadata(true)
             .with_binary_as_string(false);
-        let wanted = declared.columns().iter().map(|column| column.source_name().to_owned());
-        Self { reader: Arc::new(reader), wanted: wanted.collect() }
+        let wanted = declared
+            .columns()
+            .iter()
+            .map(|column| column.source_name().to_owned());
+        Self {
+            reader: Arc::new(reader),
+            wanted: wanted.collect(),
+        }
     }
 }
 
@@ -55,9 +61,16 @@ impl SourceFormat for Parquet {
                 Arc::new(Field::new(field.name(), own, field.is_nullable()))
             })
             .partition(|field| self.wanted.contains(field.name()));
-        let complete = self.wanted.iter().all(|name| wanted.iter().any(|f| f.name() == name));
+        let complete = self
+            .wanted
+            .iter()
+            .all(|name| wanted.iter().any(|f| f.name() == name));
         // Columns that nobody wants are of use only in a message.
-        let fields = if complete { wanted } else { [wanted, others].concat() };
+        let fields = if complete {
+            wanted
+        } else {
+            [wanted, others].concat()
+        };
         Ok(Arc::new(Schema::new(fields)))
     }
 
@@ -74,7 +87,11 @@ impl SourceFormat for Parquet {
                 Err(trouble) => troubles.push(trouble),
             }
         }
-        if troubles.is_empty() { Ok(distinct(fields)) } else { Err(troubles) }
+        if troubles.is_empty() {
+            Ok(distinct(fields))
+        } else {
+            Err(troubles)
+        }
     }
 
     fn sample(&self, _arrangement: &Arrangement, _file: &Path) -> Result<(), Unreadable> {
@@ -97,14 +114,18 @@ fn unified(
     for file in files {
         let name = file.name();
         let fields = file.layout.fields();
-        let mut same = fields.iter().filter(|field| field.name() == column.source_name());
+        let mut same = fields
+            .iter()
+            .filter(|field| field.name() == column.source_name());
         let Some(found) = same.next() else {
             let names = fields.iter().map(|field| field.name().as_str());
             return Err(declared.missing(column, &name, names));
         };
         if same.next().is_some() {
-            let message =
-                format!("column `{}` is in `{name}` more than once", column.source_name());
+            let message = format!(
+                "column `{}` is in `{name}` more than once",
+                column.source_name()
+            );
             return Err(declared.trouble(message));
         }
         let own = announced(column, declared.version, found.data_type())

@@ -1,0 +1,328 @@
+//! The program as a person runs it: real processes, on loopback.
+
+// The lints that spare tests spare the functions beside them too.
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const WEFT: &str = env!("CARGO_BIN_EXE_weft");
+/// Nothing here takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A demo that serves.
+struct Demo {
+    process: Child,
+    description: Value,
+    folder: tempfile::TempDir,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut process = Command::new(WEFT)
+            .args(["demo", "--serve", "--scale", "0.01", "--dir"])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("output");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        let description = serde_json::from_str(&line).expect("JSON");
+        Self {
+            process,
+            description,
+            folder,
+        }
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        self.description
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .expect("present")
+    }
+
+    fn pids(&self) -> BTreeMap<String, u64> {
+        serde_json::from_value(self.description["pids"].clone()).expect("pids")
+    }
+
+    /// Runs `weft sql` as `user`.
+    fn sql(&self, user: &str, sql: &str) -> Output {
+        let password = self.folder.path().join(format!("{user}.password"));
+        std::fs::write(
+            &password,
+            self.text(&format!("/principals/{user}/password")),
+        )
+        .expect("written");
+        Command::new(WEFT)
+            .arg("sql")
+            .arg(self.text("/flight_sql"))
+            .args(["--user", user, "--password-file"])
+            .arg(&password)
+            .args(["-c", sql])
+            .stdin(Stdio::null())
+            .output()
+            .expect("run")
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn alive(pid: u64) -> bool {
+    // A process that nobody has waited for yet has ended all the same.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .starts_with('Z')
+    })
+}
+
+fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(started.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(name: &str, pid: u64) {
+    let status = Command::new("kill")
+        .args([name, &pid.to_string()])
+        .status()
+        .expect("kill");
+    assert!(status.success());
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_demo_answers_across_domains_and_refuses_the_outsider() {
+    let demo = Demo::start();
+    let sql = "SELECT count(*) AS n FROM sales.orders.orders JOIN crm.customers.customer ON o_custkey = c_custkey";
+    let answer = demo.sql("analyst", sql);
+    assert_eq!(
+        (text(&answer.stdout).as_str(), answer.status.code()),
+        ("n\n15000\n", Some(0))
+    );
+    let refused = demo.sql("outsider", sql);
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused.stderr));
+    assert!(text(&refused.stdout).is_empty() && text(&refused.stderr).contains("WEFT-NOT-GRANTED"));
+    let wrong = demo.sql("analyst", "SELECT nope FROM sales.orders.orders");
+    assert_eq!(wrong.status.code(), Some(1), "{}", text(&wrong.stderr));
+    assert!(
+        text(&wrong.stderr).contains("nope"),
+        "{}",
+        text(&wrong.stderr)
+    );
+    python_client(&demo);
+}
+
+/// A notebook's driver, where the interpreter with the driver is named.
+fn python_client(demo: &Demo) {
+    let Some(python) = std::env::var_os("WEFT_TEST_PYTHON") else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "not run: the Python client, because WEFT_TEST_PYTHON names no interpreter"
+        );
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/adbc.py");
+    let mut child = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut input = child.stdin.take().expect("input");
+    input
+        .write_all(demo.description.to_string().as_bytes())
+        .expect("written");
+    drop(input);
+    let answer = child.wait_with_output().expect("run");
+    assert_eq!(text(&answer.stdout).trim(), "ok");
+}
+
+#[test]
+fn nothing_is_left_when_the_demo_is_killed() {
+    let mut demo = Demo::start();
+    let pids = demo.pids();
+    assert_eq!(pids.len(), 5);
+    assert!(pids.values().all(|pid| alive(*pid)), "the control");
+    demo.process.kill().expect("killed");
+    demo.process.wait().expect("ended");
+    for (name, pid) in pids {
+        eventually(&format!("{name} ends"), || !alive(pid));
+    }
+}
+
+#[test]
+fn a_demo_that_is_interrupted_ends_well() {
+    let mut demo = Demo::start();
+    let pids = demo.pids();
+    signal("-INT", demo.process.id().into());
+    assert_eq!(demo.process.wait().expect("ended").code(), Some(0));
+    assert!(pids.values().all(|pid| !alive(*pid)));
+}
+
+#[test]
+fn a_killed_node_is_named_and_serves_again_after_a_restart() {
+    let demo = Demo::start();
+    let sql = "SELECT count(*) FROM sales.orders.orders";
+    assert_eq!(demo.sql("analyst", sql).status.code(), Some(0));
+    signal("-KILL", demo.pids()["sales"]);
+    let mut error = String::new();
+    eventually("the loss is noticed", || {
+        let answer = demo.sql("analyst", sql);
+        error = text(&answer.stderr);
+        answer.status.code() == Some(1)
+    });
+    assert!(
+        error.contains("WEFT-DOMAIN-UNAVAILABLE") && error.contains("`sales`"),
+        "{error}"
+    );
+    let mut node = Command::new(WEFT)
+        .args(["node", "--supervised", "--config"])
+        .arg(demo.folder.path().join("sales.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    eventually("the node is back", || {
+        demo.sql("analyst", sql).status.code() == Some(0)
+    });
+    // Closing its input ends it.
+    drop(node.stdin.take());
+    node.wait().expect("ended");
+}
+
+#[test]
+fn a_folder_is_served_as_it_is() {
+    let folder = tempfile::tempdir().expect("folder");
+    let product = folder.path().join("data/shop");
+    std::fs::create_dir_all(&product).expect("folder");
+    std::fs::write(product.join("sale.csv"), "id,day\n1,2024-02-29\n2,\n").expect("data");
+    std::fs::write(
+        product.join("shop.odcs.yaml"),
+        "apiVersion: v3.1.0\nkind: DataContract\nid: shop\nname: shop\nversion: 1.0.0\nstatus: active\nschema:\n  - name: sale\n    properties:\n      - {name: id, logicalType: integer, physicalType: bigint}\n      - {name: day, logicalType: date, physicalType: date}\n",
+    )
+    .expect("contract");
+    let mut node = Command::new(WEFT)
+        .current_dir(folder.path())
+        .args([
+            "node",
+            "--domain",
+            "marketing",
+            "--data",
+            "data",
+            "--supervised",
+        ])
+        .args(["--set", "node.listen=127.0.0.1:0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut said = BufReader::new(node.stderr.take().expect("output")).lines();
+    let password = said
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| line.split("with the password ").nth(1).map(str::to_owned))
+        .expect("a password");
+    let command = said
+        .map_while(Result::ok)
+        .find(|line| line.starts_with("weft sql"))
+        .expect("a command");
+    std::fs::write(folder.path().join("password"), password).expect("written");
+    let answer = Command::new(WEFT)
+        .current_dir(folder.path())
+        .args(command.split_whitespace().skip(1))
+        .args([
+            "--password-file",
+            "password",
+            "-c",
+            "SELECT id, day FROM shop.sale ORDER BY id",
+        ])
+        .output()
+        .expect("run");
+    assert_eq!(
+        text(&answer.stdout),
+        "id,day\n1,2024-02-29\n2,\n",
+        "{}",
+        text(&answer.stderr)
+    );
+    drop(node.stdin.take());
+    node.wait().expect("ended");
+}
+
+#[test]
+fn wrong_settings_and_unreachable_servers_have_their_exit_codes() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("node.toml");
+    std::fs::write(&file, "[node]\nlisen = \"127.0.0.1:0\"\n").expect("written");
+    let run = |arguments: &[&str]| {
+        Command::new(WEFT)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("run")
+    };
+    let path = file.display().to_string();
+    let misspelt = run(&["node", "--config", &path]);
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(
+        text(&misspelt.stderr).contains("`node.listen`"),
+        "{}",
+        text(&misspelt.stderr)
+    );
+    let explained = run(&[
+        "coordinator",
+        "--print-config",
+        "--set",
+        "limits.deadline=5s",
+    ]);
+    assert!(
+        text(&explained.stdout).contains("limits.deadline = \"5s\""),
+        "{}",
+        text(&explained.stdout)
+    );
+    let unsafe_ = run(&[
+        "coordinator",
+        "--set",
+        "coordinator.client_listen={address=\"0.0.0.0:7463\",tls=false}",
+    ]);
+    assert_eq!(unsafe_.status.code(), Some(2), "{}", text(&unsafe_.stderr));
+    let secret = folder.path().join("password");
+    std::fs::write(&secret, "x").expect("written");
+    let secret = secret.display().to_string();
+    let nobody = run(&[
+        "sql",
+        "grpc://127.0.0.1:1",
+        "--user",
+        "x",
+        "--password-file",
+        &secret,
+        "-c",
+        "SELECT 1",
+    ]);
+    assert_eq!(nobody.status.code(), Some(3), "{}", text(&nobody.stderr));
+    assert_eq!(run(&["nonsense"]).status.code(), Some(2));
+}
