@@ -145,7 +145,7 @@ pub(crate) mod tests {
         let table = printed(Format::Table);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 5, "{table}");
-        assert!(lines[0].starts_with("  id | name"), "{table}");
+        assert!(lines[0].starts_with(" id | name"), "{table}");
         assert!(lines[2].contains("a,\"b\"\\n"), "{table}");
         assert!(lines[3].contains("NULL"), "{table}");
     }

@@ -1,20 +1,17 @@
 //! Puts a coordinator together.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use tonic::service::Routes;
 use tracing::info;
 use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::{Current, PlannerThreads, from_datafusion};
+use weft_plan::{Current, Memory, PlannerThreads};
 use weft_sql::Caps;
 use weft_wire::authority::{Authority, TokenKeys};
 use weft_wire::identity::Identity;
@@ -124,12 +121,6 @@ fn engine(
     catalogs: &Catalogs,
 ) -> Result<QueryEngine, Error> {
     let limits = &settings.limits;
-    let consumers = NonZeroUsize::MIN.saturating_add(4);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), consumers);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
-        .build_arc()
-        .map_err(from_datafusion)?;
     Ok(QueryEngine {
         resources: Resources {
             identity: Arc::clone(identity),
@@ -139,7 +130,7 @@ fn engine(
         catalogs: catalogs.clone(),
         queries: RunningQueries::new(limits.max_concurrent),
         planner: PlannerThreads::new(limits.planner_threads),
-        runtime,
+        memory: Memory::new(limits.memory)?,
         partitions: limits.partitions,
         deadline: limits.deadline,
         caps: Caps::default(),

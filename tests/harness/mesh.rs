@@ -29,6 +29,8 @@ pub struct MeshOptions {
     pub users: Vec<(String, Vec<String>)>,
     /// How long leases live.
     pub lease_lifetime: Duration,
+    /// Bytes of memory of each node.
+    pub node_memory: usize,
 }
 
 /// A running mesh. Dropping it stops it.
@@ -40,6 +42,7 @@ pub struct Mesh {
     nodes: BTreeMap<String, Node>,
     domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
     folder: TempDir,
+    node_memory: usize,
 }
 
 impl MeshOptions {
@@ -73,6 +76,7 @@ impl MeshOptions {
                 ("admin".to_owned(), vec!["mesh-admins".to_owned()]),
             ],
             lease_lifetime: Duration::from_secs(3600),
+            node_memory: NodeLimits::default().memory,
         }
     }
 }
@@ -124,6 +128,7 @@ impl Mesh {
             nodes: BTreeMap::new(),
             domains: options.domains,
             folder,
+            node_memory: options.node_memory,
         };
         for (domain, ..) in mesh.domains.clone() {
             mesh.start_node(&domain).await;
@@ -133,6 +138,15 @@ impl Mesh {
 
     /// A mesh of products written by hand.
     pub async fn publish(
+        products: &[crate::Published<'_>],
+        grants: Vec<(&str, GrantSettings)>,
+    ) -> Self {
+        Self::publish_with(MeshOptions::empty(), products, grants).await
+    }
+
+    /// The same, with options.
+    pub async fn publish_with(
+        options: MeshOptions,
         products: &[crate::Published<'_>],
         grants: Vec<(&str, GrantSettings)>,
     ) -> Self {
@@ -149,11 +163,7 @@ impl Mesh {
             .into_iter()
             .map(|(domain, grants)| (domain.clone(), folder.join(domain), grants))
             .collect();
-        let mesh = Self::start(MeshOptions {
-            domains,
-            ..MeshOptions::empty()
-        })
-        .await;
+        let mesh = Self::start(MeshOptions { domains, ..options }).await;
         for node in mesh.nodes.values() {
             assert!(node.problems().is_empty(), "{:?}", node.problems());
         }
@@ -185,7 +195,10 @@ impl Mesh {
                 name: "main".to_owned(),
             }),
             grants,
-            limits: NodeLimits::default(),
+            limits: NodeLimits {
+                memory: self.node_memory,
+                ..NodeLimits::default()
+            },
             door: Default::default(),
         };
         let node = Node::start(settings, identity, authority)

@@ -1,7 +1,7 @@
 //! Nodes that go away and come back.
 
 use futures::StreamExt;
-use harness::{Mesh, Published, grant, run};
+use harness::{Mesh, MeshOptions, Published, grant, run};
 use weft_governance::{ErrorKind, code};
 
 const SALES: Published<'static> = Published {
@@ -76,6 +76,40 @@ fn a_node_lost_in_mid_stream_is_an_error_and_never_a_short_answer() {
         assert_eq!(
             analyst.value("SELECT count(*) FROM sales.wide.t").await,
             "120000"
+        );
+    });
+}
+
+/// DataFusion 55.2 answers 0 when a nested loop join over a nested loop join goes on from disk.
+#[test]
+fn a_join_that_does_not_fit_into_memory_is_refused_and_never_wrong() {
+    run(async {
+        let ids = (0..3_000)
+            .map(|id| id.to_string())
+            .collect::<Vec<_>>()
+            .join("\n");
+        let numbers = Published {
+            domain: "sales",
+            product: "numbers",
+            tables: &[("t", &[("id", "integer", "bigint")], &ids)],
+        };
+        let options = MeshOptions {
+            node_memory: 8 << 20,
+            ..MeshOptions::empty()
+        };
+        let grants = vec![("sales", grant("analyst", "numbers"))];
+        let mesh = Mesh::publish_with(options, &[numbers], grants).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = |rows: usize| {
+            let t = format!("(SELECT id FROM sales.numbers.t WHERE id < {rows})");
+            format!("SELECT count(*) FROM {t} a, {t} b, {t} c WHERE a.id < b.id AND b.id < c.id")
+        };
+        assert_eq!(analyst.value(&sql(30)).await, "4060");
+        let error = analyst.error(&sql(3_000)).await;
+        assert_eq!(error.code(), code::RESOURCES, "{error}");
+        assert_eq!(
+            analyst.value("SELECT count(*) FROM sales.numbers.t").await,
+            "3000"
         );
     });
 }

@@ -84,7 +84,9 @@ impl View {
                     view.entries.insert(name, entry);
                 }
             }
-            for product in node.products.iter() {
+            // Of a node that has not answered nobody knows what is granted; such names stay out.
+            let known = answer.iter().flat_map(|_| node.products.iter());
+            for product in known {
                 for table in &product.tables {
                     let name = FullName {
                         catalog: node.domain.to_string(),

@@ -7,7 +7,6 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use datafusion::common::ScalarValue;
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::execute_stream;
 use futures::stream::BoxStream;
@@ -16,7 +15,7 @@ use tokio::time::timeout_at;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
-    PlannerThreads, Semantics, bind_parameters, from_datafusion, parameter_schema,
+    Memory, PlannerThreads, Semantics, bind_parameters, from_datafusion, parameter_schema,
     parameter_values, plan_query, session_config,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
@@ -45,7 +44,7 @@ pub struct QueryEngine {
     /// Threads with deep stacks.
     pub planner: PlannerThreads,
     /// Memory.
-    pub runtime: Arc<RuntimeEnv>,
+    pub memory: Memory,
     /// Partitions of a plan.
     pub partitions: usize,
     /// How long a query may run.
@@ -319,7 +318,8 @@ impl QueryEngine {
                     .map_err(from_datafusion)
             })
             .await?;
-        let stream = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
+        let context = self.memory.context(physical.as_ref(), state.task_ctx());
+        let stream = execute_stream(physical, context).map_err(from_datafusion)?;
         Ok(stream.map_err(from_datafusion).boxed())
     }
 
@@ -327,7 +327,7 @@ impl QueryEngine {
         let config = session_config(semantics, self.partitions).map_err(from_datafusion)?;
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_runtime_env(Arc::clone(self.memory.runtime()))
             .with_table_functions(Default::default())
             .with_file_formats(Vec::new())
             .build();

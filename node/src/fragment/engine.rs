@@ -9,8 +9,6 @@ use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
@@ -19,8 +17,8 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
-    FragmentFunctions, LeafCodec, PlannerThreads, Semantics, Tables, fingerprint, from_datafusion,
-    plan_query, product_table_of, session_config,
+    FragmentFunctions, LeafCodec, Memory, PlannerThreads, Semantics, Tables, fingerprint,
+    from_datafusion, plan_query, product_table_of, session_config,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -28,6 +26,7 @@ use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, TableExpectation};
 use weft_wire::token::sha256;
 
 use super::allow::{self, Allowed, FragmentLimits};
+use super::workers::Workers;
 use super::{Fragment, Via};
 use crate::enforce::Permit;
 use crate::enforce::bind;
@@ -53,7 +52,8 @@ pub struct Engine {
     functions: Arc<FragmentFunctions>,
     function_names: Arc<BTreeSet<String>>,
     planner: PlannerThreads,
-    runtime: Arc<RuntimeEnv>,
+    memory: Memory,
+    workers: Workers,
     settings: EngineSettings,
 }
 
@@ -71,19 +71,14 @@ impl Engine {
     /// # Errors
     /// If the engine's runtime cannot be set up.
     pub fn new(domain: DomainId, settings: EngineSettings) -> Result<Self, Error> {
-        let consumers = std::num::NonZeroUsize::MIN.saturating_add(4);
-        let pool = TrackConsumersPool::new(FairSpillPool::new(settings.memory), consumers);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(pool))
-            .build_arc()
-            .map_err(from_datafusion)?;
         let functions = FragmentFunctions::of_this_version();
         Ok(Self {
             domain,
             function_names: Arc::new(functions.names()),
             functions: Arc::new(functions),
             planner: PlannerThreads::new(settings.planner_threads),
-            runtime,
+            memory: Memory::new(settings.memory)?,
+            workers: Workers::start(settings.partitions)?,
             settings,
         })
     }
@@ -91,6 +86,11 @@ impl Engine {
     /// Names of the functions that fragments may use.
     pub fn function_names(&self) -> &BTreeSet<String> {
         &self.function_names
+    }
+
+    /// The threads that fragments run on.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// The threads that deep statements are planned on.
@@ -231,6 +231,7 @@ impl Engine {
             })
             .await;
         let (physical, context) = physical?;
+        let context = self.memory.context(physical.as_ref(), context);
         let stream = execute_stream(physical, context).map_err(|e| incident::hide(id, e))?;
         let schema = Arc::clone(&output);
         let batches = stream
@@ -265,7 +266,7 @@ impl Engine {
             session_config(semantics, self.settings.partitions).map_err(from_datafusion)?;
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_runtime_env(Arc::clone(self.memory.runtime()))
             .with_scalar_functions(self.functions.scalar.clone())
             .with_aggregate_functions(self.functions.aggregate.clone())
             .with_window_functions(self.functions.window.clone())

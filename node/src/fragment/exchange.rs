@@ -98,7 +98,7 @@ impl FragmentService {
         let deadline = Instant::now() + fragment.timeout();
         let permit = self.gate.admit(&principal, fragment).await?;
         let running = self.engine.run(permit).await?;
-        Ok(stream(id, running, rest, deadline))
+        Ok(stream(&self.engine, id, running, rest, deadline))
     }
 
     /// Who asks, proved by a token for this node, sent by a coordinator that the token was made
@@ -137,13 +137,16 @@ impl FragmentService {
 }
 
 fn stream(
+    engine: &Engine,
     id: FragmentId,
     running: Running,
     rest: BoxStream<'static, Result<FlightData, Error>>,
     deadline: Instant,
 ) -> BoxStream<'static, Result<FlightData, Error>> {
     let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
-    let task = tokio::spawn(pump(id, running, rest, deadline, frames));
+    let task = engine
+        .workers()
+        .spawn(pump(id, running, rest, deadline, frames));
     Frames {
         ready,
         _task: AbortOnDropHandle::new(task),

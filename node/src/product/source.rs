@@ -8,6 +8,7 @@ mod parquet;
 
 use std::error::Error;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::datasource::file_format::FileFormat;
+use futures::FutureExt;
 
 use self::csv::Csv;
 use self::ndjson::Ndjson;
@@ -83,7 +85,7 @@ pub(super) async fn open(
     let format = format(files.format, session, declared);
     let mut laid_out = Vec::with_capacity(files.paths.len());
     for path in files.paths {
-        let layout = format.layout(session, &path).await;
+        let layout = layout_of(session, format.as_ref(), &path).await;
         let layout = layout.map_err(|error| vec![unreadable(declared, &path, &error)])?;
         laid_out.push(LaidOut { path, layout });
     }
@@ -102,6 +104,18 @@ fn format(format: Format, session: &dyn Session, declared: &Declared<'_>) -> Arc
         Format::Csv => Arc::new(Csv::new(session)),
         Format::Ndjson => Arc::new(Ndjson::new(session)),
     }
+}
+
+/// The layout of `file`. A decoder that gives up on a damaged file by a panic must not keep other
+/// products from being served.
+async fn layout_of(
+    session: &dyn Session,
+    format: &dyn SourceFormat,
+    file: &Path,
+) -> Result<SchemaRef, Unreadable> {
+    let read = AssertUnwindSafe(format.layout(session, file)).catch_unwind();
+    read.await
+        .unwrap_or_else(|_| Err("the file is damaged".into()))
 }
 
 fn unreadable(declared: &Declared<'_>, file: &Path, error: &Unreadable) -> Trouble {

@@ -95,7 +95,10 @@ impl SourceFormat for Csv {
         let mut troubles = Vec::new();
         for (column, own) in declared.columns().iter().zip(declared_fields(declared)?) {
             if own.data_type().is_nested() {
-                let message = format!("column `{}` is nested, which CSV cannot hold", column.name);
+                let message = format!(
+                    "table `{}`: column `{}` is nested, which CSV cannot hold",
+                    declared.object.name, column.name
+                );
                 troubles.push(Trouble::contract(column.at, message));
                 continue;
             }

@@ -1,5 +1,7 @@
 //! Parquet files: types and nullability come from their footers.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +19,9 @@ use super::{Arrangement, LaidOut, SourceFormat, Unreadable, distinct};
 use crate::contract::announced;
 use crate::product::declared::Declared;
 use crate::product::problem::Trouble;
+
+/// The bytes of a footer's length and of the mark behind it.
+const TAIL: u64 = 8;
 
 /// Parquet, with text and bytes as views.
 #[derive(Debug)]
@@ -49,6 +54,7 @@ impl Parquet {
 impl SourceFormat for Parquet {
     /// The wanted columns of the footer, as far as they are there; all, where none is.
     async fn layout(&self, session: &dyn Session, file: &Path) -> Result<SchemaRef, Unreadable> {
+        check_footer(file)?;
         let store: Arc<dyn datafusion::object_store::ObjectStore> =
             Arc::new(LocalFileSystem::new());
         let meta = store.head(&StorePath::from_absolute_path(file)?).await?;
@@ -101,6 +107,27 @@ impl SourceFormat for Parquet {
     fn reader(&self) -> Arc<dyn FileFormat> {
         Arc::<ParquetFormat>::clone(&self.reader)
     }
+}
+
+/// Refuses a file whose footer would begin before the file: the decoder computes with its length.
+fn check_footer(file: &Path) -> Result<(), Unreadable> {
+    let mut file = File::open(file)?;
+    let bytes = file.metadata()?.len();
+    let Some(before) = bytes.checked_sub(TAIL) else {
+        return Err("the file is too short for Parquet".into());
+    };
+    file.seek(SeekFrom::Start(before))?;
+    let mut length = [0; 4];
+    let mut mark = [0; 4];
+    file.read_exact(&mut length)?;
+    file.read_exact(&mut mark)?;
+    if mark != *b"PAR1" && mark != *b"PARE" {
+        return Err("the file does not end like Parquet".into());
+    }
+    if u64::from(u32::from_le_bytes(length)) > before {
+        return Err("the footer is longer than the file".into());
+    }
+    Ok(())
 }
 
 /// The field under which `column` is read from all `files`.

@@ -92,11 +92,11 @@ async fn what_is_wrong_with_a_file_is_said_when_it_is_loaded() {
         ),
         (
             "a,b\n1,x,y\n",
-            format!("{cannot}Csv error: incorrect number of fields for line 1"),
+            format!("{cannot}Csv error: incorrect number of fields for line 2"),
         ),
         (
             "a,b\n1\n",
-            format!("{cannot}Csv error: incorrect number of fields for line 1"),
+            format!("{cannot}Csv error: incorrect number of fields for line 2"),
         ),
     ] {
         let data = Data::with(body);

@@ -72,7 +72,7 @@ async fn every_fault_of_a_contract_is_a_problem_with_its_line() {
     data.contract("p", "schema: [\n");
     let problems = data.problems().await;
     assert!(
-        problems[0].starts_with("p/p.odcs.yaml:7: the YAML cannot be read: "),
+        problems[0].starts_with("p/p.odcs.yaml:6: the YAML cannot be read: "),
         "{problems:?}"
     );
 }

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::common::stats::Precision;
 use datafusion::physical_plan::metrics::MetricValue;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::prelude::SessionContext;
 
@@ -149,7 +150,9 @@ async fn statistics_pass_through_a_rename() {
     data.parquet("p/t.parquet", &hundred(), 10);
     let served = data.served().await;
     let plan = served.plan("SELECT id FROM t").await;
-    let statistics = plan.partition_statistics(None).expect("statistics");
+    let statistics = StatisticsContext::new()
+        .compute(plan.as_ref(), &StatisticsArgs::new())
+        .expect("statistics");
     assert_eq!(statistics.num_rows, Precision::Exact(100));
     let id = &statistics.column_statistics[0];
     assert_eq!(id.min_value, Precision::Exact(ScalarValue::Int64(Some(0))));
@@ -269,7 +272,7 @@ async fn an_empty_file_is_an_empty_table() {
     data.parquet("p/t.parquet", &hundred().slice(0, 0), 10);
     let served = data.served().await;
     assert_eq!(served.columns("t"), ["Label Utf8View?", "id Int64?"]);
-    assert_eq!(served.rows("SELECT count(*), max(id) FROM t").await, ["0"]);
+    assert_eq!(served.rows("SELECT count(*), max(id) FROM t").await, ["0 "]);
 }
 
 #[tokio::test]
@@ -356,9 +359,16 @@ async fn a_damaged_file_is_named_and_other_products_are_served() {
         .map(|p| p.reference.to_string())
         .collect();
     assert_eq!(names, ["sales.q"]);
-    let problems = data.problems().await;
-    assert_eq!(problems.len(), 1);
-    let expected = "p/t.parquet: the data of table `t` cannot be read: ";
-    assert!(problems[0].starts_with(expected), "{problems:?}");
+    let cannot = "p/t.parquet: the data of table `t` cannot be read";
+    let expected = format!("{cannot}: the footer is longer than the file");
+    assert_eq!(data.problems().await, [expected]);
     assert_eq!(loaded.problems[0].product, "p");
+
+    let whole = std::fs::read(data.path("q/t.parquet")).expect("read");
+    for kept in [0, 1, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(data.path("p/t.parquet"), &whole[..kept]).expect("written");
+        let problems = data.problems().await;
+        assert_eq!(problems.len(), 1, "{kept}");
+        assert!(problems[0].starts_with(cannot), "{kept}: {problems:?}");
+    }
 }

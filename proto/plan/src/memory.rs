@@ -1,0 +1,80 @@
+//! Memory for running plans: one bounded pool, with spilling to disk where that is right.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
+use weft_governance::Error;
+
+use crate::failure::from_datafusion;
+
+/// Largest consumers that an error names.
+const NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
+
+/// One memory pool behind two runtimes.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    spilling: Arc<RuntimeEnv>,
+    refusing: Arc<RuntimeEnv>,
+}
+
+impl Memory {
+    /// At most `bytes` for all plans together.
+    ///
+    /// # Errors
+    /// If the engine's runtime cannot be set up.
+    pub fn new(bytes: usize) -> Result<Self, Error> {
+        let pool: Arc<dyn MemoryPool> =
+            Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED));
+        let runtime = |mode| {
+            RuntimeEnvBuilder::new()
+                .with_memory_pool(Arc::clone(&pool))
+                .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+                .build_arc()
+                .map_err(from_datafusion)
+        };
+        Ok(Self {
+            spilling: runtime(DiskManagerMode::OsTmpDirectory)?,
+            refusing: runtime(DiskManagerMode::Disabled)?,
+        })
+    }
+
+    /// The runtime to plan with.
+    pub fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.spilling
+    }
+
+    /// The context to run `plan` in.
+    ///
+    /// A nested loop join of DataFusion 55.2 that runs out of memory goes on from disk and loses
+    /// rows when its left side is a join too. Without a disk it is refused instead.
+    pub fn context(&self, plan: &dyn ExecutionPlan, context: Arc<TaskContext>) -> Arc<TaskContext> {
+        if !has_nested_loop(plan) {
+            return context;
+        }
+        let context = TaskContext::new(
+            context.task_id(),
+            context.session_id(),
+            context.session_config().clone(),
+            context.scalar_functions().clone(),
+            context.higher_order_functions().clone(),
+            context.aggregate_functions().clone(),
+            context.window_functions().clone(),
+            Arc::clone(&self.refusing),
+        );
+        Arc::new(context)
+    }
+}
+
+fn has_nested_loop(plan: &dyn ExecutionPlan) -> bool {
+    plan.downcast_ref::<NestedLoopJoinExec>().is_some()
+        || plan
+            .children()
+            .into_iter()
+            .any(|child| has_nested_loop(child.as_ref()))
+}
