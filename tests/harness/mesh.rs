@@ -115,7 +115,7 @@ impl Mesh {
             }),
             state: state("coordinator"),
             basic_sign_in: true,
-            heartbeat_interval: Duration::from_millis(300),
+            heartbeat_interval: Duration::from_secs(1),
             limits: QueryLimits::default(),
             door: Default::default(),
         };

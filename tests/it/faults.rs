@@ -37,21 +37,49 @@ fn a_node_that_goes_away_is_named_and_comes_back_by_itself() {
     });
 }
 
+/// A mesh with a table of more bytes than all windows and queues on the way hold together.
+async fn wide() -> Mesh {
+    let lines: Vec<String> = (0..120_000).map(|id| format!("{id},{id:01000}")).collect();
+    let wide = Published {
+        domain: "sales",
+        product: "wide",
+        tables: &[(
+            "t",
+            &[("id", "integer", "bigint"), ("text", "string", "varchar")],
+            &lines.join("\n"),
+        )],
+    };
+    Mesh::publish(&[wide], vec![("sales", grant("analyst", "wide"))]).await
+}
+
+#[test]
+fn a_query_that_is_given_up_is_cancelled() {
+    run(async {
+        let mesh = wide().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let mut rows = analyst
+            .stream("SELECT id, text FROM sales.wide.t")
+            .await
+            .expect("starts");
+        rows.next().await.expect("a batch").expect("rows");
+        let states = "SELECT state FROM system.runtime.queries WHERE fragments = 1";
+        assert_eq!(analyst.value(states).await, "running");
+        drop(rows);
+        let mut state = String::new();
+        for _ in 0..1_000 {
+            state = analyst.value(states).await;
+            if state != "running" {
+                break;
+            }
+        }
+        assert_eq!(state, "cancelled");
+    });
+}
+
 #[test]
 fn a_node_lost_in_mid_stream_is_an_error_and_never_a_short_answer() {
     run(async {
-        // More bytes than all windows and queues on the way hold together.
-        let lines: Vec<String> = (0..120_000).map(|id| format!("{id},{id:01000}")).collect();
-        let wide = Published {
-            domain: "sales",
-            product: "wide",
-            tables: &[(
-                "t",
-                &[("id", "integer", "bigint"), ("text", "string", "varchar")],
-                &lines.join("\n"),
-            )],
-        };
-        let mut mesh = Mesh::publish(&[wide], vec![("sales", grant("analyst", "wide"))]).await;
+        let mut mesh = wide().await;
         let mut analyst = mesh.sign_in("analyst").await;
         let mut rows = analyst
             .stream("SELECT id, text FROM sales.wide.t")

@@ -181,11 +181,9 @@ impl Reading {
             let Some(frame) = frame else {
                 return Err(incomplete(&self.domain));
             };
-            match self
-                .decoder
-                .decode(frame)
-                .map_err(|error| error.at(self.domain.clone()))?
-            {
+            match self.decoder.decode(frame).map_err(|error| {
+                broken(&self.domain, "the answer cannot be read").caused_by(error)
+            })? {
                 Decoded::Schema(_) => {}
                 Decoded::Batch(batch) => {
                     self.count();
