@@ -12,7 +12,6 @@ use arrow_flight::FlightData;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
-use futures::StreamExt;
 use futures::stream::BoxStream;
 use weft_door::{
     Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
@@ -179,7 +178,7 @@ impl Backend for Direct {
         let Running { schema, batches } = self.engine.run(permit).await?;
         Ok(ResultStream {
             schema,
-            batches: batches.boxed(),
+            batches: self.engine.workers().drive(batches),
         })
     }
 

@@ -7,7 +7,6 @@ pub mod allow;
 mod engine;
 mod exchange;
 mod terminal;
-mod workers;
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +18,6 @@ use weft_plan::Semantics;
 
 pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
-pub use workers::Workers;
 
 /// A plan, what it reads, and where it came from.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use tokio::time::timeout_at;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
-    Memory, PlannerThreads, Semantics, bind_parameters, from_datafusion, parameter_schema,
+    Memory, PlannerThreads, Semantics, Workers, bind_parameters, from_datafusion, parameter_schema,
     parameter_values, plan_query, session_config,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
@@ -43,6 +43,8 @@ pub struct QueryEngine {
     pub queries: RunningQueries,
     /// Threads with deep stacks.
     pub planner: PlannerThreads,
+    /// Threads that plans run on.
+    pub workers: Workers,
     /// Memory.
     pub memory: Memory,
     /// Partitions of a plan.
@@ -320,7 +322,7 @@ impl QueryEngine {
             .await?;
         let context = self.memory.context(physical.as_ref(), state.task_ctx());
         let stream = execute_stream(physical, context).map_err(from_datafusion)?;
-        Ok(stream.map_err(from_datafusion).boxed())
+        Ok(self.workers.drive(stream.map_err(from_datafusion).boxed()))
     }
 
     fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {

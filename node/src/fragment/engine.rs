@@ -17,7 +17,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
-    FragmentFunctions, LeafCodec, Memory, PlannerThreads, Semantics, Tables, fingerprint,
+    FragmentFunctions, LeafCodec, Memory, PlannerThreads, Semantics, Tables, Workers, fingerprint,
     from_datafusion, plan_query, product_table_of, session_config,
 };
 use weft_sql::ast;
@@ -26,7 +26,6 @@ use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, TableExpectation};
 use weft_wire::token::sha256;
 
 use super::allow::{self, Allowed, FragmentLimits};
-use super::workers::Workers;
 use super::{Fragment, Via};
 use crate::enforce::Permit;
 use crate::enforce::bind;

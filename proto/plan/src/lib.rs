@@ -14,6 +14,7 @@ mod names;
 mod parameters;
 mod session;
 mod threads;
+mod workers;
 
 pub use codec::LeafCodec;
 pub use failure::from_datafusion;
@@ -26,3 +27,4 @@ pub use names::{Current, FullName, NameIndex, resolve};
 pub use parameters::{bind_parameters, parameter_schema, parameter_values};
 pub use session::{Semantics, session_config};
 pub use threads::PlannerThreads;
+pub use workers::Workers;

@@ -1,0 +1,163 @@
+//! Threads that plans run on, apart from those that answer calls and send heartbeats: a plan that
+//! computes for seconds must not make its server look dead.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use weft_governance::{Error, ErrorKind, code};
+
+/// Bytes of stack of one thread: deep plans are polled recursively.
+const STACK: usize = 16 << 20;
+/// Items that may wait for a slow reader.
+const AHEAD: usize = 2;
+
+type Items<T> = BoxStream<'static, Result<T, Error>>;
+
+/// The threads. Cheap to clone; they end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Workers(Arc<Owned>);
+
+struct Owned(Option<Runtime>);
+
+impl Workers {
+    /// As many as `threads`.
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub fn start(threads: usize) -> Result<Self, Error> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("weft-worker")
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Internal,
+                    code::INTERNAL,
+                    "no threads can be started",
+                )
+                .caused_by(error)
+            })?;
+        Ok(Self(Arc::new(Owned(Some(runtime)))))
+    }
+
+    /// Runs `work` on one of them.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        match &self.0.0 {
+            Some(runtime) => runtime.spawn(work),
+            // Only between the drop of the last clone and its end.
+            None => tokio::spawn(work),
+        }
+    }
+
+    /// Runs `stream` on one of them. If it panics, what is returned ends with an error.
+    pub fn drive<T: Send + 'static>(&self, mut stream: Items<T>) -> Items<T> {
+        let (items, ready) = mpsc::channel(AHEAD);
+        let task = self.spawn(async move {
+            while let Some(item) = stream.next().await {
+                if items.send(Some(item)).await.is_err() {
+                    return;
+                }
+            }
+            // A reader that has left needs no end.
+            let _ = items.send(None).await;
+        });
+        Driven {
+            ready,
+            task,
+            ended: false,
+        }
+        .boxed()
+    }
+}
+
+/// What a stream on another thread has made. Dropping it stops that stream.
+struct Driven<T> {
+    /// Items, and `None` after the last: without it the stream did not come to its end.
+    ready: mpsc::Receiver<Option<Result<T, Error>>>,
+    task: JoinHandle<()>,
+    ended: bool,
+}
+
+impl<T> Stream for Driven<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match self.ready.poll_recv(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Some(item))) => Poll::Ready(Some(item)),
+            Poll::Ready(Some(None)) => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Ready(None) => {
+                self.ended = true;
+                let message = "the query failed on its way";
+                let defect = Error::new(ErrorKind::Internal, code::INTERNAL, message);
+                Poll::Ready(Some(Err(defect)))
+            }
+        }
+    }
+}
+
+impl<T> Drop for Driven<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // A runtime must not be waited for on a thread of another one.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workers")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_panics_is_an_error_and_never_a_short_answer() {
+        let workers = Workers::start(1).expect("threads");
+        let whole = futures::stream::iter([Ok(1), Ok(2)]).boxed();
+        let rows: Vec<i32> = workers.drive(whole).try_collect().await.expect("whole");
+        assert_eq!(rows, [1, 2]);
+        let broken = futures::stream::iter([1, 2])
+            .map(|row| {
+                if row == 2 {
+                    panic!("row {row}")
+                } else {
+                    Ok(row)
+                }
+            })
+            .boxed();
+        let rows: Result<Vec<i32>, Error> = workers.drive(broken).try_collect().await;
+        assert_eq!(rows.expect_err("broken").code(), code::INTERNAL);
+    }
+}
