@@ -53,7 +53,7 @@ async fn wide() -> Mesh {
 }
 
 #[test]
-fn a_query_that_is_given_up_is_cancelled() {
+fn a_query_that_is_given_up_is_cancelled_at_the_coordinator() {
     run(async {
         let mesh = wide().await;
         let mut analyst = mesh.sign_in("analyst").await;
