@@ -11,7 +11,7 @@ use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::{Current, Memory, PlannerThreads, Workers};
+use weft_plan::{Current, Memory, PlannerThreads, RunningPlans, Workers};
 use weft_sql::Caps;
 use weft_wire::authority::{Authority, TokenKeys};
 use weft_wire::identity::Identity;
@@ -131,6 +131,7 @@ fn engine(
         queries: RunningQueries::new(limits.max_concurrent),
         planner: PlannerThreads::new(limits.planner_threads),
         workers: Workers::start(limits.partitions)?,
+        plans: RunningPlans::default(),
         memory: Memory::new(limits.memory)?,
         partitions: limits.partitions,
         deadline: limits.deadline,

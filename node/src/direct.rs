@@ -175,10 +175,14 @@ impl Backend for Direct {
             .unwrap_or_default();
         let fragment = self.fragment(session, &statement.query, values).await?;
         let permit = self.gate.admit(&session.principal, fragment).await?;
-        let Running { schema, batches } = self.engine.run(permit).await?;
+        let Running {
+            schema,
+            batches,
+            interrupt,
+        } = self.engine.run(permit).await?;
         Ok(ResultStream {
             schema,
-            batches: self.engine.workers().drive(batches),
+            batches: self.engine.workers().drive(batches, interrupt),
         })
     }
 

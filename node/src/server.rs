@@ -33,6 +33,7 @@ pub struct Node {
     address: SocketAddr,
     problems: Vec<Problem>,
     policy: watch::Sender<Arc<Policy>>,
+    engine: Engine,
     door: Door,
     join: Option<Join>,
 }
@@ -109,6 +110,7 @@ impl Node {
             address,
             problems: loaded.problems,
             policy,
+            engine,
             door,
             join,
         })
@@ -127,6 +129,11 @@ impl Node {
     /// What is served now.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.borrow())
+    }
+
+    /// Fragments of which some part computes.
+    pub fn running_fragments(&self) -> usize {
+        self.engine.running()
     }
 
     /// Takes its leave of the coordinator and lets running answers end, for a few seconds.

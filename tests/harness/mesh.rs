@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use weft_authority::{AuthorityServer, Settings as AuthoritySettings, User, hash_password};
 use weft_coordinator::registry::NodeEntry;
 use weft_coordinator::{ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings};
@@ -31,6 +31,8 @@ pub struct MeshOptions {
     pub lease_lifetime: Duration,
     /// Bytes of memory of each node.
     pub node_memory: usize,
+    /// What queries may take.
+    pub query_limits: QueryLimits,
 }
 
 /// A running mesh. Dropping it stops it.
@@ -77,6 +79,7 @@ impl MeshOptions {
             ],
             lease_lifetime: Duration::from_secs(3600),
             node_memory: NodeLimits::default().memory,
+            query_limits: QueryLimits::default(),
         }
     }
 }
@@ -116,7 +119,7 @@ impl Mesh {
             state: state("coordinator"),
             basic_sign_in: true,
             heartbeat_interval: Duration::from_secs(1),
-            limits: QueryLimits::default(),
+            limits: options.query_limits,
             door: Default::default(),
         };
         let coordinator = Coordinator::start(settings, identity, client)
@@ -222,6 +225,18 @@ impl Mesh {
             .await
             .expect("the node is seen in time")
             .expect("registry");
+    }
+
+    /// Waits until `fragments` fragments compute at the node of `domain`.
+    pub async fn wait_for_fragments(&self, domain: &str, fragments: usize) {
+        let reached = async {
+            while self.node(domain).running_fragments() != fragments {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, reached)
+            .await
+            .expect("as many fragments in time");
     }
 
     /// The node of `domain`.

@@ -1,7 +1,10 @@
 //! Nodes that go away and come back.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use harness::{Mesh, MeshOptions, Published, grant, run};
+use weft_coordinator::QueryLimits;
 use weft_governance::{ErrorKind, code};
 
 const SALES: Published<'static> = Published {
@@ -73,6 +76,7 @@ fn a_query_that_is_given_up_is_cancelled_at_the_coordinator() {
             }
         }
         assert_eq!(state, "cancelled");
+        mesh.wait_for_fragments("sales", 0).await;
     });
 }
 
@@ -105,6 +109,60 @@ fn a_node_lost_in_mid_stream_is_an_error_and_never_a_short_answer() {
             analyst.value("SELECT count(*) FROM sales.wide.t").await,
             "120000"
         );
+    });
+}
+
+/// A mesh with a table whose square takes a node longer than any test waits.
+async fn endless(query_limits: QueryLimits) -> Mesh {
+    let ids: Vec<String> = (0..200_000).map(|id| id.to_string()).collect();
+    let numbers = Published {
+        domain: "sales",
+        product: "numbers",
+        tables: &[("t", &[("id", "integer", "bigint")], &ids.join("\n"))],
+    };
+    let options = MeshOptions {
+        query_limits,
+        ..MeshOptions::empty()
+    };
+    let grants = vec![("sales", grant("analyst", "numbers"))];
+    Mesh::publish_with(options, &[numbers], grants).await
+}
+
+const ENDLESS: &str =
+    "SELECT count(*) FROM sales.numbers.t a, sales.numbers.t b WHERE a.id + b.id < 0";
+
+#[test]
+fn a_fragment_that_only_computes_stops_at_its_node_when_the_query_is_given_up() {
+    run(async {
+        let mesh = endless(QueryLimits::default()).await;
+        for mut analyst in [
+            mesh.sign_in("analyst").await,
+            mesh.sign_in_at("sales", "analyst").await,
+        ] {
+            let mut rows = analyst.stream(ENDLESS).await.expect("starts");
+            let (_, given_up) = tokio::join!(
+                mesh.wait_for_fragments("sales", 1),
+                tokio::time::timeout(Duration::from_millis(500), rows.next()),
+            );
+            assert!(given_up.is_err(), "it computes");
+            drop(rows);
+            mesh.wait_for_fragments("sales", 0).await;
+        }
+    });
+}
+
+#[test]
+fn a_fragment_that_only_computes_stops_at_its_node_when_its_time_is_up() {
+    run(async {
+        let limits = QueryLimits {
+            deadline: Duration::from_secs(1),
+            ..QueryLimits::default()
+        };
+        let mesh = endless(limits).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let (_, error) = tokio::join!(mesh.wait_for_fragments("sales", 1), analyst.error(ENDLESS),);
+        assert_eq!(error.code(), code::DEADLINE, "{error}");
+        mesh.wait_for_fragments("sales", 0).await;
     });
 }
 

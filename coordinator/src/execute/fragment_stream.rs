@@ -9,9 +9,10 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
 use prost::Message;
+use tokio::sync::oneshot;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Streaming};
 use weft_door::guard::{DecodeLimits, Decoded, Decoder};
@@ -19,7 +20,9 @@ use weft_governance::{DomainId, Error, ErrorKind, code};
 use weft_plan::fingerprint;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
 use weft_wire::rpc::fragment::fragment_terminal::End;
-use weft_wire::rpc::fragment::{FragmentRequest, FragmentTerminal, Semantics, TableExpectation};
+use weft_wire::rpc::fragment::{
+    FragmentControl, FragmentRequest, FragmentTerminal, Semantics, TableExpectation,
+};
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
 
@@ -68,7 +71,7 @@ pub(super) async fn open(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Res
         opened = request(&fragment, &run) => opened,
         () = lost.lost() => Err(gone(&domain)),
     };
-    let (frames, channel) = opened.map_err(|error| at(error, &domain))?;
+    let (frames, request, channel) = opened.map_err(|error| at(error, &domain))?;
     let reading = Reading {
         frames,
         lost,
@@ -77,6 +80,7 @@ pub(super) async fn open(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Res
         domain,
         ordinal: fragment.ordinal,
         run,
+        request,
         _channel: channel,
     };
     Ok(
@@ -93,7 +97,7 @@ pub(super) async fn open(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Res
 async fn request(
     fragment: &FragmentPlan,
     run: &QueryRun,
-) -> Result<(Streaming<FlightData>, DataChannel), Error> {
+) -> Result<(Streaming<FlightData>, OpenRequest, DataChannel), Error> {
     let entry = run.registry().up(&fragment.site.node)?;
     let now = SystemTime::now();
     let token = run.session().token_for(&fragment.site.node, now).await?;
@@ -110,9 +114,8 @@ async fn request(
         app_metadata: message,
         ..FlightData::default()
     };
-    // The sending side stays open for as long as rows are read: its end tells the node nothing.
-    let frames = futures::stream::iter([first]).chain(futures::stream::pending());
-    let mut request = Request::new(frames);
+    let (open, control) = OpenRequest::new();
+    let mut request = Request::new(futures::stream::iter([first]).chain(control));
     let metadata = request.metadata_mut();
     metadata.insert("authorization", header(&format!("Bearer {token}"))?);
     metadata.insert(DELEGATION_HEADER, header(&delegation)?);
@@ -127,7 +130,7 @@ async fn request(
         .do_exchange(request)
         .await
         .map_err(|status| from_status(&status))?;
-    Ok((response.into_inner(), channel))
+    Ok((response.into_inner(), open, channel))
 }
 
 fn message(fragment: &FragmentPlan, run: &QueryRun) -> Result<FragmentRequest, Error> {
@@ -166,7 +169,39 @@ struct Reading {
     domain: DomainId,
     ordinal: u32,
     run: Arc<QueryRun>,
+    request: OpenRequest,
     _channel: DataChannel,
+}
+
+/// The sending side of the conversation. It stays open for as long as rows are read, and an open
+/// one keeps the whole call open: so whoever ends early has to say so. Dropping it does.
+struct OpenRequest(Option<oneshot::Sender<FlightData>>);
+
+impl OpenRequest {
+    /// With the frames that follow the first.
+    fn new() -> (Self, impl Stream<Item = FlightData> + Send + 'static) {
+        let (stop, stopped) = oneshot::channel();
+        let frames = futures::stream::once(stopped).filter_map(|frame| async { frame.ok() });
+        (Self(Some(stop)), frames)
+    }
+
+    /// Ends the conversation after its last message.
+    fn close(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        if let Some(stop) = self.0.take() {
+            let cancel = FragmentControl { cancel: true };
+            // A call that has ended needs no cancel.
+            let _ = stop.send(FlightData {
+                app_metadata: cancel.encode_to_vec().into(),
+                ..FlightData::default()
+            });
+        }
+    }
 }
 
 impl Reading {
@@ -239,7 +274,8 @@ impl Reading {
     }
 
     /// Compares what was sent with what came.
-    fn close(&self, bytes: &Bytes) -> Result<(), Error> {
+    fn close(&mut self, bytes: &Bytes) -> Result<(), Error> {
+        self.request.close();
         let terminal = FragmentTerminal::decode(bytes.clone())
             .map_err(|_| broken(&self.domain, "the terminal message is malformed"))?;
         let came = (self.decoder.rows(), self.decoder.bytes());

@@ -8,15 +8,14 @@ use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::physical_plan::execute_stream;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio::time::timeout_at;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
-    Memory, PlannerThreads, Semantics, Workers, bind_parameters, from_datafusion, parameter_schema,
-    parameter_values, plan_query, session_config,
+    Memory, PlannerThreads, RunningPlans, Semantics, Workers, bind_parameters, from_datafusion,
+    parameter_schema, parameter_values, plan_query, session_config,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
@@ -45,6 +44,8 @@ pub struct QueryEngine {
     pub planner: PlannerThreads,
     /// Threads that plans run on.
     pub workers: Workers,
+    /// Plans that run on them.
+    pub plans: RunningPlans,
     /// Memory.
     pub memory: Memory,
     /// Partitions of a plan.
@@ -312,17 +313,21 @@ impl QueryEngine {
         run: Arc<QueryRun>,
     ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
         let planning = state.clone();
+        let interrupt = self.plans.start();
+        let signal = interrupt.clone();
         let physical = self
             .planner
             .run_async(async move {
-                physical_plan(&planning, &cut.plan, run)
-                    .await
+                let plan = physical_plan(&planning, &cut.plan, run).await;
+                plan.and_then(|plan| signal.guard(plan))
                     .map_err(from_datafusion)
             })
             .await?;
         let context = self.memory.context(physical.as_ref(), state.task_ctx());
-        let stream = execute_stream(physical, context).map_err(from_datafusion)?;
-        Ok(self.workers.drive(stream.map_err(from_datafusion).boxed()))
+        let stream = self.workers.execute(physical, context);
+        let stream = stream.map_err(from_datafusion)?;
+        let rows = stream.map_err(from_datafusion).boxed();
+        Ok(self.workers.drive(rows, interrupt))
     }
 
     fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {

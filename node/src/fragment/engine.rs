@@ -11,14 +11,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
-    FragmentFunctions, LeafCodec, Memory, PlannerThreads, Semantics, Tables, Workers, fingerprint,
-    from_datafusion, plan_query, product_table_of, session_config,
+    FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
+    Tables, Workers, fingerprint, from_datafusion, plan_query, product_table_of, session_config,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -53,15 +52,18 @@ pub struct Engine {
     planner: PlannerThreads,
     memory: Memory,
     workers: Workers,
+    running: RunningPlans,
     settings: EngineSettings,
 }
 
-/// A running fragment. Dropping it stops it.
+/// A running fragment.
 pub struct Running {
     /// The schema of its batches.
     pub schema: SchemaRef,
     /// Its rows.
     pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    /// Stops it.
+    pub interrupt: Interrupt,
 }
 
 impl Engine {
@@ -78,6 +80,7 @@ impl Engine {
             planner: PlannerThreads::new(settings.planner_threads),
             memory: Memory::new(settings.memory)?,
             workers: Workers::start(settings.partitions)?,
+            running: RunningPlans::default(),
             settings,
         })
     }
@@ -90,6 +93,11 @@ impl Engine {
     /// The threads that fragments run on.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// Fragments of which some part computes.
+    pub fn running(&self) -> usize {
+        self.running.count()
     }
 
     /// The threads that deep statements are planned on.
@@ -218,26 +226,33 @@ impl Engine {
             ..
         } = fragment;
         let state = self.state(&semantics)?;
+        let interrupt = self.running.start();
+        let signal = interrupt.clone();
         let physical = self
             .planner
             .run_async(async move {
                 let plan = bind(plan, &bindings)?;
-                let plan = state
-                    .create_physical_plan(&plan)
-                    .await
+                let plan = state.create_physical_plan(&plan).await;
+                let plan = plan
+                    .and_then(|plan| signal.guard(plan))
                     .map_err(|e| incident::hide(id, e))?;
                 Ok((plan, state.task_ctx()))
             })
             .await;
         let (physical, context) = physical?;
         let context = self.memory.context(physical.as_ref(), context);
-        let stream = execute_stream(physical, context).map_err(|e| incident::hide(id, e))?;
+        let stream = self.workers.execute(physical, context);
+        let stream = stream.map_err(|e| incident::hide(id, e))?;
         let schema = Arc::clone(&output);
         let batches = stream
             .map_err(move |error| incident::hide(id, error))
             .map(move |batch| batch.and_then(|batch| cast_to(&output, batch)))
             .boxed();
-        Ok(Running { schema, batches })
+        Ok(Running {
+            schema,
+            batches,
+            interrupt,
+        })
     }
 
     fn convert(

@@ -1,21 +1,22 @@
 //! A fragment's conversation: authenticate, check, admit, stream, close.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use arrow::record_batch::RecordBatch;
 use arrow_flight::FlightData;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
 use prost::Message;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
 use weft_door::Exchange;
 use weft_door::encode::Encoder;
 use weft_governance::{Error, ErrorKind, FragmentId, Principal, ServerId, code};
+use weft_plan::Interrupt;
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::Peer;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND};
@@ -29,6 +30,8 @@ use crate::enforce::Gate;
 
 /// Frames that may wait for a slow reader.
 const FRAMES_AHEAD: usize = 4;
+/// How long a fragment that was asked to stop may take for it.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Answers fragments that coordinators send.
 #[derive(Clone)]
@@ -136,6 +139,7 @@ impl FragmentService {
     }
 }
 
+/// Starts the fragment's work on the engine's threads, and beside it, on this one's, what ends it.
 fn stream(
     engine: &Engine,
     id: FragmentId,
@@ -144,97 +148,129 @@ fn stream(
     deadline: Instant,
 ) -> BoxStream<'static, Result<FlightData, Error>> {
     let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
-    let task = engine
+    let Running {
+        schema,
+        batches,
+        interrupt,
+    } = running;
+    let encoder = Encoder::new(schema);
+    let work = engine
         .workers()
-        .spawn(pump(id, running, rest, deadline, frames));
-    Frames {
-        ready,
-        _task: AbortOnDropHandle::new(task),
-    }
-    .boxed()
+        .spawn(send_all(encoder, batches, frames.clone()));
+    let work = Work { work, interrupt };
+    tokio::spawn(supervise(id, work, rest, deadline, frames));
+    ReceiverStream::new(ready).boxed()
 }
 
-/// The frames of an answer; dropping them stops the fragment.
-struct Frames {
-    ready: mpsc::Receiver<Result<FlightData, Error>>,
-    _task: AbortOnDropHandle<()>,
+/// The task that runs a fragment and sends its rows. Dropping it stops the fragment.
+struct Work {
+    work: JoinHandle<(Encoder, Result<(), Ended>)>,
+    interrupt: Interrupt,
 }
 
-impl Stream for Frames {
-    type Item = Result<FlightData, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.ready.poll_recv(context)
+impl Work {
+    /// Stops the fragment and waits until it has sent its last frame, to know what was sent.
+    async fn stop(mut self) -> Result<Encoder, Error> {
+        self.interrupt.stop();
+        match timeout(GRACE, &mut self.work).await {
+            Ok(Ok((sent, _))) => Ok(sent),
+            Ok(Err(_)) | Err(_) => Err(Error::new(
+                ErrorKind::Cancelled,
+                code::CANCELLED,
+                "the fragment was stopped and did not say in time what it had sent",
+            )),
+        }
     }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.interrupt.stop();
+        self.work.abort();
+    }
+}
+
+/// Why a fragment ended before its last row.
+enum Ended {
+    Failed(Error),
+    /// The reader asked for the end.
+    Stopped,
+    /// The reader went away; there is nobody left to tell.
+    ReaderGone,
 }
 
 type FrameSender = mpsc::Sender<Result<FlightData, Error>>;
 
-/// A reader that went away closes the channel; there is nobody left to tell.
-struct ReaderGone;
-
-async fn pump(
-    id: FragmentId,
-    mut running: Running,
-    mut rest: BoxStream<'static, Result<FlightData, Error>>,
-    deadline: Instant,
-    frames: FrameSender,
-) {
-    let started = Instant::now();
-    let mut encoder = Encoder::new(Arc::clone(&running.schema));
-    let outcome = tokio::select! {
-        outcome = send_all(&mut running, &mut encoder, &frames) => outcome,
-        () = cancelled(&mut rest) => Ok(End::Stopped),
-        () = sleep_until(deadline) => Ok(End::Unspecified),
-    };
-    let (rows, bytes, elapsed_ms) = (
-        encoder.rows(),
-        encoder.bytes(),
-        started.elapsed().as_millis(),
-    );
-    let last = match outcome {
-        Ok(End::Unspecified) => Err(Error::new(
-            ErrorKind::DeadlineExceeded,
-            code::DEADLINE,
-            "the fragment ran longer than its query allows",
-        )),
-        Ok(end) => Ok(terminal::frame(end, &encoder)),
-        Err(Ended::Failed(error)) => Err(error),
-        Err(Ended::ReaderGone(ReaderGone)) => {
-            info!(fragment = %id, rows, bytes, elapsed_ms, "fragment abandoned by its reader");
-            return;
-        }
-    };
-    info!(fragment = %id, rows, bytes, elapsed_ms, complete = last.is_ok(), "fragment finished");
-    // The reader may be gone by now; then nobody needs the last frame.
-    let _ = frames.send(last).await;
-}
-
-enum Ended {
-    Failed(Error),
-    ReaderGone(ReaderGone),
-}
-
 async fn send_all(
-    running: &mut Running,
+    mut encoder: Encoder,
+    batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    frames: FrameSender,
+) -> (Encoder, Result<(), Ended>) {
+    let sent = send_each(&mut encoder, batches, &frames).await;
+    (encoder, sent)
+}
+
+async fn send_each(
     encoder: &mut Encoder,
+    mut batches: BoxStream<'static, Result<RecordBatch, Error>>,
     frames: &FrameSender,
-) -> Result<End, Ended> {
+) -> Result<(), Ended> {
     send(frames, encoder.schema_frame()).await?;
-    while let Some(batch) = running.batches.next().await {
+    while let Some(batch) = batches.next().await {
         let batch = batch.map_err(Ended::Failed)?;
         for frame in encoder.encode(&batch).map_err(Ended::Failed)? {
             send(frames, frame).await?;
         }
     }
-    Ok(End::Complete)
+    Ok(())
 }
 
 async fn send(frames: &FrameSender, frame: FlightData) -> Result<(), Ended> {
-    frames
-        .send(Ok(frame))
-        .await
-        .map_err(|_| Ended::ReaderGone(ReaderGone))
+    frames.send(Ok(frame)).await.map_err(|_| Ended::ReaderGone)
+}
+
+/// Waits for the first end of a fragment: its last row, its deadline, or its reader's wish.
+async fn supervise(
+    id: FragmentId,
+    mut work: Work,
+    mut rest: BoxStream<'static, Result<FlightData, Error>>,
+    deadline: Instant,
+    frames: FrameSender,
+) {
+    let started = Instant::now();
+    let ended = tokio::select! {
+        done = &mut work.work => match done {
+            Ok((sent, Ok(()))) => Ok(sent),
+            Ok((_, Err(ended))) => Err(ended),
+            Err(_) => Err(Ended::Failed(crashed(id))),
+        },
+        () = cancelled(&mut rest) => Err(Ended::Stopped),
+        () = sleep_until(deadline) => Err(Ended::Failed(too_late())),
+        () = frames.closed() => Err(Ended::ReaderGone),
+    };
+    let last = match ended {
+        Ok(sent) => Ok((End::Complete, sent)),
+        Err(Ended::Stopped) => work.stop().await.map(|sent| (End::Stopped, sent)),
+        Err(Ended::Failed(error)) => Err(error),
+        Err(Ended::ReaderGone) => {
+            info!(fragment = %id, "fragment abandoned by its reader");
+            return;
+        }
+    };
+    let elapsed_ms = started.elapsed().as_millis();
+    let last = match last {
+        Ok((end, sent)) => {
+            let (rows, bytes) = (sent.rows(), sent.bytes());
+            info!(fragment = %id, rows, bytes, elapsed_ms, ?end, "fragment finished");
+            Ok(terminal::frame(end, &sent))
+        }
+        Err(error) => {
+            info!(fragment = %id, elapsed_ms, %error, "fragment failed");
+            Err(error)
+        }
+    };
+    // The reader may be gone by now; then nobody needs the last frame.
+    let _ = frames.send(last).await;
 }
 
 /// Returns when the coordinator asks to stop. A closed sending side is no such request.
@@ -246,6 +282,16 @@ async fn cancelled(rest: &mut BoxStream<'static, Result<FlightData, Error>>) {
         }
     }
     std::future::pending().await
+}
+
+fn too_late() -> Error {
+    let message = "the fragment ran longer than its query allows";
+    Error::new(ErrorKind::DeadlineExceeded, code::DEADLINE, message)
+}
+
+fn crashed(id: FragmentId) -> Error {
+    let message = format!("the node failed (incident `{id}`)");
+    Error::new(ErrorKind::Internal, code::INTERNAL, message)
 }
 
 fn unauthenticated() -> Error {

@@ -7,12 +7,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use datafusion::execution::{SendableRecordBatchStream, TaskContext as PlanContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use weft_governance::{Error, ErrorKind, code};
+
+use crate::interrupt::Interrupt;
 
 /// Bytes of stack of one thread: deep plans are polled recursively.
 const STACK: usize = 16 << 20;
@@ -62,8 +66,23 @@ impl Workers {
         }
     }
 
-    /// Runs `stream` on one of them. If it panics, what is returned ends with an error.
-    pub fn drive<T: Send + 'static>(&self, mut stream: Items<T>) -> Items<T> {
+    /// Starts `plan`. What it computes runs on these threads and on no thread of the caller, also
+    /// the tasks that its operators start at once.
+    ///
+    /// # Errors
+    /// If an operator cannot start.
+    pub fn execute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<PlanContext>,
+    ) -> datafusion::common::Result<SendableRecordBatchStream> {
+        let _threads = self.0.0.as_ref().map(Runtime::enter);
+        execute_stream(plan, context)
+    }
+
+    /// Runs `stream`, that of a plan under `interrupt`, on one of them. If it panics, what is
+    /// returned ends with an error; if what is returned is dropped, the plan is stopped.
+    pub fn drive<T: Send + 'static>(&self, mut stream: Items<T>, interrupt: Interrupt) -> Items<T> {
         let (items, ready) = mpsc::channel(AHEAD);
         let task = self.spawn(async move {
             while let Some(item) = stream.next().await {
@@ -77,6 +96,7 @@ impl Workers {
         Driven {
             ready,
             task,
+            interrupt,
             ended: false,
         }
         .boxed()
@@ -88,6 +108,7 @@ struct Driven<T> {
     /// Items, and `None` after the last: without it the stream did not come to its end.
     ready: mpsc::Receiver<Option<Result<T, Error>>>,
     task: JoinHandle<()>,
+    interrupt: Interrupt,
     ended: bool,
 }
 
@@ -117,6 +138,7 @@ impl<T> Stream for Driven<T> {
 
 impl<T> Drop for Driven<T> {
     fn drop(&mut self) {
+        self.interrupt.stop();
         self.task.abort();
     }
 }
@@ -141,12 +163,18 @@ mod tests {
     use futures::TryStreamExt;
 
     use super::*;
+    use crate::interrupt::RunningPlans;
 
     #[tokio::test]
     async fn a_stream_that_panics_is_an_error_and_never_a_short_answer() {
         let workers = Workers::start(1).expect("threads");
+        let plans = RunningPlans::default();
         let whole = futures::stream::iter([Ok(1), Ok(2)]).boxed();
-        let rows: Vec<i32> = workers.drive(whole).try_collect().await.expect("whole");
+        let rows: Vec<i32> = workers
+            .drive(whole, plans.start())
+            .try_collect()
+            .await
+            .expect("whole");
         assert_eq!(rows, [1, 2]);
         let broken = futures::stream::iter([1, 2])
             .map(|row| {
@@ -157,7 +185,8 @@ mod tests {
                 }
             })
             .boxed();
-        let rows: Result<Vec<i32>, Error> = workers.drive(broken).try_collect().await;
+        let rows: Result<Vec<i32>, Error> =
+            workers.drive(broken, plans.start()).try_collect().await;
         assert_eq!(rows.expect_err("broken").code(), code::INTERNAL);
     }
 }

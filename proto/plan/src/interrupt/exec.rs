@@ -1,0 +1,103 @@
+//! Operators whose streams end when the plan is stopped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::coop::make_cooperative;
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, SchedulingType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::StreamExt;
+
+use super::Interrupt;
+
+/// Passes the rows of its input on, gives way to other tasks now and then, and fails once the
+/// plan was stopped.
+#[derive(Debug)]
+pub(super) struct InterruptibleExec {
+    input: Arc<dyn ExecutionPlan>,
+    interrupt: Interrupt,
+    properties: Arc<PlanProperties>,
+}
+
+impl InterruptibleExec {
+    pub(super) fn over(
+        input: Arc<dyn ExecutionPlan>,
+        interrupt: Interrupt,
+    ) -> Arc<dyn ExecutionPlan> {
+        let properties = PlanProperties::clone(input.properties())
+            .with_scheduling_type(SchedulingType::Cooperative);
+        Arc::new(Self {
+            input,
+            interrupt,
+            properties: Arc::new(properties),
+        })
+    }
+}
+
+impl DisplayAs for InterruptibleExec {
+    fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InterruptibleExec")
+    }
+}
+
+impl ExecutionPlan for InterruptibleExec {
+    fn name(&self) -> &str {
+        "InterruptibleExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Ok([input]) = <[_; 1]>::try_from(children) else {
+            return internal_err!("an operator that can be stopped has one input");
+        };
+        Ok(Self::over(input, self.interrupt.clone()))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let interrupt = self.interrupt.clone();
+        let batches = make_cooperative(self.input.execute(partition, context)?);
+        let batches = batches.map(move |batch| interrupt.check().and(batch));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            batches,
+        )))
+    }
+}
