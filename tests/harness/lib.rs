@@ -5,6 +5,7 @@
 
 mod client;
 mod compare;
+mod logic;
 mod mesh;
 mod oracle;
 mod runtime;
@@ -12,6 +13,7 @@ mod world;
 
 pub use client::{Client, Failure};
 pub use compare::{Rows, assert_same_rows};
+pub use logic::{Engine, run_logic_tests};
 pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
 pub use oracle::single_process;
 pub use runtime::run;

@@ -1,6 +1,6 @@
 //! Queries that cross domains, and what they may rely on.
 
-use harness::{Mesh, Published, Rows, assert_same_rows, grant, run, single_process};
+use harness::{Engine, Mesh, Published, grant, run, run_logic_tests, single_process};
 
 const LEFT: Published<'static> = Published {
     domain: "left",
@@ -39,42 +39,6 @@ const RIGHT: Published<'static> = Published {
     )],
 };
 
-const QUERIES: &[&str] = &[
-    "SELECT l.id, l.name, r.name FROM left.a.t l JOIN right.b.t r ON l.id = r.id",
-    "SELECT l.id, r.x FROM left.a.t l LEFT JOIN right.b.t r ON l.id = r.id",
-    "SELECT l.id, r.x FROM left.a.t l FULL JOIN right.b.t r ON l.id = r.id",
-    "SELECT id FROM left.a.t WHERE id NOT IN (SELECT id FROM right.b.t)",
-    "SELECT id FROM left.a.t WHERE id NOT IN (SELECT id FROM right.b.t WHERE id IS NOT NULL)",
-    "SELECT id FROM left.a.t l WHERE EXISTS (SELECT 1 FROM right.b.t r WHERE r.id = l.id)",
-    "SELECT id FROM left.a.t l WHERE NOT EXISTS (SELECT 1 FROM right.b.t r WHERE r.id = l.id)",
-    "SELECT id FROM left.a.t INTERSECT SELECT id FROM right.b.t",
-    "SELECT id FROM left.a.t EXCEPT SELECT id FROM right.b.t",
-    "SELECT id, name FROM left.a.t UNION SELECT id, name FROM right.b.t",
-    "SELECT id FROM left.a.t UNION ALL SELECT id FROM right.b.t",
-    "SELECT name, count(*), sum(price), avg(price) FROM left.a.t GROUP BY name",
-    "SELECT l.name, count(DISTINCT r.name) FROM left.a.t l JOIN right.b.t r ON l.id = r.id GROUP BY l.name",
-    "SELECT id, (SELECT max(x) FROM right.b.t) FROM left.a.t",
-    "SELECT id FROM left.a.t WHERE price > (SELECT avg(price) FROM left.a.t)",
-    "SELECT id FROM left.a.t l WHERE price >= (SELECT min(l2.price) FROM left.a.t l2 WHERE l2.name = l.name)",
-    "SELECT l.id, (SELECT count(*) FROM right.b.t r WHERE r.id = l.id) FROM left.a.t l",
-    "SELECT id, row_number() OVER (PARTITION BY name ORDER BY id) FROM left.a.t",
-    "SELECT id, sum(price) OVER (ORDER BY id NULLS LAST ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM left.a.t",
-    "SELECT DISTINCT name FROM left.a.t",
-    "SELECT id, price FROM left.a.t ORDER BY id NULLS LAST LIMIT 2 OFFSET 1",
-    "SELECT day, at, extract(year FROM day), date_trunc('month', at) FROM left.a.t",
-    "SELECT day + INTERVAL '1 month', at - INTERVAL '1 hour' FROM left.a.t",
-    "SELECT coalesce(name, '-'), upper(name), CASE WHEN id > 2 THEN 'big' ELSE 'small' END FROM left.a.t",
-    "SELECT t.id, u.tag FROM left.a.t JOIN left.a.u ON t.id = u.id",
-    "SELECT t.id, u.tag, r.name FROM left.a.t JOIN left.a.u ON t.id = u.id JOIN right.b.t r ON r.id = u.id",
-    "WITH c AS (SELECT id, count(*) AS n FROM left.a.u GROUP BY id) SELECT c.id, n, r.name FROM c JOIN right.b.t r ON r.id = c.id",
-    "SELECT name, grouping(name), sum(price) FROM left.a.t GROUP BY ROLLUP (name)",
-    "SELECT count(*) FILTER (WHERE price > 1), count(*) FROM left.a.t",
-    "SELECT 1 + 1, 'x'",
-    "SELECT id FROM left.a.t WHERE false",
-    "SELECT id FROM (VALUES (1), (2)) v(id)",
-    "SELECT l.name FROM left.a.t l, (VALUES (1), (3)) v(id) WHERE l.id = v.id",
-];
-
 async fn mesh() -> Mesh {
     let grants = vec![
         ("left", grant("analyst", "a")),
@@ -93,22 +57,12 @@ fn federated_answers_equal_those_of_one_process() {
         let (left, right) = (folder.path().join("left"), folder.path().join("right"));
         let oracle = single_process(&[("left", &left), ("right", &right)]).await;
         let mesh = mesh().await;
-        let mut analyst = mesh.sign_in("analyst").await;
-        let mut failed = Vec::new();
-        for sql in QUERIES {
-            let batches = oracle
-                .sql(sql)
-                .await
-                .expect(sql)
-                .collect()
-                .await
-                .expect(sql);
-            match analyst.query(sql).await {
-                Ok(rows) => assert_same_rows(sql, rows, Rows::of(&batches)),
-                Err(error) => failed.push(format!("{sql}: {error}")),
-            }
-        }
-        assert!(failed.is_empty(), "{}", failed.join("\n"));
+        let analyst = mesh.sign_in("analyst").await;
+        run_logic_tests(vec![
+            Engine::OneProcess(Box::new(oracle)),
+            Engine::Federated(Box::new(analyst)),
+        ])
+        .await;
     });
 }
 
