@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
-use arrow_flight::HandshakeRequest;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use arrow_flight::{FlightInfo, HandshakeRequest, Ticket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::BoxStream;
@@ -86,21 +86,52 @@ impl Client {
         &mut self,
         sql: &str,
     ) -> Result<BoxStream<'static, Result<RecordBatch, Failure>>, Failure> {
-        let info = self
-            .inner
-            .execute(sql.to_owned(), None)
-            .await
-            .map_err(failure)?;
-        let ticket = info
-            .endpoint
-            .first()
-            .and_then(|endpoint| endpoint.ticket.clone());
-        let rows = self
-            .inner
-            .do_get(ticket.expect("a ticket"))
-            .await
-            .map_err(failure)?;
+        let ticket = self.announce(sql).await?;
+        self.fetch(ticket).await
+    }
+
+    /// Has a query planned; its rows are behind the ticket.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn announce(&mut self, sql: &str) -> Result<Ticket, Failure> {
+        let info = self.inner.execute(sql.to_owned(), None).await;
+        Ok(ticket(info.map_err(failure)?))
+    }
+
+    /// The rows behind a ticket as they come.
+    ///
+    /// # Errors
+    /// What the server says before the first row.
+    pub async fn fetch(
+        &mut self,
+        ticket: Ticket,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, Failure>>, Failure> {
+        let rows = self.inner.do_get(ticket).await.map_err(failure)?;
         Ok(rows.map_err(failure).boxed())
+    }
+
+    /// All rows of a query with parameters, and the names of the parameters.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn query_with(
+        &mut self,
+        sql: &str,
+        values: RecordBatch,
+    ) -> Result<(Vec<String>, Rows), Failure> {
+        let prepared = self.inner.prepare(sql.to_owned(), None).await;
+        let mut prepared = prepared.map_err(failure)?;
+        let parameters = prepared
+            .parameter_schema()
+            .map_err(failure)?
+            .fields()
+            .iter();
+        let parameters = parameters.map(|field| field.name().clone()).collect();
+        prepared.set_parameters(values).map_err(failure)?;
+        let info = prepared.execute().await.map_err(failure)?;
+        let batches: Vec<RecordBatch> = self.fetch(ticket(info)).await?.try_collect().await?;
+        Ok((parameters, Rows::of(&batches)))
     }
 
     /// The one value of a query.
@@ -119,6 +150,11 @@ impl Client {
             Err(error) => error,
         }
     }
+}
+
+fn ticket(info: FlightInfo) -> Ticket {
+    let endpoint = info.endpoint.into_iter().next();
+    endpoint.and_then(|it| it.ticket).expect("a ticket")
 }
 
 /// The session's bearer. The stock client loses what the server says of a failed sign-in.

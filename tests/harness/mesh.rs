@@ -211,6 +211,19 @@ impl Mesh {
         self.wait_for(domain, |entry| entry.is_up()).await;
     }
 
+    /// Publishes `product` anew in place of what its node serves, and starts that node again.
+    pub async fn replace(&mut self, product: &crate::Published<'_>) {
+        let (_, data, _) = self
+            .domains
+            .iter()
+            .find(|(name, ..)| name == product.domain)
+            .expect("domain");
+        std::fs::remove_dir_all(data.join(product.product)).expect("published before");
+        product.write(data);
+        self.kill_node(product.domain);
+        self.start_node(product.domain).await;
+    }
+
     /// Takes the node of `domain` away without a farewell.
     pub fn kill_node(&mut self, domain: &str) {
         drop(self.nodes.remove(domain));

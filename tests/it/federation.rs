@@ -1,5 +1,9 @@
 //! Queries that cross domains, and what they may rely on.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::record_batch::RecordBatch;
 use harness::{Engine, Mesh, Published, grant, run, run_logic_tests, single_process};
 
 const LEFT: Published<'static> = Published {
@@ -193,5 +197,26 @@ fn system_tables_show_nodes_tables_and_ones_own_queries() {
             .query("SELECT principal FROM system.runtime.queries WHERE principal <> 'outsider'")
             .await;
         assert!(others.expect("own").is_empty());
+    });
+}
+
+#[test]
+fn values_for_parameters_come_from_the_client_at_the_coordinator_and_at_a_node() {
+    run(async {
+        let mesh = mesh().await;
+        for mut analyst in [
+            mesh.sign_in("analyst").await,
+            mesh.sign_in_at("left", "analyst").await,
+        ] {
+            let id: ArrayRef = Arc::new(Int64Array::from(vec![2]));
+            let name: ArrayRef = Arc::new(StringArray::from(vec!["two"]));
+            let values = RecordBatch::try_from_iter([("1", id), ("2", name)]).expect("values");
+            let sql =
+                "SELECT id, $1 + 1 AS next FROM left.a.t WHERE id >= $1 AND name = $2 ORDER BY id";
+            let answer = analyst.query_with(sql, values).await;
+            let (parameters, rows) = answer.expect("rows");
+            assert_eq!(parameters, ["$1", "$2"]);
+            assert_eq!(rows.rows(), [["2", "3"], ["4", "3"]]);
+        }
     });
 }

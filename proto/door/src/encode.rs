@@ -17,6 +17,7 @@ use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, Ip
 use weft_governance::{Error, ErrorKind, code};
 
 pub(crate) use size::logical_size;
+pub(crate) use wire::same_columns;
 pub use wire::wire_schema;
 
 /// Bytes of rows that one message aims at.

@@ -47,6 +47,7 @@ pub(crate) enum Word {
     Endless,
     Silent,
     Failing,
+    Drifted,
     Echo,
     Touch,
     Count,
@@ -80,6 +81,19 @@ fn schema(fields: &[(&str, DataType, bool)]) -> SchemaRef {
         .map(|(name, data_type, nullable)| Field::new(*name, data_type.clone(), *nullable))
         .collect();
     Arc::new(Schema::new(fields))
+}
+
+/// The columns that a statement answers with.
+fn answered(statement: &Word) -> SchemaRef {
+    match statement {
+        Word::Drifted => schema(&[("other", DataType::Int64, true)]),
+        Word::Views(_) => schema(&[("t", DataType::Utf8View, true)]),
+        Word::Echo => schema(&[("$1", DataType::Int64, true), ("$2", DataType::Utf8, true)]),
+        Word::Touch => schema(&[]),
+        Word::Numbers(_) | Word::Endless | Word::Silent | Word::Failing | Word::Count => {
+            schema(&[("n", DataType::Int64, true)])
+        }
+    }
 }
 
 /// Rows from 0 whose column is exact about nullability, where the announced one is not.
@@ -154,28 +168,17 @@ impl Backend for Memory {
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(0)
         };
-        let one = schema(&[("n", DataType::Int64, true)]);
-        let none = schema(&[]);
-        let (statement, schema, parameters, kind) = match sql.split(' ').next().unwrap_or("") {
-            "numbers" => (Word::Numbers(number()), one, none, StatementKind::Query),
-            "views" => {
-                let views = schema(&[("t", DataType::Utf8View, true)]);
-                (Word::Views(number()), views, none, StatementKind::Query)
-            }
-            "endless" => (Word::Endless, one, none, StatementKind::Query),
-            "silent" => (Word::Silent, one, none, StatementKind::Query),
-            "failing" => (Word::Failing, one, none, StatementKind::Query),
-            "echo" => {
-                let pair = [("$1", DataType::Int64, true), ("$2", DataType::Utf8, true)];
-                (
-                    Word::Echo,
-                    schema(&pair),
-                    schema(&pair),
-                    StatementKind::Query,
-                )
-            }
-            "touch" => (Word::Touch, none.clone(), none, StatementKind::Command),
-            "count" => (Word::Count, one, none, StatementKind::Command),
+        let none = || schema(&[]);
+        let (statement, parameters, kind) = match sql.split(' ').next().unwrap_or("") {
+            "numbers" => (Word::Numbers(number()), none(), StatementKind::Query),
+            "views" => (Word::Views(number()), none(), StatementKind::Query),
+            "endless" => (Word::Endless, none(), StatementKind::Query),
+            "silent" => (Word::Silent, none(), StatementKind::Query),
+            "failing" => (Word::Failing, none(), StatementKind::Query),
+            "drifted" => (Word::Drifted, none(), StatementKind::Query),
+            "echo" => (Word::Echo, answered(&Word::Echo), StatementKind::Query),
+            "touch" => (Word::Touch, none(), StatementKind::Command),
+            "count" => (Word::Count, none(), StatementKind::Command),
             _ => {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,
@@ -183,6 +186,10 @@ impl Backend for Memory {
                     "unknown word",
                 ));
             }
+        };
+        let schema = match statement {
+            Word::Drifted => answered(&Word::Count),
+            _ => answered(&statement),
         };
         Ok(Prepared {
             statement,
@@ -216,6 +223,7 @@ impl Backend for Memory {
                 stream::empty().boxed()
             }
             Word::Failing => first.chain(stream::iter([Err(unavailable())])).boxed(),
+            Word::Drifted => first.boxed(),
             Word::Echo => stream::iter(parameters.map(Ok)).boxed(),
             Word::Touch => {
                 self.commands.fetch_add(1, Ordering::SeqCst);
@@ -227,7 +235,7 @@ impl Backend for Memory {
             }
         };
         Ok(ResultStream {
-            schema: schema(&[]),
+            schema: answered(&statement),
             batches,
         })
     }

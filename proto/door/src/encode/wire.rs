@@ -18,6 +18,17 @@ pub(crate) fn fits(from: &DataType, to: &DataType) -> bool {
     *from == DataType::Null || same_shape(&wire_type(from), to)
 }
 
+/// Whether rows of the schema `from` go out as those of `to` without a change of meaning.
+pub(crate) fn same_columns(to: &Schema, from: &Schema) -> bool {
+    let to = wire_schema(to);
+    to.fields().len() == from.fields().len()
+        && to
+            .fields()
+            .iter()
+            .zip(from.fields())
+            .all(|(to, from)| to.name() == from.name() && fits(from.data_type(), to.data_type()))
+}
+
 fn wire_field(field: &FieldRef) -> FieldRef {
     let data_type = wire_type(field.data_type());
     if data_type == *field.data_type() {

@@ -13,6 +13,7 @@ use arrow_flight::{
 };
 use arrow_ipc::writer::IpcWriteOptions;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
@@ -20,11 +21,13 @@ use weft_governance::{Error, ErrorKind, code};
 
 use super::outflow::{Outflow, Stop};
 use super::{catalog, info, malformed, types, unsupported};
-use crate::backend::{Backend, Prepared, StatementKind};
-use crate::encode::{Encoder, logical_size, wire_schema};
+use crate::backend::{Backend, Prepared, ResultStream, StatementKind};
+use crate::encode::{Encoder, logical_size, same_columns, wire_schema};
 use crate::limits::Limits;
 use crate::session::{Handle, Pending, Session, Sessions, Statement, Work};
 use crate::ticket::{self, Seal};
+
+type Batches = BoxStream<'static, Result<RecordBatch, Error>>;
 
 /// Answers the calls of signed-in clients over a backend.
 pub(crate) struct Desk<B: Backend> {
@@ -149,9 +152,10 @@ impl<B: Backend> Desk<B> {
                 } => {
                     let (backend, session) = (Arc::clone(&self.backend), Arc::clone(session));
                     let (statement, parameters) = (Arc::clone(statement), parameters.clone());
+                    let announced = Arc::clone(&pending.schema);
                     stream::once(async move {
                         let result = backend.run(session.inner(), statement, parameters).await?;
-                        Ok::<_, Error>(result.batches)
+                        as_announced(&announced, result)
                     })
                     .try_flatten()
                     .boxed()
@@ -220,7 +224,7 @@ impl<B: Backend> Desk<B> {
             Arc::clone(&statement.statement),
             parameters,
         );
-        let mut result = run.await?.batches;
+        let mut result = as_announced(&statement.schema, run.await?)?;
         let (mut batches, mut size) = (Vec::new(), 0_usize);
         while let Some(batch) = result.try_next().await? {
             size += batch
@@ -283,6 +287,19 @@ impl<B: Backend> Desk<B> {
             .and_then(|ticket| session.results().get(&ticket.result, Instant::now()))
             .ok_or_else(no_such_ticket)
     }
+}
+
+/// The rows of `result`, if they have the columns that the client was told of: it may bind them by
+/// position.
+fn as_announced(announced: &Schema, result: ResultStream) -> Result<Batches, Error> {
+    if same_columns(announced, &result.schema) {
+        return Ok(result.batches);
+    }
+    let message = "the columns of the answer have changed since the statement was prepared";
+    Err(
+        Error::new(ErrorKind::SchemaDrift, code::SCHEMA_DRIFT, message)
+            .with_hint("Prepare the statement again; its tables have changed."),
+    )
 }
 
 /// The prepared statement that a client names.

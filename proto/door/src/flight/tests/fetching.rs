@@ -279,3 +279,19 @@ async fn many_cursors_share_a_connection() {
     futures::future::join_all(cursors).await;
     drop(Arc::clone(&house.memory));
 }
+
+#[tokio::test]
+async fn rows_of_other_columns_than_were_announced_never_arrive() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let info = client
+        .execute("drifted".to_owned(), None)
+        .await
+        .expect("announced");
+    let mut stream = client.do_get(ticket_of(&info)).await.expect("a stream");
+    let status = status_of(stream.try_next().await.expect_err("other columns"));
+    assert_eq!(
+        (status.code(), code_of(&status)),
+        (Code::FailedPrecondition, "WEFT-SCHEMA-DRIFT")
+    );
+}
