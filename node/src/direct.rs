@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::FlightData;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
-use datafusion::common::ScalarValue;
 use futures::stream::BoxStream;
+use tokio::time::Instant;
 use weft_door::{
     Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
     TableKind,
@@ -20,13 +19,13 @@ use weft_door::{
 use weft_governance::{Error, ErrorKind, Principal, code};
 use weft_plan::{
     Current, FullName, NameIndex, ProductTable, Semantics, Tables, parameter_values, resolve,
-    table_references,
+    table_references, until,
 };
 use weft_sql::{Caps, Statement as Parsed, ast};
 use weft_wire::authority::{Authority, Lease, TokenKeys};
 
 use crate::enforce::{Gate, VisibleTable};
-use crate::fragment::{Engine, FragmentService, Running};
+use crate::fragment::{Engine, FragmentService, Running, too_late};
 
 /// How long a query of a direct connection may run.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -59,12 +58,8 @@ pub(crate) struct DirectStatement {
 
 impl Direct {
     /// Plans `query` over what the session may see. Nothing is read.
-    async fn fragment(
-        &self,
-        session: &DirectSession,
-        query: &ast::Query,
-        values: Vec<ScalarValue>,
-    ) -> Result<crate::fragment::Fragment, Error> {
+    /// What `query` may read of what `session` may see.
+    fn readable(&self, session: &DirectSession, query: &ast::Query) -> Result<Tables, Error> {
         let names = Names::of(self.gate.policy().visible_tables(&session.principal));
         let current = session
             .current
@@ -82,9 +77,7 @@ impl Direct {
                 tables.insert(reference, table);
             }
         }
-        self.engine
-            .plan(query.clone(), tables, values, semantics(), TIMEOUT)
-            .await
+        Ok(tables)
     }
 }
 
@@ -150,12 +143,12 @@ impl Backend for Direct {
             )
             .with_hint("Connect to a coordinator for USE, SHOW and EXPLAIN."));
         };
-        let fragment = self.fragment(session, &query, Vec::new()).await?;
-        let schema = Arc::clone(fragment.output());
-        let statement = DirectStatement { query: *query };
-        let parameters = Arc::new(Schema::empty());
+        let query = *query;
+        let tables = self.readable(session, &query)?;
+        let described = self.engine.describe(query.clone(), tables, semantics());
+        let (schema, parameters) = described.await?;
         Ok(Prepared {
-            statement,
+            statement: DirectStatement { query },
             schema,
             parameters,
             kind: StatementKind::Query,
@@ -173,16 +166,23 @@ impl Backend for Direct {
             .map(parameter_values)
             .transpose()?
             .unwrap_or_default();
-        let fragment = self.fragment(session, &statement.query, values).await?;
+        let deadline = Instant::now() + TIMEOUT;
+        let query = statement.query.clone();
+        let tables = self.readable(session, &query)?;
+        let planned = self
+            .engine
+            .plan(query, tables, values, semantics(), TIMEOUT);
+        let fragment = planned.await?;
         let permit = self.gate.admit(&session.principal, fragment).await?;
         let Running {
             schema,
             batches,
             interrupt,
         } = self.engine.run(permit).await?;
+        let batches = self.engine.workers().drive(batches, interrupt);
         Ok(ResultStream {
             schema,
-            batches: self.engine.workers().drive(batches, interrupt),
+            batches: until(deadline, batches, too_late),
         })
     }
 

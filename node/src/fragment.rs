@@ -18,6 +18,7 @@ use weft_plan::Semantics;
 
 pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
+pub(crate) use exchange::too_late;
 
 /// A plan, what it reads, and where it came from.
 #[derive(Debug)]

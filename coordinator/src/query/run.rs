@@ -124,5 +124,5 @@ pub(crate) fn too_late() -> Error {
         code::DEADLINE,
         "the query ran longer than this coordinator allows",
     )
-    .with_hint("Ask for less, or have `limits.query_deadline` of the coordinator raised.")
+    .with_hint("Ask for less, or have `limits.deadline` of the coordinator raised.")
 }

@@ -10,12 +10,11 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use tokio::time::timeout_at;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
     Memory, PlannerThreads, RunningPlans, Semantics, Workers, bind_parameters, from_datafusion,
-    parameter_schema, parameter_values, plan_query, session_config,
+    parameter_schema, parameter_values, plan_query, session_config, until,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
@@ -302,7 +301,7 @@ impl QueryEngine {
         let rows = rows.unwrap_or_else(|error| futures::stream::iter([Err(error)]).boxed());
         let fragments = u32::try_from(fragments).unwrap_or(u32::MAX);
         let tracked = Tracked::new(rows, Arc::clone(&run), fragments, self.queries.clone());
-        let batches = until(deadline, tracked.boxed());
+        let batches = until(deadline.into(), tracked.boxed(), too_late);
         Ok((run, ResultStream { schema, batches }))
     }
 
@@ -397,18 +396,4 @@ fn nothing() -> ResultStream {
         schema: Arc::new(Schema::empty()),
         batches: futures::stream::empty().boxed(),
     }
-}
-
-/// `rows` until the deadline; then one error.
-fn until(
-    deadline: Instant,
-    rows: BoxStream<'static, Result<RecordBatch, Error>>,
-) -> BoxStream<'static, Result<RecordBatch, Error>> {
-    futures::stream::try_unfold(rows, move |mut rows| async move {
-        match timeout_at(deadline.into(), rows.try_next()).await {
-            Ok(next) => next.map(|batch| batch.map(|batch| (batch, rows))),
-            Err(_) => Err(too_late()),
-        }
-    })
-    .boxed()
 }

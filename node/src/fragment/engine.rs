@@ -17,7 +17,8 @@ use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
-    Tables, Workers, fingerprint, from_datafusion, plan_query, product_table_of, session_config,
+    Tables, Workers, fingerprint, from_datafusion, parameter_schema, plan_query, product_table_of,
+    session_config,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -167,6 +168,32 @@ impl Engine {
             timeout: Duration::from_millis(timeout_ms),
             output,
         })
+    }
+
+    /// The schema of what a query that came as SQL answers, over `tables`, and that of its
+    /// parameters.
+    ///
+    /// # Errors
+    /// If the query does not fit the tables.
+    pub async fn describe(
+        &self,
+        sql: ast::Query,
+        tables: Tables,
+        semantics: Semantics,
+    ) -> Result<(SchemaRef, SchemaRef), Error> {
+        let state = self.state(&semantics)?;
+        self.planner
+            .run(move || {
+                let plan = plan_query(&state, &tables, sql)?;
+                let parameters = parameter_schema(&plan)?;
+                let plan = if parameters.fields().is_empty() {
+                    state.optimize(&plan).map_err(from_datafusion)?
+                } else {
+                    plan
+                };
+                Ok((Arc::new(plan.schema().as_arrow().clone()), parameters))
+            })
+            .await
     }
 
     /// Plans a query that came as SQL on a connection of its own, over `tables`.

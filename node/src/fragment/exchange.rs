@@ -284,7 +284,7 @@ async fn cancelled(rest: &mut BoxStream<'static, Result<FlightData, Error>>) {
     std::future::pending().await
 }
 
-fn too_late() -> Error {
+pub(crate) fn too_late() -> Error {
     let message = "the fragment ran longer than its query allows";
     Error::new(ErrorKind::DeadlineExceeded, code::DEADLINE, message)
 }

@@ -29,4 +29,4 @@ pub use names::{Current, FullName, NameIndex, resolve};
 pub use parameters::{bind_parameters, parameter_schema, parameter_values};
 pub use session::{Semantics, session_config};
 pub use threads::PlannerThreads;
-pub use workers::Workers;
+pub use workers::{Workers, until};

@@ -10,10 +10,11 @@ use std::task::{Context, Poll};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext as PlanContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use weft_governance::{Error, ErrorKind, code};
 
 use crate::interrupt::Interrupt;
@@ -101,6 +102,21 @@ impl Workers {
         }
         .boxed()
     }
+}
+
+/// `rows` until `deadline`, then the error that says so.
+pub fn until<T: Send + 'static>(
+    deadline: Instant,
+    rows: Items<T>,
+    too_late: fn() -> Error,
+) -> Items<T> {
+    futures::stream::try_unfold(rows, move |mut rows| async move {
+        match timeout_at(deadline, rows.try_next()).await {
+            Ok(next) => next.map(|item| item.map(|item| (item, rows))),
+            Err(_) => Err(too_late()),
+        }
+    })
+    .boxed()
 }
 
 /// What a stream on another thread has made. Dropping it stops that stream.
