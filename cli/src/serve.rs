@@ -1,8 +1,11 @@
 //! Runs the servers: settings in, a process that serves until it is told to stop.
 
 pub(crate) mod authority;
+mod claim;
 pub(crate) mod coordinator;
 pub(crate) mod node;
+
+pub(crate) use claim::{Claim, claim};
 
 use std::io::Write;
 use std::path::Path;

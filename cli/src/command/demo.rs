@@ -21,7 +21,7 @@ use people::People;
 pub(super) use people::random_password;
 
 use crate::client::{Client, SignIn, Target};
-use crate::serve::{self, Until};
+use crate::serve::{self, Claim, Until};
 
 /// The demo's domains with their products.
 const DOMAINS: [(&str, &str); 3] = [
@@ -48,6 +48,7 @@ pub(super) struct Demo {
     coordinator: Child,
     nodes: BTreeMap<&'static str, Child>,
     folder: PathBuf,
+    _claim: Claim,
     // Last: its files are in use until the processes have ended.
     _temporary: Option<TempDir>,
 }
@@ -59,6 +60,7 @@ impl Demo {
     /// If the folder cannot be used or a process does not start.
     pub(super) async fn start(options: &Options) -> Result<Self, Error> {
         let (folder, temporary) = folder(options.dir.as_deref())?;
+        let claim = serve::claim(&folder).await?;
         let (data, scale) = (folder.clone(), options.scale);
         let generated = tokio::task::spawn_blocking(move || workload::demo::generate(&data, scale))
             .await
@@ -83,6 +85,7 @@ impl Demo {
             coordinator,
             nodes,
             folder,
+            _claim: claim,
             _temporary: temporary,
         };
         Ok(demo)

@@ -37,6 +37,7 @@ pub(super) async fn run(mut config: NodeConfig, until: Until) -> Result<(), Erro
         attributes: BTreeMap::new(),
         disabled: false,
     };
+    let _claim = serve::claim(&config.node.state).await?;
     let state = config.node.state.join("authority");
     let settings = Settings::new(([127, 0, 0, 1], 0).into(), "weft-node", state);
     let authority = AuthorityServer::start(settings, vec![owner]).await?;

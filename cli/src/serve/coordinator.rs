@@ -5,7 +5,7 @@ use weft_coordinator::Coordinator;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::authority::Authority;
 
-use super::{Until, announce, check_identity, identity, stop};
+use super::{Until, announce, check_identity, claim, identity, stop};
 use crate::config::CoordinatorConfig;
 
 /// Serves until it is time to stop.
@@ -28,6 +28,7 @@ pub(crate) async fn run(config: CoordinatorConfig, until: Until) -> Result<(), E
             "`authority.url` is not set",
         )
     })?;
+    let _claim = claim(&own.state).await?;
     let authority = Authority::connect(&url, &identity)?;
     let coordinator = Coordinator::start(settings, identity, authority).await?;
     announce(&json!({

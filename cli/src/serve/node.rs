@@ -5,7 +5,7 @@ use weft_governance::{Error, ErrorKind, code};
 use weft_node::{Node, server_id};
 use weft_wire::authority::Authority;
 
-use super::{Until, announce, check_identity, identity, stop};
+use super::{Until, announce, check_identity, claim, identity, stop};
 use crate::config::NodeConfig;
 
 /// Serves until it is time to stop.
@@ -24,6 +24,7 @@ pub(crate) async fn run(config: NodeConfig, until: Until) -> Result<(), Error> {
             "`authority.url` is not set",
         )
     })?;
+    let _claim = claim(&own.state).await?;
     let authority = Authority::connect(&url, &identity)?;
     let node = Node::start(settings, identity, authority).await?;
     until_stopped(node, until).await
