@@ -54,23 +54,28 @@ impl Demo {
         serde_json::from_value(self.description["pids"].clone()).expect("pids")
     }
 
-    /// Runs `weft sql` as `user`.
-    fn sql(&self, user: &str, sql: &str) -> Output {
+    /// `weft sql` as `user`.
+    fn command(&self, user: &str, sql: &str) -> Command {
         let password = self.folder.path().join(format!("{user}.password"));
         std::fs::write(
             &password,
             self.text(&format!("/principals/{user}/password")),
         )
         .expect("written");
-        Command::new(WEFT)
+        let mut command = Command::new(WEFT);
+        command
             .arg("sql")
             .arg(self.text("/flight_sql"))
             .args(["--user", user, "--password-file"])
             .arg(&password)
             .args(["-c", sql])
-            .stdin(Stdio::null())
-            .output()
-            .expect("run")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    fn sql(&self, user: &str, sql: &str) -> Output {
+        self.command(user, sql).output().expect("run")
     }
 }
 
@@ -198,6 +203,11 @@ fn a_killed_node_is_named_and_serves_again_after_a_restart() {
         error.contains("WEFT-DOMAIN-UNAVAILABLE") && error.contains("`sales`"),
         "{error}"
     );
+    back_again(&demo, sql);
+}
+
+/// Starts the killed node of `sales` again and waits until `sql` is answered.
+fn back_again(demo: &Demo, sql: &str) {
     let mut node = Command::new(WEFT)
         .args(["node", "--supervised", "--config"])
         .arg(demo.folder.path().join("sales.toml"))
@@ -212,6 +222,40 @@ fn a_killed_node_is_named_and_serves_again_after_a_restart() {
     // Closing its input ends it.
     drop(node.stdin.take());
     node.wait().expect("ended");
+}
+
+#[test]
+fn a_node_killed_in_mid_stream_is_an_error_after_the_rows_that_came() {
+    let demo = Demo::start();
+    // 36 million rows: more than anybody waits for.
+    let endless = "SELECT a.l_comment FROM sales.orders.lineitem a JOIN sales.orders.lineitem b ON a.l_suppkey = b.l_suppkey";
+    let mut client = demo
+        .command("analyst", endless)
+        .args(["--format", "csv"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut rows = BufReader::new(client.stdout.take().expect("output")).lines();
+    assert!(
+        rows.by_ref().take(1_000).all(|row| row.is_ok()),
+        "rows come"
+    );
+    signal("-KILL", demo.pids()["sales"]);
+    let killed = Instant::now();
+    let rest = rows.map_while(Result::ok).count();
+    let answer = client.wait_with_output().expect("ended");
+    println!(
+        "{rest} rows more and the error after {:?}",
+        killed.elapsed()
+    );
+    let error = text(&answer.stderr);
+    assert_eq!(answer.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("WEFT-DOMAIN-UNAVAILABLE") && error.contains("`sales`"),
+        "{error}"
+    );
+    back_again(&demo, "SELECT count(*) FROM sales.orders.lineitem");
 }
 
 #[test]

@@ -48,11 +48,11 @@ impl FromStr for DomainId {
         let starts_well = chars.next().is_some_and(|c| c.is_ascii_lowercase());
         let goes_on_well =
             chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
-        if !starts_well || !goes_on_well || text.len() > 63 {
+        if !starts_well || !goes_on_well || text.ends_with('-') || text.len() > 63 {
             return Err(invalid(
                 what,
                 text,
-                "it starts with a lower-case letter and has at most 63 of a-z, 0-9, `_` and `-`",
+                "it starts with a lower-case letter, does not end in `-`, and has at most 63 of a-z, 0-9, `_` and `-`",
             ));
         }
         Ok(Self(text.to_owned()))
@@ -348,6 +348,19 @@ mod tests {
         let sales: DomainId = "sales".parse().expect("valid");
         for name in ["..", "a/b", "a\\b", "", "a\u{0}"] {
             assert!(ProductRef::new(sales.clone(), name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_named_as_a_host_may_be() {
+        for name in ["sales", "s", "sales-eu", "s3_x"] {
+            assert!(name.parse::<DomainId>().is_ok(), "{name}");
+        }
+        let long = "a".repeat(64);
+        for name in [
+            "", "Sales", "3s", "sales-", "-sales", "sales.eu", "system", &long,
+        ] {
+            assert!(name.parse::<DomainId>().is_err(), "{name}");
         }
     }
 
