@@ -1,8 +1,12 @@
 //! From an optimized plan to pieces: what each domain's node runs, and what stays here.
 
 mod cut;
+mod gather;
 mod remote;
 mod shippable;
+mod site;
 
-pub use cut::{CutPlan, FragmentPlan, Site, Sites, cut};
+pub use cut::{CutPlan, FragmentPlan, cut};
+pub use gather::gather;
 pub use remote::RemoteFragment;
+pub use site::{Site, Sites};

@@ -73,6 +73,7 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         table,
         description,
         schema,
+        key,
         masked,
         filtered,
     } = visible;
@@ -84,6 +85,7 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         schema_fingerprint: fingerprint(&schema).to_vec(),
         masked: masked.into_iter().collect(),
         filtered,
+        key,
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Table {
     pub description: String,
     /// The columns that the contract declares, in its order, by its names.
     pub schema: SchemaRef,
+    /// The columns of the primary key that the contract declares; empty if it declares none. The
+    /// data may say otherwise: it decides how a query runs, never what it answers.
+    pub key: Vec<String>,
     /// The data behind them, with the same schema.
     pub source: Arc<dyn TableProvider>,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use weft_node::GrantSettings;
 
-/// A column: name, logical type, physical type.
+/// A column: name, logical type, physical type. A `*` before the name declares it as primary key.
 pub type Column<'a> = (&'a str, &'a str, &'a str);
 
 /// A data product of CSV tables: `(table, [(column, logical type, physical type)], rows as CSV)`.
@@ -31,13 +31,14 @@ impl Published<'_> {
         for (table, columns, rows) in self.tables {
             contract.push_str(&format!("  - name: {table}\n    properties:\n"));
             for (column, logical, physical) in *columns {
+                let (name, key) = named(column);
                 contract.push_str(&format!(
-                    "      - name: {column}\n        logicalType: {logical}\n        physicalType: {physical}\n"
+                    "      - name: {name}\n        logicalType: {logical}\n        physicalType: {physical}\n        primaryKey: {key}\n"
                 ));
             }
             let header = columns
                 .iter()
-                .map(|(name, ..)| *name)
+                .map(|(column, ..)| named(column).0)
                 .collect::<Vec<_>>()
                 .join(",");
             fs::write(
@@ -47,6 +48,14 @@ impl Published<'_> {
             .expect("rows");
         }
         fs::write(folder.join(format!("{}.odcs.yaml", self.product)), contract).expect("contract");
+    }
+}
+
+/// The name of a column and whether it is declared as key.
+fn named(column: &str) -> (&str, bool) {
+    match column.strip_prefix('*') {
+        Some(name) => (name, true),
+        None => (column, false),
     }
 }
 

@@ -43,19 +43,66 @@ const RIGHT: Published<'static> = Published {
     )],
 };
 
+const SHOP: Published<'static> = Published {
+    domain: "left",
+    product: "shop",
+    tables: &[
+        (
+            "orders",
+            &[
+                ("*oid", "integer", "bigint"),
+                ("pid", "integer", "bigint"),
+                ("wid", "integer", "bigint"),
+                ("qty", "integer", "bigint"),
+            ],
+            "1,1,10,5\n2,1,20,7\n3,2,10,\n4,3,,2\n5,,20,1\n6,2,30,9",
+        ),
+        (
+            "parts",
+            &[
+                ("*pid", "integer", "bigint"),
+                ("color", "string", "varchar"),
+            ],
+            "1,red\n2,blue\n3,\n4,red",
+        ),
+        // Its rows do not keep the key that it declares.
+        (
+            "doubles",
+            &[("*pid", "integer", "bigint"), ("note", "string", "varchar")],
+            "1,a\n1,b\n2,c\n,d",
+        ),
+    ],
+};
+
+const HARBOUR: Published<'static> = Published {
+    domain: "right",
+    product: "harbour",
+    tables: &[(
+        "wharves",
+        &[
+            ("*wid", "integer", "bigint"),
+            ("city", "string", "varchar"),
+            ("pid", "integer", "bigint"),
+        ],
+        "10,Oslo,1\n20,Bergen,2\n30,,2\n40,Narvik,1",
+    )],
+};
+
 async fn mesh() -> Mesh {
     let grants = vec![
         ("left", grant("analyst", "a")),
+        ("left", grant("analyst", "shop")),
         ("right", grant("analyst", "b")),
+        ("right", grant("analyst", "harbour")),
     ];
-    Mesh::publish(&[LEFT, RIGHT], grants).await
+    Mesh::publish(&[LEFT, SHOP, RIGHT, HARBOUR], grants).await
 }
 
 #[test]
 fn federated_answers_equal_those_of_one_process() {
     run(async {
         let folder = tempfile::tempdir().expect("folder");
-        for product in [&LEFT, &RIGHT] {
+        for product in [&LEFT, &SHOP, &RIGHT, &HARBOUR] {
             product.write(&folder.path().join(product.domain));
         }
         let (left, right) = (folder.path().join("left"), folder.path().join("right"));
@@ -96,6 +143,44 @@ fn everything_of_one_domain_goes_down() {
                 .map(|row| row[1].trim())
                 .collect();
             assert_eq!(here, ["RemoteFragment: #0 at left"], "{sql}\n{plan}");
+        }
+    });
+}
+
+/// Tables of one domain meet at its node, also where another domain's stands between them in the
+/// text.
+#[test]
+fn tables_of_one_domain_meet_there_wherever_they_stand() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        for (sql, joins) in [
+            (
+                "SELECT o.oid, w.city, p.color FROM left.shop.orders o JOIN right.harbour.wharves w ON o.wid = w.wid JOIN left.shop.parts p ON p.pid = o.pid",
+                1,
+            ),
+            (
+                "SELECT o.oid, w.city, p.color FROM left.shop.orders o JOIN right.harbour.wharves w ON o.pid = w.wid JOIN left.shop.parts p ON p.pid = w.wid",
+                1,
+            ),
+            (
+                "SELECT o.oid, w.city FROM left.shop.orders o, right.harbour.wharves w WHERE o.wid = w.wid AND o.pid IN (SELECT pid FROM left.shop.parts WHERE color = 'red')",
+                1,
+            ),
+            (
+                "SELECT o.oid, w.city, p.color FROM left.shop.orders o JOIN right.harbour.wharves w ON o.wid = w.wid JOIN left.shop.parts p ON p.pid = o.pid WHERE NOT EXISTS (SELECT 1 FROM left.shop.orders x WHERE x.pid = o.pid AND x.oid <> o.oid)",
+                2,
+            ),
+            // Neither side's key is joined on: rows could multiply.
+            (
+                "SELECT a.oid, w.city, b.oid FROM left.shop.orders a JOIN right.harbour.wharves w ON a.wid = w.wid JOIN left.shop.orders b ON b.pid = a.pid",
+                0,
+            ),
+        ] {
+            let plan = analyst.query(&format!("EXPLAIN {sql}")).await.expect(sql);
+            let below = plan.rows().iter().filter(|row| row[0] == "left");
+            let below = below.filter(|row| row[1].contains("Join:")).count();
+            assert_eq!(below, joins, "{sql}\n{plan}");
         }
     });
 }
@@ -179,7 +264,7 @@ fn system_tables_show_nodes_tables_and_ones_own_queries() {
             "left | up\nright | up\n"
         );
         let tables = "SELECT count(*) FROM system.catalog.tables WHERE kind = 'TABLE' AND granted";
-        assert_eq!(analyst.value(tables).await, "3");
+        assert_eq!(analyst.value(tables).await, "7");
         analyst
             .query("SELECT id FROM left.a.t")
             .await

@@ -71,6 +71,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         schema_fingerprint,
         masked,
         filtered,
+        key,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
@@ -80,7 +81,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         return Err(malformed(node, "schema of a table"));
     }
     Ok(DescribedTable {
-        table: ProductTable::new(reference, schema.into()),
+        table: ProductTable::new(reference, schema.into()).with_key(key),
         description,
         masked: masked.into_iter().collect(),
         filtered,

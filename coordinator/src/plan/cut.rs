@@ -1,6 +1,5 @@
 //! The cut: maximal subtrees that read a single node become fragments.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -13,25 +12,12 @@ use datafusion::logical_expr::{LogicalPlan, Subquery};
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use prost::Message;
-use weft_governance::{DomainId, ServerId, TableRef};
+use weft_governance::DomainId;
 use weft_plan::{LeafCodec, ProductTable, product_table_of};
 
 use super::remote::RemoteFragment;
 use super::shippable::is_shippable;
-
-/// A node that fragments can go to.
-#[derive(Debug, Clone)]
-pub struct Site {
-    /// The node.
-    pub node: ServerId,
-    /// Its domain.
-    pub domain: DomainId,
-    /// The functions that it runs.
-    pub functions: Arc<BTreeSet<String>>,
-}
-
-/// Where each table of the query is served.
-pub type Sites = HashMap<TableRef, Arc<Site>>;
+use super::site::{Site, Sites, only_site};
 
 /// What one node runs for a query.
 #[derive(Debug)]
@@ -92,7 +78,7 @@ impl Cutter<'_> {
                 ..subquery
             }));
         }
-        if let Some(site) = self.only_site(&plan)?
+        if let Some(site) = only_site(&plan, self.sites)?
             && let Some(fragment) = self.fragment(&plan, site)?
         {
             let node = RemoteFragment::new(fragment, Arc::clone(plan.schema()));
@@ -105,28 +91,6 @@ impl Cutter<'_> {
             .data;
         plan.map_children(|child| self.place(child).map(Transformed::yes))
             .map(|placed| placed.data)
-    }
-
-    /// The site of all leaves of `plan`, if there is exactly one and nothing else is read.
-    fn only_site(&self, plan: &LogicalPlan) -> Result<Option<Arc<Site>>> {
-        let mut site: Option<Arc<Site>> = None;
-        let mut several = false;
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                let here = product_table_of(scan).and_then(|table| self.sites.get(table.table()));
-                match (here, &site) {
-                    (None, _) => several = true,
-                    (Some(here), None) => site = Some(Arc::clone(here)),
-                    (Some(here), Some(site)) => several |= here.node != site.node,
-                }
-            }
-            Ok(if several {
-                TreeNodeRecursion::Stop
-            } else {
-                TreeNodeRecursion::Continue
-            })
-        })?;
-        Ok(site.filter(|_| !several))
     }
 
     /// The whole of `plan` as a fragment, if `site` can be asked to run it.

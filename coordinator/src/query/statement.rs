@@ -24,7 +24,7 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::physical_plan;
-use crate::plan::{CutPlan, cut};
+use crate::plan::{CutPlan, cut, gather};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
@@ -254,6 +254,7 @@ impl QueryEngine {
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
+                let plan = gather(plan, &sites, &state).map_err(from_datafusion)?;
                 let cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
                 let id = QueryId::generate();
                 let at = Instant::now();

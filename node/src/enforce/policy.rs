@@ -37,6 +37,8 @@ pub struct VisibleTable {
     pub description: String,
     /// The visible columns in contract order.
     pub schema: SchemaRef,
+    /// The columns of the declared primary key, if all of them are seen as they are.
+    pub key: Vec<String>,
     /// The visible columns that are seen through a mask when read alone.
     pub masked: BTreeSet<String>,
     /// Whether rows may be hidden.
@@ -115,6 +117,7 @@ impl Policy {
             reference,
             description,
             schema,
+            key,
             ..
         } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
@@ -128,7 +131,7 @@ impl Policy {
             .filter(|field| seen.contains(field.name().as_str()))
             .cloned()
             .collect();
-        let masked = seen
+        let masked: BTreeSet<String> = seen
             .iter()
             .filter(|column| {
                 self.alone(principal, reference, column)
@@ -140,10 +143,14 @@ impl Policy {
             self.alone(principal, reference, column)
                 .is_some_and(|(rows, _)| rows)
         });
+        let whole = key
+            .iter()
+            .all(|column| seen.contains(column.as_str()) && !masked.contains(column));
         Some(VisibleTable {
             table: reference.clone(),
             description: description.clone(),
             schema: Arc::new(Schema::new(fields)),
+            key: if whole { key.clone() } else { Vec::new() },
             masked,
             filtered,
         })

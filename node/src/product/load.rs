@@ -237,7 +237,9 @@ impl Loader<'_> {
         let source: Arc<dyn TableProvider> =
             Arc::new(source::open(session, &declared, files).await?);
         let description = object.description.clone().unwrap_or_default();
+        let key = object.properties.iter().filter(|it| it.primary_key);
         Ok(Table {
+            key: key.map(|it| it.name.clone()).collect(),
             schema: source.schema(),
             reference,
             description,

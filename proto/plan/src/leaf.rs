@@ -19,12 +19,29 @@ use weft_governance::{Error, ErrorKind, TableRef, code};
 pub struct ProductTable {
     table: TableRef,
     schema: SchemaRef,
+    key: Vec<String>,
 }
 
 impl ProductTable {
     /// The table with its visible columns.
     pub fn new(table: TableRef, schema: SchemaRef) -> Self {
-        Self { table, schema }
+        Self {
+            table,
+            schema,
+            key: Vec::new(),
+        }
+    }
+
+    /// The table with a primary key that its contract declares. It is a hint: what the optimizer
+    /// may conclude from it must not change an answer, for the data may not keep it.
+    #[must_use]
+    pub fn with_key(self, key: Vec<String>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The columns of the declared primary key, empty without one.
+    pub fn key(&self) -> &[String] {
+        &self.key
     }
 
     /// Which table.

@@ -1,0 +1,84 @@
+//! Brings together what one node serves, before the cut.
+//!
+//! The optimizer leaves the joins of a query in the order of its text. Two tables of one domain
+//! with a table of another between them would then leave their node apart, each in full, to be
+//! joined here. Inner joins may come in any order, and a semi join wherever its condition is known,
+//! so those that a node can do by itself are done first.
+//!
+//! Two tables are joined early only where the declared key of one of them is joined on: such a join
+//! makes no rows out of rows, whatever else the query says.
+
+mod cluster;
+mod key;
+mod part;
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::{Optimizer, OptimizerContext};
+
+use super::Sites;
+use super::site::only_site;
+use cluster::Cluster;
+use part::Assembly;
+
+/// An optimized plan with the same answer and the joins of one node side by side.
+///
+/// # Errors
+/// If the plan is malformed.
+pub fn gather(plan: LogicalPlan, sites: &Sites, state: &SessionState) -> Result<LogicalPlan> {
+    let gathered = regroup(plan.clone(), sites)?;
+    if !gathered.transformed {
+        return Ok(plan);
+    }
+    // What the new order left above a join goes below it again, columns and conditions.
+    let rules = Optimizer::with_rules(vec![
+        Arc::new(PushDownFilter::new()),
+        Arc::new(OptimizeProjections::new()),
+    ]);
+    let config = OptimizerContext::new_with_config_options(state.config_options().clone());
+    let tidied = rules.optimize(gathered.data, &config, |_, _| {})?;
+    Ok(if tidied.schema() == plan.schema() {
+        tidied
+    } else {
+        plan
+    })
+}
+
+fn regroup(plan: LogicalPlan, sites: &Sites) -> Result<Transformed<LogicalPlan>> {
+    if only_site(&plan, sites)?.is_some() {
+        return Ok(Transformed::no(plan));
+    }
+    if let Some(cluster) = Cluster::of(&plan, sites)?
+        && let Some(assembly) = Assembly::new(cluster, sites)?
+        && let Some(joined) = assembly.join()?
+    {
+        let restored = cluster::restore(joined, plan.schema())?;
+        let inputs = below(restored, sites)?;
+        return Ok(Transformed::yes(inputs.data));
+    }
+    below(plan, sites)
+}
+
+/// `plan` with everything below it regrouped, except for the cluster that it is part of.
+fn below(plan: LogicalPlan, sites: &Sites) -> Result<Transformed<LogicalPlan>> {
+    let same = cluster::children_inside(&plan);
+    let mut child = 0;
+    plan.map_subqueries(|subquery| regroup(subquery, sites))?
+        .transform_sibling(|plan| {
+            plan.map_children(|input| {
+                let inside = child < same && cluster::is_open(&input);
+                child += 1;
+                if inside {
+                    below(input, sites)
+                } else {
+                    regroup(input, sites)
+                }
+            })
+        })
+}
