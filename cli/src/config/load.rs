@@ -79,9 +79,9 @@ impl<T> Loaded<T> {
             let source = match source {
                 Some(metadata) if metadata.name.contains("TOML") => "file",
                 Some(metadata) if metadata.name.contains("environment") => "environment",
-                Some(metadata) if metadata.name.contains(DEFAULT) => DEFAULT,
-                Some(_) => FLAG,
-                None => DEFAULT,
+                // Serialized values are named after their type: a flag is a single value.
+                Some(metadata) if metadata.name == std::any::type_name::<Value>() => FLAG,
+                Some(_) | None => DEFAULT,
             };
             let shown = value.as_ref().and_then(toml_text);
             let line = match shown {
@@ -162,4 +162,31 @@ fn explain(error: &figment::Error) -> Error {
 
 fn wrong(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, code::SETTINGS, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::NodeConfig;
+
+    #[test]
+    fn each_setting_says_where_its_value_comes_from() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("node.toml");
+        fs::write(&file, "[node]\ndomain = \"sales\"\ndata = \"here\"\n").expect("written");
+        let flags = BTreeMap::from([("node.data".to_owned(), "there".to_owned())]);
+        let loaded = load::<NodeConfig>(Some(&file), &flags, &NodeConfig::KEYS).expect("settings");
+        let text = loaded.explain();
+        for (line, source) in [
+            ("node.domain = \"sales\"", "(file)"),
+            ("node.data = \"there\"", "(flag)"),
+            ("node.state = \"weft-node\"", "(default)"),
+        ] {
+            let said = text.split("\n\n").find(|entry| entry.ends_with(line));
+            let said = said.unwrap_or_else(|| panic!("{line} in\n{text}"));
+            assert!(said.contains(source), "{said}");
+        }
+    }
 }
