@@ -259,6 +259,88 @@ fn a_node_killed_in_mid_stream_is_an_error_after_the_rows_that_came() {
 }
 
 #[test]
+fn a_node_that_hangs_holds_nobody_up() {
+    let demo = Demo::start();
+    let crm = demo.pids()["crm"];
+    signal("-STOP", crm);
+    let refused = demo.sql("analyst", "SELECT count(*) FROM crm.customers.nation");
+    let other = demo.sql("analyst", "SELECT count(*) FROM sales.orders.orders");
+    signal("-CONT", crm);
+    let error = text(&refused.stderr);
+    assert!(
+        error.contains("WEFT-DOMAIN-UNAVAILABLE") && error.contains("`crm`"),
+        "{error}"
+    );
+    assert_eq!(text(&other.stdout), "count(*)\n15000\n");
+    eventually("the node is back", || {
+        let sql = "SELECT count(*) FROM crm.customers.nation";
+        demo.sql("analyst", sql).status.code() == Some(0)
+    });
+}
+
+const RETURNS: &str = "
+apiVersion: v3.1.0
+kind: DataContract
+id: returns
+version: 1.0.0
+status: active
+schema:
+  - name: returned
+    properties:
+      - {name: orderkey, logicalType: integer, physicalType: bigint, primaryKey: true}
+      - {name: country, logicalType: string, physicalType: varchar}
+      - {name: email, logicalType: string, physicalType: varchar}
+";
+
+#[test]
+fn a_fourth_domain_joins_with_a_token_and_says_who_reads_what() {
+    let demo = Demo::start();
+    let own = tempfile::tempdir().expect("folder");
+    let at = |name: &str| own.path().join(name);
+    std::fs::create_dir_all(at("data/returns")).expect("folder");
+    std::fs::write(at("data/returns/returns.odcs.yaml"), RETURNS).expect("contract");
+    let rows = "orderkey,country,email\n1,DE,a@x.de\n2,FR,b@x.fr\n3,DE,c@x.de\n";
+    std::fs::write(at("data/returns/returned.csv"), rows).expect("rows");
+    let password = demo.text("/principals/governance/password");
+    std::fs::write(at("password"), password).expect("written");
+    let token = Command::new(WEFT)
+        .args(["join-token", "--authority", demo.text("/authority")])
+        .args(["--ca", demo.text("/ca"), "--user", "governance"])
+        .args(["--server", "node/marketing/marketing-1", "--password-file"])
+        .arg(at("password"))
+        .output()
+        .expect("run");
+    assert!(token.status.success(), "{}", text(&token.stderr));
+    std::fs::write(at("token"), &token.stdout).expect("written");
+    let sales = std::fs::read_to_string(demo.folder.path().join("sales.toml")).expect("settings");
+    let sales: toml::Table = sales.parse().expect("settings");
+    let settings = format!(
+        "[node]\ndomain = \"marketing\"\ndata = \"data\"\nstate = \"state\"\nlisten = \"127.0.0.1:0\"\njoin_token_file = \"token\"\n[coordinator]\nurl = {}\n[[grants]]\nuser = \"analyst\"\nproduct = \"returns\"\ntable = \"returned\"\nrow_filter = \"country = 'DE'\"\nmasks = {{ email = \"replace-with-null\" }}\n",
+        sales["coordinator"]["url"]
+    );
+    std::fs::write(at("node.toml"), settings).expect("written");
+    let mut node = Command::new(WEFT)
+        .args(["node", "--supervised", "--config", "node.toml"])
+        .current_dir(own.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    let sql = "SELECT orderkey, email IS NULL AS hidden FROM marketing.returns.returned JOIN sales.orders.orders ON o_orderkey = orderkey ORDER BY 1";
+    let mut answer = String::new();
+    eventually("the domain has joined", || {
+        answer = text(&demo.sql("analyst", sql).stdout);
+        !answer.is_empty()
+    });
+    assert_eq!(answer, "orderkey,hidden\n1,true\n3,true\n");
+    let other = demo.sql("sales_owner", sql);
+    assert_eq!(other.status.code(), Some(4), "{}", text(&other.stderr));
+    drop(node.stdin.take());
+    node.wait().expect("ended");
+}
+
+#[test]
 fn a_folder_is_served_as_it_is() {
     let folder = tempfile::tempdir().expect("folder");
     let product = folder.path().join("data/shop");

@@ -108,9 +108,7 @@ impl Catalogs {
             .values()
             .filter(|node| node.is_up() && self.known(session, node).is_none())
             .collect();
-        let asked = stale
-            .iter()
-            .map(|node| describe::ask(&self.channels, session, node));
+        let asked = stale.iter().map(|node| self.ask(session, node));
         for (node, answer) in stale.iter().zip(join_all(asked).await) {
             match answer {
                 Ok(described) => self.remember(session, &node.id, described),
@@ -121,6 +119,16 @@ impl Catalogs {
             }
         }
         Ok(self.assemble(session, &mesh))
+    }
+
+    /// What `session` may see at `node`, unless the node goes away before it says so: one that
+    /// hangs holds nobody up for longer than its signs of life do.
+    async fn ask(&self, session: &Session, node: &NodeEntry) -> Result<Described, Error> {
+        let mut lost = self.registry.watch(&node.id)?;
+        tokio::select! {
+            answer = describe::ask(&self.channels, session, node) => answer,
+            () = lost.lost() => Err(vanished_node(node)),
+        }
     }
 
     /// Sets where the session's short names start.
@@ -193,6 +201,11 @@ impl Catalogs {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn vanished_node(node: &NodeEntry) -> Error {
+    let message = "the domain's node cannot be reached";
+    Error::new(ErrorKind::Unavailable, code::DOMAIN_UNAVAILABLE, message).at(node.domain.clone())
 }
 
 fn not_granted(name: &FullName, session: &Session) -> Error {

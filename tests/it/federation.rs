@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
-use harness::{Engine, Mesh, Published, grant, run, run_logic_tests, single_process};
+use harness::{
+    Engine, Mesh, Published, Rows, grant, grant_table, run, run_logic_tests, single_process,
+};
 
 const LEFT: Published<'static> = Published {
     domain: "left",
@@ -178,10 +180,37 @@ fn tables_of_one_domain_meet_there_wherever_they_stand() {
             ),
         ] {
             let plan = analyst.query(&format!("EXPLAIN {sql}")).await.expect(sql);
-            let below = plan.rows().iter().filter(|row| row[0] == "left");
-            let below = below.filter(|row| row[1].contains("Join:")).count();
-            assert_eq!(below, joins, "{sql}\n{plan}");
+            assert_eq!(joins_at(&plan, "left"), joins, "{sql}\n{plan}");
         }
+    });
+}
+
+fn joins_at(plan: &Rows, place: &str) -> usize {
+    let there = plan.rows().iter().filter(|row| row[0] == place);
+    there.filter(|row| row[1].contains("Join:")).count()
+}
+
+/// A masked key names no row any more, so nothing is concluded from it.
+#[test]
+fn a_masked_key_is_no_key() {
+    run(async {
+        let masked = grant_table(
+            "analyst",
+            "shop",
+            "parts",
+            None,
+            &[("pid", "replace-with-null")],
+        );
+        let grants = vec![
+            ("left", grant_table("analyst", "shop", "orders", None, &[])),
+            ("left", masked),
+            ("right", grant("analyst", "harbour")),
+        ];
+        let mesh = Mesh::publish(&[SHOP, HARBOUR], grants).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = "EXPLAIN SELECT o.oid, w.city FROM left.shop.orders o JOIN right.harbour.wharves w ON o.wid = w.wid JOIN left.shop.parts p ON p.pid = o.pid";
+        let plan = analyst.query(sql).await.expect("plan");
+        assert_eq!(joins_at(&plan, "left"), 0, "{plan}");
     });
 }
 
