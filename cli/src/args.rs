@@ -151,6 +151,9 @@ pub(crate) struct ServeArgs {
     /// Stop when standard input closes
     #[arg(long, hide = true)]
     pub(crate) supervised: bool,
+    /// Remove a folder at the end if the parent process is gone and cannot do it
+    #[arg(long, hide = true, value_name = "FOLDER", requires = "supervised")]
+    pub(crate) leftovers: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ use crate::client::{Client, SignIn, Target};
 use crate::config::{AuthorityConfig, CoordinatorConfig, Loaded, NodeConfig, load};
 use crate::exit::{Exit, note};
 use crate::output::Format;
-use crate::serve::{self, Until};
+use crate::serve::{self, Leftovers, Until};
 use crate::shell::{Shell, run_text};
 
 /// Runs `command`.
@@ -175,6 +175,7 @@ fn coordinator(args: &ServeArgs, runtime: &Runtime) -> Result<Exit, Error> {
         return explain(&loaded);
     }
     let until = until(args);
+    let _leftovers = leftovers(args);
     runtime
         .block_on(serve::coordinator::run(loaded.settings, until))
         .map(|()| Exit::Ok)
@@ -204,6 +205,7 @@ fn node(args: &NodeArgs, runtime: &Runtime) -> Result<Exit, Error> {
         return explain(&loaded);
     }
     let until = until(serve);
+    let _leftovers = leftovers(serve);
     let alone = serve.config.is_none() && loaded.settings.coordinator.is_none();
     if alone {
         runtime
@@ -245,6 +247,10 @@ fn until(args: &ServeArgs) -> Until {
     } else {
         Until::Signal
     }
+}
+
+fn leftovers(args: &ServeArgs) -> Option<Leftovers> {
+    args.leftovers.clone().map(Leftovers::of_parent)
 }
 
 fn explain<T>(loaded: &Loaded<T>) -> Result<Exit, Error> {

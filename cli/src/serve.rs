@@ -3,9 +3,11 @@
 pub(crate) mod authority;
 mod claim;
 pub(crate) mod coordinator;
+mod leftovers;
 pub(crate) mod node;
 
 pub(crate) use claim::{Claim, claim};
+pub(crate) use leftovers::Leftovers;
 
 use std::io::Write;
 use std::path::Path;

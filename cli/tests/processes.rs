@@ -24,10 +24,19 @@ struct Demo {
 
 impl Demo {
     fn start() -> Self {
+        Self::start_with(|demo, folder| demo.arg("--dir").arg(folder))
+    }
+
+    /// Without a folder of its own: it makes one.
+    fn start_in_passing() -> Self {
+        Self::start_with(|demo, folder| demo.env("TMPDIR", folder))
+    }
+
+    fn start_with(place: impl for<'a> FnOnce(&'a mut Command, &Path) -> &'a mut Command) -> Self {
         let folder = tempfile::tempdir().expect("folder");
-        let mut process = Command::new(WEFT)
-            .args(["demo", "--serve", "--scale", "0.01", "--dir"])
-            .arg(folder.path())
+        let mut demo = Command::new(WEFT);
+        demo.args(["demo", "--serve", "--scale", "0.01"]);
+        let mut process = place(&mut demo, folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -167,24 +176,28 @@ fn python_client(demo: &Demo) {
 
 #[test]
 fn nothing_is_left_when_the_demo_is_killed() {
-    let mut demo = Demo::start();
+    let mut demo = Demo::start_in_passing();
     let pids = demo.pids();
     assert_eq!(pids.len(), 5);
     assert!(pids.values().all(|pid| alive(*pid)), "the control");
+    let folder = Path::new(demo.text("/dir")).to_owned();
+    assert!(folder.exists(), "the control");
     demo.process.kill().expect("killed");
     demo.process.wait().expect("ended");
     for (name, pid) in pids {
         eventually(&format!("{name} ends"), || !alive(pid));
     }
+    eventually("its folder is removed", || !folder.exists());
 }
 
 #[test]
 fn a_demo_that_is_interrupted_ends_well() {
-    let mut demo = Demo::start();
+    let mut demo = Demo::start_in_passing();
     let pids = demo.pids();
     signal("-INT", demo.process.id().into());
     assert_eq!(demo.process.wait().expect("ended").code(), Some(0));
     assert!(pids.values().all(|pid| !alive(*pid)));
+    assert!(!Path::new(demo.text("/dir")).exists());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tracing::debug;
 use weft_authority::{AuthorityServer, Settings as AuthoritySettings};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 
-use child::Child;
+use child::{Child, Home};
 use people::People;
 pub(super) use people::random_password;
 
@@ -73,10 +73,14 @@ impl Demo {
         let authority = AuthorityServer::start(settings, people.users()?).await?;
         std::fs::write(folder.join("ca.pem"), authority.ca_pem())
             .map_err(|e| unusable(&folder, &e))?;
-        let coordinator = start_coordinator(&folder, &authority, options.port).await?;
+        let home = Home {
+            folder: &folder,
+            temporary: temporary.is_some(),
+        };
+        let coordinator = start_coordinator(home, &authority, options.port).await?;
         let mut nodes = BTreeMap::new();
         for (domain, product) in DOMAINS {
-            let node = start_node(&folder, &authority, &coordinator, domain, product).await?;
+            let node = start_node(home, &authority, &coordinator, domain, product).await?;
             nodes.insert(domain, node);
         }
         let demo = Self {
@@ -210,23 +214,23 @@ pub(super) async fn serve(options: &Options) -> Result<(), Error> {
 }
 
 async fn start_coordinator(
-    folder: &Path,
+    home: Home<'_>,
     authority: &AuthorityServer,
     port: Option<u16>,
 ) -> Result<Child, Error> {
-    let state = folder.join("coordinator");
+    let state = home.folder.join("coordinator");
     let token = join_token(
         authority,
         &ServerId::coordinator("main").map_err(defect)?,
         &state,
     )?;
     let settings = settings::coordinator(&state, token.as_deref(), &authority.url(), port);
-    let file = write(folder, "coordinator.toml", &settings)?;
-    Child::start("coordinator", &["coordinator"], &file, folder).await
+    let file = write(home.folder, "coordinator.toml", &settings)?;
+    Child::start("coordinator", &["coordinator"], &file, home).await
 }
 
 async fn start_node(
-    folder: &Path,
+    home: Home<'_>,
     authority: &AuthorityServer,
     coordinator: &Child,
     domain: &str,
@@ -234,19 +238,19 @@ async fn start_node(
 ) -> Result<Child, Error> {
     let id =
         ServerId::node(domain.parse().map_err(defect)?, &format!("{domain}-1")).map_err(defect)?;
-    let state = folder.join(domain).join("state");
+    let state = home.folder.join(domain).join("state");
     let token = join_token(authority, &id, &state)?;
     let settings = settings::node(&settings::NodeOptions {
         domain,
         product,
-        data: &folder.join(domain).join("data"),
+        data: &home.folder.join(domain).join("data"),
         state: &state,
         token: token.as_deref(),
         authority: &authority.url(),
         coordinator: coordinator.field("address"),
     });
-    let file = write(folder, &format!("{domain}.toml"), &settings)?;
-    Child::start(domain, &["node"], &file, folder).await
+    let file = write(home.folder, &format!("{domain}.toml"), &settings)?;
+    Child::start(domain, &["node"], &file, home).await
 }
 
 /// A file with a join token, unless the server has joined before.

@@ -16,6 +16,14 @@ const START: Duration = Duration::from_secs(60);
 /// A process that has not ended after this time is killed.
 const STOP: Duration = Duration::from_secs(8);
 
+/// Where the demo keeps all it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Home<'a> {
+    pub(super) folder: &'a Path,
+    /// It does not outlive the demo, however the demo ends.
+    pub(super) temporary: bool,
+}
+
 /// A running server. It ends when its standard input closes, so it cannot outlive this process.
 pub(super) struct Child {
     process: tokio::process::Child,
@@ -26,14 +34,14 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts this very program with `arguments` and a settings file, and waits until it is ready.
-    /// Its log goes to `folder/logs/NAME.log`.
+    /// Its log goes to `home.folder/logs/NAME.log`.
     pub(super) async fn start(
         name: &str,
         arguments: &[&str],
         settings: &Path,
-        folder: &Path,
+        home: Home<'_>,
     ) -> Result<Self, Error> {
-        let logs = folder.join("logs");
+        let logs = home.folder.join("logs");
         let log = logs.join(format!("{name}.log"));
         let start = || -> std::io::Result<tokio::process::Child> {
             std::fs::create_dir_all(&logs)?;
@@ -42,6 +50,8 @@ impl Child {
                 .arg("--config")
                 .arg(settings)
                 .arg("--supervised")
+                .args(home.temporary.then_some("--leftovers"))
+                .args(home.temporary.then_some(home.folder))
                 .env_remove("WEFT_URL")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
