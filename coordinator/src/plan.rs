@@ -2,11 +2,13 @@
 
 mod cut;
 mod gather;
+mod optimization;
 mod remote;
 mod shippable;
 mod site;
 
 pub use cut::{CutPlan, FragmentPlan, cut};
 pub use gather::gather;
+pub use optimization::{Optimization, Optimizations};
 pub use remote::RemoteFragment;
 pub use site::{Site, Sites};

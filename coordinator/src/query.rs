@@ -2,10 +2,12 @@
 
 mod batches;
 mod explain;
+mod flow;
 mod run;
 mod running;
 mod statement;
 
+pub use flow::Flow;
 pub use run::{QueryRun, Resources};
 pub use running::{QueryRecord, QueryState, RunningQueries};
 pub use statement::{Planned, QueryEngine, Statement};

@@ -12,6 +12,8 @@ use weft_wire::authority::{Authority, Lease, TokenKeys};
 use weft_wire::token::UserToken;
 use zeroize::Zeroizing;
 
+use crate::plan::{Optimization, Optimizations};
+
 /// A token is not used in the last moments of its life.
 const MARGIN: Duration = Duration::from_secs(20);
 
@@ -42,6 +44,7 @@ enum Subject {
 struct State {
     names: Current,
     time_zone: String,
+    optimizations: Optimizations,
 }
 
 impl Sessions {
@@ -90,6 +93,7 @@ impl Sessions {
             state: Mutex::new(State {
                 names: Current::default(),
                 time_zone: "+00:00".to_owned(),
+                optimizations: Optimizations::default(),
             }),
         };
         Ok(Opened {
@@ -169,6 +173,16 @@ impl Session {
     /// Sets how timestamps are read and shown.
     pub fn set_time_zone(&self, time_zone: &str) {
         lock(&self.state).time_zone = time_zone.to_owned();
+    }
+
+    /// What the planner does to make this session's queries ship less.
+    pub fn optimizations(&self) -> Optimizations {
+        lock(&self.state).optimizations.clone()
+    }
+
+    /// Has the planner take `step`, or leave it out.
+    pub fn set_optimization(&self, step: Optimization, on: bool) {
+        lock(&self.state).optimizations.set(step, on);
     }
 }
 

@@ -190,6 +190,90 @@ fn joins_at(plan: &Rows, place: &str) -> usize {
     there.filter(|row| row[1].contains("Join:")).count()
 }
 
+/// A step of the planner can be switched off: the answer stays, and more crosses.
+#[test]
+fn a_step_of_the_planner_can_be_left_out() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = "SELECT o.oid, w.city, p.color FROM left.shop.orders o JOIN right.harbour.wharves w ON o.wid = w.wid JOIN left.shop.parts p ON p.pid = o.pid";
+        let gathered = analyst.query(sql).await.expect("gathered").sorted();
+        let set = analyst
+            .query("SET weft.optimizer.gather = off")
+            .await
+            .expect("set");
+        assert!(set.is_empty());
+        let plan = analyst
+            .query(&format!("EXPLAIN {sql}"))
+            .await
+            .expect("plan");
+        assert_eq!(joins_at(&plan, "left"), 0, "{plan}");
+        let apart = analyst.query(sql).await.expect("apart").sorted();
+        assert_eq!(apart.to_string(), gathered.to_string());
+        let crossed =
+            "SELECT fragments FROM system.runtime.queries WHERE fragments > 0 ORDER BY fragments";
+        let crossed = analyst.query(crossed).await.expect("crossed");
+        assert_eq!(crossed.rows(), [["2"], ["3"]]);
+        analyst
+            .query("SET weft.optimizer.gather = 'on'")
+            .await
+            .expect("set");
+        let plan = analyst
+            .query(&format!("EXPLAIN {sql}"))
+            .await
+            .expect("plan");
+        assert_eq!(joins_at(&plan, "left"), 1, "{plan}");
+        for wrong in [
+            "SET weft.optimizer.gather = maybe",
+            "SET weft.optimizer.miracle = on",
+        ] {
+            assert_eq!(
+                analyst.error(wrong).await.code(),
+                "WEFT-SETTINGS",
+                "{wrong}"
+            );
+        }
+    });
+}
+
+/// What crossed is the same wherever it is shown.
+#[test]
+fn flows_show_what_crossed() {
+    run(async {
+        let mesh = mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql =
+            "EXPLAIN ANALYZE SELECT t.name, b.x FROM left.a.t JOIN right.b.t b ON b.id = t.id";
+        let plan = analyst.query(sql).await.expect("plan");
+        let explained: Vec<Vec<String>> = plan
+            .rows()
+            .iter()
+            .filter(|row| row[0] != "coordinator" && row[3] != "NULL")
+            .map(|row| vec![row[0].clone(), row[2].clone(), row[3].clone()])
+            .collect();
+        assert_eq!(explained.len(), 2, "{plan}");
+        let flows = analyst
+            .query("SELECT source, rows, bytes FROM system.runtime.flows ORDER BY fragment")
+            .await
+            .expect("flows");
+        assert_eq!(flows.rows(), explained, "{plan}");
+        let flows = analyst
+            .query("SELECT source, destination, form, tables, columns, requests FROM system.runtime.flows ORDER BY source")
+            .await
+            .expect("flows");
+        assert_eq!(
+            flows.rows(),
+            [
+                ["left", "coordinator", "rows", "left.a.t", "id, name", "1"],
+                ["right", "coordinator", "rows", "right.b.t", "id, x", "1"],
+            ]
+        );
+        let mut outsider = mesh.sign_in("outsider").await;
+        let others = outsider.query("SELECT * FROM system.runtime.flows").await;
+        assert!(others.expect("own").is_empty());
+    });
+}
+
 /// A masked key names no row any more, so nothing is concluded from it.
 #[test]
 fn a_masked_key_is_no_key() {

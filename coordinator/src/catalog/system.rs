@@ -5,17 +5,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::record_batch::RecordBatch;
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{Error, ErrorKind, TableRef, code};
 use weft_plan::FullName;
 
 use super::view::{Entry, View};
-use crate::query::QueryRecord;
+use crate::execute::Counters;
+use crate::query::{Flow, QueryRecord};
 use crate::registry::Mesh;
 
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("catalog", "columns"),
     ("catalog", "products"),
     ("catalog", "tables"),
+    ("runtime", "flows"),
     ("runtime", "nodes"),
     ("runtime", "queries"),
 ];
@@ -39,6 +41,7 @@ pub(super) fn rows(
     match (name.schema.as_str(), name.table.as_str()) {
         ("runtime", "nodes") => nodes(mesh),
         ("runtime", "queries") => running(queries),
+        ("runtime", "flows") => flows(queries),
         ("catalog", "products") => products(mesh, view),
         ("catalog", "tables") => tables(view),
         ("catalog", "columns") => columns(view),
@@ -80,6 +83,7 @@ fn nodes(mesh: &Mesh) -> Result<RecordBatch, Error> {
 }
 
 fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
+    let bytes = |query: &QueryRecord| query.flows.iter().map(|flow| flow.counters.bytes()).sum();
     let millis = |query: &QueryRecord| u64::try_from(query.elapsed.as_millis()).unwrap_or(u64::MAX);
     batch(vec![
         (
@@ -101,10 +105,47 @@ fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
         ("elapsed_ms", counts(queries.iter().map(millis))),
         (
             "fragments",
-            counts(queries.iter().map(|query| query.fragments as u64)),
+            counts(queries.iter().map(|query| query.flows.len() as u64)),
         ),
         ("rows", counts(queries.iter().map(|query| query.rows))),
-        ("bytes", counts(queries.iter().map(|query| query.bytes))),
+        ("bytes", counts(queries.iter().map(bytes))),
+    ])
+}
+
+fn flows(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
+    let flows: Vec<_> = queries
+        .iter()
+        .flat_map(|query| query.flows.iter().map(move |flow| (query.id, flow)))
+        .collect();
+    let tables = |flow: &Flow| {
+        let names = flow.tables.iter().map(TableRef::to_string);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let counted =
+        |count: fn(&Counters) -> u64| counts(flows.iter().map(|(_, flow)| count(&flow.counters)));
+    batch(vec![
+        ("query_id", text(flows.iter().map(|(id, _)| id.to_string()))),
+        (
+            "fragment",
+            counts(flows.iter().map(|(_, flow)| flow.fragment.into())),
+        ),
+        (
+            "source",
+            text(flows.iter().map(|(_, flow)| flow.source.to_string())),
+        ),
+        (
+            "destination",
+            text(flows.iter().map(|_| "coordinator".to_owned())),
+        ),
+        ("form", text(flows.iter().map(|_| "rows".to_owned()))),
+        ("tables", text(flows.iter().map(|(_, flow)| tables(flow)))),
+        (
+            "columns",
+            text(flows.iter().map(|(_, flow)| flow.columns.join(", "))),
+        ),
+        ("rows", counted(Counters::rows)),
+        ("bytes", counted(Counters::bytes)),
+        ("requests", counted(Counters::requests)),
     ])
 }
 

@@ -1,47 +1,35 @@
 //! A query's rows on their way out: deadline, bookkeeping, one end.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::record_batch::RecordBatch;
 use futures::Stream;
 use futures::stream::BoxStream;
-use weft_governance::Error;
+use weft_governance::{Error, QueryId};
 
-use super::run::QueryRun;
 use super::running::{QueryState, RunningQueries};
 
 /// Counts what goes out and notes how it ended. Dropped before the end, the query was cancelled.
 pub(super) struct Tracked {
     rows: BoxStream<'static, Result<RecordBatch, Error>>,
     sent: u64,
-    run: Arc<QueryRun>,
-    fragments: u32,
+    id: QueryId,
     queries: RunningQueries,
 }
 
 impl Tracked {
     pub(super) fn new(
         rows: BoxStream<'static, Result<RecordBatch, Error>>,
-        run: Arc<QueryRun>,
-        fragments: u32,
+        id: QueryId,
         queries: RunningQueries,
     ) -> Self {
         Self {
             rows,
             sent: 0,
-            run,
-            fragments,
+            id,
             queries,
         }
-    }
-
-    fn note(&self) {
-        let bytes = (0..self.fragments)
-            .map(|ordinal| self.run.counters(ordinal).bytes())
-            .sum();
-        self.queries.progress(self.run.id(), self.sent, bytes);
     }
 }
 
@@ -53,13 +41,10 @@ impl Stream for Tracked {
         match &next {
             Poll::Ready(Some(Ok(batch))) => {
                 self.sent += batch.num_rows() as u64;
-                self.note();
+                self.queries.progress(self.id, self.sent);
             }
-            Poll::Ready(Some(Err(_))) => self.queries.end(self.run.id(), QueryState::Failed),
-            Poll::Ready(None) => {
-                self.note();
-                self.queries.end(self.run.id(), QueryState::Finished);
-            }
+            Poll::Ready(Some(Err(_))) => self.queries.end(self.id, QueryState::Failed),
+            Poll::Ready(None) => self.queries.end(self.id, QueryState::Finished),
             Poll::Pending => {}
         }
         next
@@ -69,6 +54,6 @@ impl Stream for Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         // Only the first end counts, so this is silent after a finish or a failure.
-        self.queries.end(self.run.id(), QueryState::Cancelled);
+        self.queries.end(self.id, QueryState::Cancelled);
     }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use weft_governance::{Error, ErrorKind, QueryId, code};
 
+use super::flow::Flow;
+
 /// Ended queries that are remembered.
 const REMEMBERED: usize = 1_000;
 
@@ -47,12 +49,10 @@ pub struct QueryRecord {
     pub started: SystemTime,
     /// How long it ran, or has run so far.
     pub elapsed: Duration,
-    /// Fragments that went to nodes.
-    pub fragments: usize,
     /// Rows of the answer so far.
     pub rows: u64,
-    /// Bytes that came from nodes so far.
-    pub bytes: u64,
+    /// What crosses the boundaries of domains, one for each fragment.
+    pub flows: Vec<Flow>,
 }
 
 /// All of them. Cheap to clone.
@@ -75,7 +75,7 @@ impl RunningQueries {
     ///
     /// # Errors
     /// `WEFT-RESOURCES` if too many run.
-    pub fn start(&self, id: QueryId, principal: &str, fragments: usize) -> Result<(), Error> {
+    pub fn start(&self, id: QueryId, principal: &str, flows: Vec<Flow>) -> Result<(), Error> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let running = records
             .iter()
@@ -101,20 +101,16 @@ impl RunningQueries {
             state: QueryState::Running,
             started: SystemTime::now(),
             elapsed: Duration::ZERO,
-            fragments,
             rows: 0,
-            bytes: 0,
+            flows,
         };
         records.push_back((record, Instant::now()));
         Ok(())
     }
 
-    /// Notes how far a query has come.
-    pub fn progress(&self, id: QueryId, rows: u64, bytes: u64) {
-        self.update(id, |record| {
-            record.rows = rows;
-            record.bytes = bytes;
-        });
+    /// Notes how many rows of its answer a query has made.
+    pub fn progress(&self, id: QueryId, rows: u64) {
+        self.update(id, |record| record.rows = rows);
     }
 
     /// Notes how a query ended; only the first end counts.

@@ -20,15 +20,19 @@ use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
 use super::batches::Tracked;
 use super::explain::{self, Actuals};
+use super::flow::Flow;
 use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::physical_plan;
-use crate::plan::{CutPlan, cut, gather};
+use crate::plan::{CutPlan, Optimization, cut, gather};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
 const PLAN_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Settings of this prefix switch steps of the planner.
+const OPTIMIZER: &str = "weft.optimizer.";
 
 /// What every query of a coordinator uses.
 #[derive(Clone)]
@@ -243,6 +247,7 @@ impl QueryEngine {
             self.catalogs.resolve(session, &self.queries, query).await?;
         let semantics = semantics(session)?;
         let state = self.state(&semantics)?;
+        let optimizations = session.optimizations();
         let query = query.clone();
         self.planner
             .run(move || {
@@ -254,7 +259,11 @@ impl QueryEngine {
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
-                let plan = gather(plan, &sites, &state).map_err(from_datafusion)?;
+                let plan = if optimizations.on(Optimization::Gather) {
+                    gather(plan, &sites, &state).map_err(from_datafusion)?
+                } else {
+                    plan
+                };
                 let cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
                 let id = QueryId::generate();
                 let at = Instant::now();
@@ -285,9 +294,6 @@ impl QueryEngine {
             state,
             ..
         } = planned;
-        let fragments = cut.fragments.len();
-        self.queries
-            .start(id, &session.principal().subject, fragments)?;
         let deadline = Instant::now() + self.deadline;
         let run = Arc::new(QueryRun::new(
             id,
@@ -295,13 +301,18 @@ impl QueryEngine {
             semantics,
             deadline,
             self.resources.clone(),
-            fragments,
+            cut.fragments.len(),
         ));
+        let flows = cut
+            .fragments
+            .iter()
+            .map(|fragment| Flow::of(fragment, run.counters(fragment.ordinal)));
+        self.queries
+            .start(id, &session.principal().subject, flows.collect())?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         let rows = self.rows(&state, cut, Arc::clone(&run)).await;
         let rows = rows.unwrap_or_else(|error| futures::stream::iter([Err(error)]).boxed());
-        let fragments = u32::try_from(fragments).unwrap_or(u32::MAX);
-        let tracked = Tracked::new(rows, Arc::clone(&run), fragments, self.queries.clone());
+        let tracked = Tracked::new(rows, id, self.queries.clone());
         let batches = until(deadline.into(), tracked.boxed(), too_late);
         Ok((run, ResultStream { schema, batches }))
     }
@@ -365,6 +376,9 @@ fn semantics(session: &Session) -> Result<Semantics, Error> {
 }
 
 fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
+    if let Some(step) = name.strip_prefix(OPTIMIZER) {
+        return set_optimization(session, step, value);
+    }
     match name {
         "timezone" | "time_zone" | "time.zone" => {
             let semantics = Semantics {
@@ -375,13 +389,39 @@ fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
             session.set_time_zone(value);
             Ok(())
         }
-        _ => Err(Error::new(
-            ErrorKind::InvalidInput,
-            code::SETTINGS,
-            format!("there is no session setting `{name}`"),
-        )
-        .with_hint("The session setting is `timezone`.")),
+        _ => Err(no_setting(name)),
     }
+}
+
+fn set_optimization(session: &Session, step: &str, value: &str) -> Result<(), Error> {
+    let step =
+        Optimization::named(step).ok_or_else(|| no_setting(&format!("{OPTIMIZER}{step}")))?;
+    let on = match value.to_lowercase().as_str() {
+        "on" | "true" => true,
+        "off" | "false" => false,
+        _ => {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                code::SETTINGS,
+                format!("`{OPTIMIZER}{}` is on or off, not `{value}`", step.name()),
+            ));
+        }
+    };
+    session.set_optimization(step, on);
+    Ok(())
+}
+
+fn no_setting(name: &str) -> Error {
+    let steps = Optimization::ALL.map(|step| format!(", `{OPTIMIZER}{}`", step.name()));
+    Error::new(
+        ErrorKind::InvalidInput,
+        code::SETTINGS,
+        format!("there is no session setting `{name}`"),
+    )
+    .with_hint(format!(
+        "The session settings are `timezone`{}.",
+        steps.concat()
+    ))
 }
 
 fn one(batch: RecordBatch) -> ResultStream {
