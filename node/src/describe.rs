@@ -10,7 +10,7 @@ use weft_plan::fingerprint;
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::peer_of;
 use weft_wire::rpc::node::node_server::Node;
-use weft_wire::rpc::node::{DescribeRequest, DescribeResponse, VisibleTable};
+use weft_wire::rpc::node::{self as rpc, DescribeRequest, DescribeResponse, VisibleTable};
 use weft_wire::status::to_status;
 
 use crate::enforce::{self, Gate};
@@ -76,6 +76,7 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         key,
         masked,
         filtered,
+        disclosure,
     } = visible;
     VisibleTable {
         product: table.product().product().to_owned(),
@@ -86,6 +87,10 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         masked: masked.into_iter().collect(),
         filtered,
         key,
+        key_disclosure: disclosure
+            .into_iter()
+            .map(|disclosure| rpc::KeyDisclosure::from(disclosure).into())
+            .collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
-use weft_governance::{Columns, Grant, Grantee, Mask};
+use weft_governance::{Columns, Grant, Grantee, KeyDisclosure, Mask};
 
 use crate::product::{Product, Table};
 use crate::settings::GrantSettings;
@@ -56,6 +56,7 @@ fn expand(
         columns,
         row_filter,
         masks,
+        key_disclosure,
     } = setting;
     let grantee = match (user, group) {
         (Some(user), None) => Grantee::User(user.clone()),
@@ -63,6 +64,11 @@ fn expand(
         (Some(_), Some(_)) => return Err("it names a user and a group; name one".to_owned()),
         (None, None) => return Err("it names neither `user` nor `group`".to_owned()),
     };
+    let key_disclosure = key_disclosure
+        .as_deref()
+        .map(str::parse::<KeyDisclosure>)
+        .transpose()
+        .map_err(|error| error.to_string())?;
     let names = products.iter().map(|product| product.reference.product());
     let found = products
         .iter()
@@ -93,6 +99,7 @@ fn expand(
                 columns: only_columns(columns.as_deref(), table)?,
                 row_filter: row_filter.clone(),
                 masks: column_masks(masks, table)?,
+                key_disclosure,
             })
         })
         .collect()

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use weft_governance::{ProductRef, TableRef};
+use weft_governance::{KeyDisclosure, ProductRef, TableRef};
 
 pub use load::{Loaded, load};
 pub use problem::Problem;
@@ -65,6 +65,8 @@ pub struct Table {
     /// The columns of the primary key that the contract declares; empty if it declares none. The
     /// data may say otherwise: it decides how a query runs, never what it answers.
     pub key: Vec<String>,
+    /// How much of each column, in the order of `schema`, may travel to other domains as join keys.
+    pub disclosure: Vec<KeyDisclosure>,
     /// The data behind them, with the same schema.
     pub source: Arc<dyn TableProvider>,
 }

@@ -95,4 +95,8 @@ pub struct GrantSettings {
     /// `table`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub masks: BTreeMap<String, String>,
+    /// How much of the columns may travel to other domains as join keys: `none`, `range`, `bloom`,
+    /// `list`. It narrows what the contract says with `weft.keyDisclosure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_disclosure: Option<String>,
 }

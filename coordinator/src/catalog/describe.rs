@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use tonic::Request;
 use weft_governance::{Error, ErrorKind, ProductRef, code};
 use weft_plan::{ProductTable, fingerprint};
+use weft_wire::convert;
 use weft_wire::rpc::node::node_client::NodeClient;
 use weft_wire::rpc::node::{DescribeRequest, DescribeResponse, VisibleTable};
 use weft_wire::status::from_status;
@@ -72,6 +73,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         masked,
         filtered,
         key,
+        key_disclosure,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
@@ -81,7 +83,14 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         return Err(malformed(node, "schema of a table"));
     }
     Ok(DescribedTable {
-        table: ProductTable::new(reference, schema.into()).with_key(key),
+        table: ProductTable::new(reference, schema.into())
+            .with_key(key)
+            .with_disclosure(
+                key_disclosure
+                    .into_iter()
+                    .map(convert::key_disclosure)
+                    .collect(),
+            ),
         description,
         masked: masked.into_iter().collect(),
         filtered,

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use weft_governance::evaluate::{evaluate, visible_columns};
-use weft_governance::{Decision, DomainId, Error, Grant, Principal, TableAccess, TableRef};
+use weft_governance::evaluate::{evaluate, key_disclosure, visible_columns};
+use weft_governance::{
+    Decision, DomainId, Error, Grant, KeyDisclosure, Principal, TableAccess, TableRef,
+};
 
 use super::mask;
 use super::row_filter::RowFilter;
@@ -43,6 +45,8 @@ pub struct VisibleTable {
     pub masked: BTreeSet<String>,
     /// Whether rows may be hidden.
     pub filtered: bool,
+    /// How much of each visible column may travel to other domains as join keys.
+    pub disclosure: Vec<KeyDisclosure>,
 }
 
 impl Policy {
@@ -118,6 +122,7 @@ impl Policy {
             description,
             schema,
             key,
+            disclosure,
             ..
         } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
@@ -130,6 +135,15 @@ impl Policy {
             .iter()
             .filter(|field| seen.contains(field.name().as_str()))
             .cloned()
+            .collect();
+        let disclosure = schema
+            .fields()
+            .iter()
+            .zip(disclosure)
+            .filter(|(field, _)| seen.contains(field.name().as_str()))
+            .map(|(field, owner)| {
+                key_disclosure(&self.grants, principal, reference, field.name(), *owner)
+            })
             .collect();
         let masked: BTreeSet<String> = seen
             .iter()
@@ -153,6 +167,7 @@ impl Policy {
             key: if whole { key.clone() } else { Vec::new() },
             masked,
             filtered,
+            disclosure,
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::SessionContext;
 use weft_governance::contract::{Contract, Node, SchemaObject};
-use weft_governance::{DomainId, ProductRef};
+use weft_governance::{DomainId, KeyDisclosure, ProductRef};
 
 use super::declared::Declared;
 use super::files;
@@ -21,6 +21,9 @@ const CONTRACT: &str = ".odcs.yaml";
 
 /// The custom property that says who may know of a product.
 const DISCOVERABLE: &str = "weft.discoverable";
+
+/// How much of a product, a table or a column may travel to other domains as join keys.
+const KEY_DISCLOSURE: &str = "weft.keyDisclosure";
 
 /// The products of a data directory, and what keeps others from being served.
 #[derive(Debug, Clone, Default)]
@@ -237,6 +240,7 @@ impl Loader<'_> {
         let source: Arc<dyn TableProvider> =
             Arc::new(source::open(session, &declared, files).await?);
         let description = object.description.clone().unwrap_or_default();
+        let disclosure = disclosure(contract, object)?;
         let key = object.properties.iter().filter(|it| it.primary_key);
         Ok(Table {
             key: key.map(|it| it.name.clone()).collect(),
@@ -244,8 +248,43 @@ impl Loader<'_> {
             reference,
             description,
             source,
+            disclosure,
         })
     }
+}
+
+/// What the contract says of each column: the narrowest of product, table and column, nothing for
+/// a product that says nothing.
+fn disclosure(
+    contract: &Contract,
+    object: &SchemaObject,
+) -> Result<Vec<KeyDisclosure>, Vec<Trouble>> {
+    let product = stated_disclosure(contract.custom_property(KEY_DISCLOSURE))?;
+    let table = stated_disclosure(object.custom_property(KEY_DISCLOSURE))?;
+    let outer = product
+        .unwrap_or_default()
+        .min(table.unwrap_or(KeyDisclosure::List));
+    object
+        .properties
+        .iter()
+        .map(|column| {
+            let stated = column.custom_property(KEY_DISCLOSURE);
+            Ok(outer.min(stated_disclosure(stated)?.unwrap_or(KeyDisclosure::List)))
+        })
+        .collect()
+}
+
+fn stated_disclosure(stated: Option<&Node>) -> Result<Option<KeyDisclosure>, Vec<Trouble>> {
+    stated
+        .map(|node| {
+            let parsed = node.as_text().and_then(|text| text.parse().ok());
+            parsed.ok_or_else(|| {
+                let message =
+                    format!("`{KEY_DISCLOSURE}` must be `none`, `range`, `bloom` or `list`");
+                vec![Trouble::contract(node.at, message)]
+            })
+        })
+        .transpose()
 }
 
 /// The contracts in `folder`, in the order of their names.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::TableAccess;
 use crate::decision::{Decision, Denial, Obligations};
+use crate::disclosure::KeyDisclosure;
 use crate::grant::Grant;
 use crate::id::TableRef;
 use crate::principal::Principal;
@@ -44,6 +45,25 @@ pub fn visible_columns<'a>(
     columns
         .filter(|column| held.iter().any(|grant| grant.columns.contains(column)))
         .collect()
+}
+
+/// How much of `column` may travel as join keys under the grants that `principal` holds on `table`.
+/// `owner` is what the product and the column say. A mask hides the values from other domains too.
+pub fn key_disclosure(
+    grants: &[Grant],
+    principal: &Principal,
+    table: &TableRef,
+    column: &str,
+    owner: KeyDisclosure,
+) -> KeyDisclosure {
+    let covering = held(grants, principal, table).filter(|grant| grant.columns.contains(column));
+    let narrowest = covering
+        .map(|grant| match grant.masks.contains_key(column) {
+            true => KeyDisclosure::None,
+            false => grant.key_disclosure.unwrap_or(KeyDisclosure::List),
+        })
+        .min();
+    narrowest.unwrap_or(KeyDisclosure::None).min(owner)
 }
 
 fn held<'a>(
@@ -105,6 +125,7 @@ mod tests {
             },
             row_filter: None,
             masks: BTreeMap::new(),
+            key_disclosure: None,
         }
     }
 
@@ -173,5 +194,22 @@ mod tests {
         };
         assert_eq!(decided(&["c_phone"]), ("masked".to_owned(), 1));
         assert_eq!(decided(&["c_name"]), ("masked".to_owned(), 0));
+    }
+
+    #[test]
+    fn keys_are_disclosed_as_the_narrowest_of_product_column_and_grants_says() {
+        use KeyDisclosure::{Bloom, List, None, Range};
+        let disclosed =
+            |grants: &[Grant], owner| key_disclosure(grants, &ann(), &table(), "c_custkey", owner);
+        let user = || Grantee::User("ann".to_owned());
+        assert_eq!(disclosed(&[], List), None);
+        let open = grant("open", user(), &["*"]);
+        assert_eq!(disclosed(&[open.clone()], List), List);
+        assert_eq!(disclosed(&[open.clone()], None), None);
+        let mut narrow = grant("narrow", user(), &["c_custkey"]);
+        narrow.key_disclosure = Some(Range);
+        assert_eq!(disclosed(&[open.clone(), narrow.clone()], Bloom), Range);
+        narrow.masks.insert("c_custkey".to_owned(), Mask::Sha256);
+        assert_eq!(disclosed(&[open, narrow], List), None);
     }
 }

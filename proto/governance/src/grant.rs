@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::disclosure::KeyDisclosure;
 use crate::id::TableRef;
 use crate::principal::Principal;
 
@@ -28,6 +29,8 @@ pub struct Grant {
     pub row_filter: Option<String>,
     /// How columns are masked, by column name.
     pub masks: BTreeMap<String, Mask>,
+    /// Narrows what the product and its columns disclose as join keys; absent, it narrows nothing.
+    pub key_disclosure: Option<KeyDisclosure>,
 }
 
 /// Who a grant is for.

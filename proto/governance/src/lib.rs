@@ -7,6 +7,7 @@ pub mod access;
 pub mod code;
 pub mod contract;
 pub mod decision;
+pub mod disclosure;
 pub mod error;
 pub mod evaluate;
 pub mod grant;
@@ -15,6 +16,7 @@ pub mod principal;
 
 pub use access::TableAccess;
 pub use decision::{Decision, Denial, Obligations};
+pub use disclosure::KeyDisclosure;
 pub use error::{Error, ErrorKind};
 pub use grant::{Columns, Grant, Grantee, Mask};
 pub use id::{DomainId, FragmentId, ProductRef, QueryId, ServerId, TableRef};

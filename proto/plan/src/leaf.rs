@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::statistics::TableStatistics;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -9,7 +10,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{Expr, TableScan, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use weft_governance::{Error, ErrorKind, TableRef, code};
+use weft_governance::{Error, ErrorKind, KeyDisclosure, TableRef, code};
 
 /// A table of a data product, with the columns that the asker may name. It cannot be read.
 ///
@@ -20,6 +21,8 @@ pub struct ProductTable {
     table: TableRef,
     schema: SchemaRef,
     key: Vec<String>,
+    disclosure: Vec<KeyDisclosure>,
+    statistics: Option<Arc<TableStatistics>>,
 }
 
 impl ProductTable {
@@ -29,6 +32,8 @@ impl ProductTable {
             table,
             schema,
             key: Vec::new(),
+            disclosure: Vec::new(),
+            statistics: None,
         }
     }
 
@@ -37,6 +42,29 @@ impl ProductTable {
     #[must_use]
     pub fn with_key(self, key: Vec<String>) -> Self {
         Self { key, ..self }
+    }
+
+    /// The table whose owner says of each column how much of it may travel as join keys.
+    #[must_use]
+    pub fn with_disclosure(self, disclosure: Vec<KeyDisclosure>) -> Self {
+        Self { disclosure, ..self }
+    }
+
+    /// How much of the visible column `index` may travel to other domains as join keys: nothing,
+    /// unless its owner said otherwise.
+    pub fn disclosure(&self, index: usize) -> KeyDisclosure {
+        self.disclosure.get(index).copied().unwrap_or_default()
+    }
+
+    /// The table with what its owner says of its rows as the asker may see them.
+    #[must_use]
+    pub fn with_statistics(self, statistics: Option<Arc<TableStatistics>>) -> Self {
+        Self { statistics, ..self }
+    }
+
+    /// What is known of its rows.
+    pub fn statistics(&self) -> Option<&TableStatistics> {
+        self.statistics.as_deref()
     }
 
     /// The columns of the declared primary key, empty without one.

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use weft_governance::Principal;
+use weft_governance::{KeyDisclosure, Principal};
 
 use crate::rpc::authority as rpc;
+use crate::rpc::node;
 
 impl From<rpc::Principal> for Principal {
     fn from(message: rpc::Principal) -> Self {
@@ -37,6 +38,27 @@ impl From<Principal> for rpc::Principal {
             groups: groups.into_iter().collect(),
             attributes: attributes.into_iter().collect(),
         }
+    }
+}
+
+impl From<KeyDisclosure> for node::KeyDisclosure {
+    fn from(disclosure: KeyDisclosure) -> Self {
+        match disclosure {
+            KeyDisclosure::None => Self::None,
+            KeyDisclosure::Range => Self::Range,
+            KeyDisclosure::Bloom => Self::Bloom,
+            KeyDisclosure::List => Self::List,
+        }
+    }
+}
+
+/// What `number` stands for in a message; nothing is disclosed by a number that nobody knows.
+pub fn key_disclosure(number: i32) -> KeyDisclosure {
+    match node::KeyDisclosure::try_from(number) {
+        Ok(node::KeyDisclosure::Range) => KeyDisclosure::Range,
+        Ok(node::KeyDisclosure::Bloom) => KeyDisclosure::Bloom,
+        Ok(node::KeyDisclosure::List) => KeyDisclosure::List,
+        Ok(node::KeyDisclosure::None) | Err(_) => KeyDisclosure::None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::logical_type::LogicalType;
 use super::node::{Node, Value};
 use super::relationship::Relationship;
-use super::{CustomProperty, read_custom_properties};
+use super::{CustomProperty, custom_property, read_custom_properties};
 
 /// A column of a table, a field of an object or the items of an array.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +59,11 @@ impl Property {
         self.logical_type_options
             .as_ref()
             .and_then(|options| options.get(name))
+    }
+
+    /// The value of the owner's own property `name`.
+    pub fn custom_property(&self, name: &str) -> Option<&Node> {
+        custom_property(&self.custom_properties, name)
     }
 
     /// Reads a column or a field, which has a name.

@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::node::Node;
 use super::property::Property;
 use super::relationship::Relationship;
-use super::{CustomProperty, read_custom_properties};
+use super::{CustomProperty, custom_property, read_custom_properties};
 
 /// The classes that a whole table may have.
 const CLASSES: [&str; 2] = ["object", "blob"];
@@ -38,6 +38,11 @@ pub struct SchemaObject {
 }
 
 impl SchemaObject {
+    /// The value of the owner's own property `name`.
+    pub fn custom_property(&self, name: &str) -> Option<&Node> {
+        custom_property(&self.custom_properties, name)
+    }
+
     /// The column called `name` in the contract.
     pub fn property(&self, name: &str) -> Option<&Property> {
         self.properties
