@@ -1,14 +1,18 @@
 //! From an optimized plan to pieces: what each domain's node runs, and what stays here.
 
 mod cut;
+mod estimate;
 mod gather;
 mod optimization;
+mod reduce;
 mod remote;
 mod shippable;
 mod site;
 
 pub use cut::{CutPlan, FragmentPlan, cut};
+pub use estimate::Estimate;
 pub use gather::gather;
 pub use optimization::{Optimization, Optimizations};
+pub use reduce::{KeyFlow, Reduction, SET_ASIDE, leaves, reduce};
 pub use remote::RemoteFragment;
 pub use site::{Site, Sites};

@@ -7,7 +7,7 @@ mod run;
 mod running;
 mod statement;
 
-pub use flow::Flow;
+pub use flow::{Flow, FlowForm};
 pub use run::{QueryRun, Resources};
 pub use running::{QueryRecord, QueryState, RunningQueries};
 pub use statement::{Planned, QueryEngine, Statement};

@@ -6,6 +6,7 @@
 pub mod allow;
 mod engine;
 mod exchange;
+mod key_filter;
 mod terminal;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use weft_plan::Semantics;
 pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
 pub(crate) use exchange::too_late;
+pub use key_filter::KeySummary;
+pub(crate) use key_filter::KeyTest;
 
 /// A plan, what it reads, and where it came from.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub struct Fragment {
     semantics: Semantics,
     timeout: Duration,
     output: SchemaRef,
+    keys: Vec<KeySummary>,
 }
 
 /// How the asker reached the node.
@@ -78,6 +82,11 @@ impl Fragment {
     /// How long it may run.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// The keys of other domains that came with it.
+    pub fn keys(&self) -> &[KeySummary] {
+        &self.keys
     }
 
     /// The schema of its answer.

@@ -10,7 +10,7 @@ use weft_plan::FullName;
 
 use super::view::{Entry, View};
 use crate::execute::Counters;
-use crate::query::{Flow, QueryRecord};
+use crate::query::{Flow, FlowForm, QueryRecord};
 use crate::registry::Mesh;
 
 const TABLES: [(&str, &str); 6] = [
@@ -84,6 +84,13 @@ fn nodes(mesh: &Mesh) -> Result<RecordBatch, Error> {
 
 fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
     let bytes = |query: &QueryRecord| query.flows.iter().map(|flow| flow.counters.bytes()).sum();
+    let fragments = |query: &QueryRecord| {
+        let answers = query
+            .flows
+            .iter()
+            .filter(|flow| flow.form == FlowForm::Rows);
+        answers.count() as u64
+    };
     let millis = |query: &QueryRecord| u64::try_from(query.elapsed.as_millis()).unwrap_or(u64::MAX);
     batch(vec![
         (
@@ -103,10 +110,7 @@ fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
             times(queries.iter().map(|query| query.started)),
         ),
         ("elapsed_ms", counts(queries.iter().map(millis))),
-        (
-            "fragments",
-            counts(queries.iter().map(|query| query.flows.len() as u64)),
-        ),
+        ("fragments", counts(queries.iter().map(fragments))),
         ("rows", counts(queries.iter().map(|query| query.rows))),
         ("bytes", counts(queries.iter().map(bytes))),
     ])
@@ -135,9 +139,15 @@ fn flows(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
         ),
         (
             "destination",
-            text(flows.iter().map(|_| "coordinator".to_owned())),
+            text(flows.iter().map(|(_, flow)| match &flow.destination {
+                Some(domain) => domain.to_string(),
+                None => "coordinator".to_owned(),
+            })),
         ),
-        ("form", text(flows.iter().map(|_| "rows".to_owned()))),
+        (
+            "form",
+            text(flows.iter().map(|(_, flow)| flow.form.name().to_owned())),
+        ),
         ("tables", text(flows.iter().map(|(_, flow)| tables(flow)))),
         (
             "columns",

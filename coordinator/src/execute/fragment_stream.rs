@@ -26,6 +26,7 @@ use weft_wire::rpc::fragment::{
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
 
+use super::keys::Keys;
 use crate::channels::DataChannel;
 use crate::plan::FragmentPlan;
 use crate::query::QueryRun;
@@ -55,20 +56,31 @@ impl Counters {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Notes `rows` of `bytes` that went out at once.
+    pub(super) fn sent(&self, rows: u64, bytes: u64) {
+        self.rows.store(rows, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
     /// Requests that were sent.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 }
 
-type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
+pub(super) type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
 
-/// Sends `fragment` to its node and returns its rows. Dropping them cancels it there.
-pub(super) async fn open(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Result<Rows, Error> {
+/// Sends `fragment` to its node, with keys that its rows must have, and returns its rows. Dropping
+/// them cancels it there.
+pub(super) async fn open(
+    fragment: Arc<FragmentPlan>,
+    keys: &[Arc<Keys>],
+    run: Arc<QueryRun>,
+) -> Result<Rows, Error> {
     let domain = fragment.site.domain.clone();
     let mut lost = run.registry().watch(&fragment.site.node)?;
     let opened = tokio::select! {
-        opened = request(&fragment, &run) => opened,
+        opened = request(&fragment, keys, &run) => opened,
         () = lost.lost() => Err(gone(&domain)),
     };
     let (frames, request, channel) = opened.map_err(|error| at(error, &domain))?;
@@ -96,12 +108,13 @@ pub(super) async fn open(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Res
 
 async fn request(
     fragment: &FragmentPlan,
+    keys: &[Arc<Keys>],
     run: &QueryRun,
 ) -> Result<(Streaming<FlightData>, OpenRequest, DataChannel), Error> {
     let entry = run.registry().up(&fragment.site.node)?;
     let now = SystemTime::now();
     let token = run.session().token_for(&fragment.site.node, now).await?;
-    let message = Bytes::from(message(fragment, run)?.encode_to_vec());
+    let message = Bytes::from(message(fragment, keys, run)?.encode_to_vec());
     let delegation = Delegation {
         fragment: sha256(&message),
         user_token: sha256(token.as_bytes()),
@@ -133,7 +146,11 @@ async fn request(
     Ok((response.into_inner(), open, channel))
 }
 
-fn message(fragment: &FragmentPlan, run: &QueryRun) -> Result<FragmentRequest, Error> {
+fn message(
+    fragment: &FragmentPlan,
+    keys: &[Arc<Keys>],
+    run: &QueryRun,
+) -> Result<FragmentRequest, Error> {
     let semantics = run.semantics();
     let tables = fragment
         .tables
@@ -158,6 +175,7 @@ fn message(fragment: &FragmentPlan, run: &QueryRun) -> Result<FragmentRequest, E
         }),
         tables,
         output_schema: weft_door::schema::to_bytes(&fragment.output),
+        key_filters: keys.iter().map(|keys| keys.filter.clone()).collect(),
     })
 }
 

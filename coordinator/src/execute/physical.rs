@@ -11,26 +11,26 @@ use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
+use super::relay::Relay;
 use super::remote_exec::RemoteFragmentExec;
 use crate::plan::RemoteFragment;
-use crate::query::QueryRun;
 
-/// Plans `plan`, cut and optimized before, for `run`.
+/// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`.
 ///
 /// # Errors
 /// If the engine cannot plan it.
 pub async fn physical_plan(
     state: &SessionState,
     plan: &LogicalPlan,
-    run: Arc<QueryRun>,
+    relay: Arc<Relay>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let planner =
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { run })]);
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
     planner.create_physical_plan(plan, state).await
 }
 
 struct RemotePlanner {
-    run: Arc<QueryRun>,
+    relay: Arc<Relay>,
 }
 
 #[async_trait]
@@ -47,7 +47,7 @@ impl ExtensionPlanner for RemotePlanner {
         let Some(remote) = node.as_any().downcast_ref::<RemoteFragment>() else {
             return Ok(None);
         };
-        let exec = RemoteFragmentExec::new(Arc::clone(remote.fragment()), Arc::clone(&self.run));
+        let exec = RemoteFragmentExec::new(Arc::clone(remote.fragment()), Arc::clone(&self.relay));
         Ok(Some(Arc::new(exec)))
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -14,21 +15,20 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt};
 
-use super::fragment_stream;
+use super::relay::Relay;
 use crate::plan::FragmentPlan;
-use crate::query::QueryRun;
 
 /// Reads one fragment's rows. The request goes out when the first row is asked for.
 #[derive(Debug)]
 pub struct RemoteFragmentExec {
     fragment: Arc<FragmentPlan>,
-    run: Arc<QueryRun>,
+    relay: Arc<Relay>,
     properties: Arc<PlanProperties>,
 }
 
 impl RemoteFragmentExec {
-    /// The leaf for `fragment` of `run`.
-    pub fn new(fragment: Arc<FragmentPlan>, run: Arc<QueryRun>) -> Self {
+    /// The leaf for `fragment`, whose rows come through `relay`.
+    pub fn new(fragment: Arc<FragmentPlan>, relay: Arc<Relay>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&fragment.output)),
             Partitioning::UnknownPartitioning(1),
@@ -37,7 +37,7 @@ impl RemoteFragmentExec {
         );
         Self {
             fragment,
-            run,
+            relay,
             properties: Arc::new(properties),
         }
     }
@@ -81,6 +81,16 @@ impl ExecutionPlan for RemoteFragmentExec {
         }
     }
 
+    fn partition_statistics(&self, _partition: Option<usize>) -> Result<Arc<Statistics>> {
+        let (rows, bytes) = self.relay.expected(&self.fragment);
+        let count = |expected: f64| Precision::Inexact(expected.round() as usize);
+        Ok(Arc::new(Statistics {
+            num_rows: count(rows),
+            total_byte_size: count(bytes),
+            ..Statistics::new_unknown(&self.schema())
+        }))
+    }
+
     fn execute(
         &self,
         partition: usize,
@@ -89,9 +99,8 @@ impl ExecutionPlan for RemoteFragmentExec {
         if partition != 0 {
             return internal_err!("a remote fragment has one partition");
         }
-        let (fragment, run) = (Arc::clone(&self.fragment), Arc::clone(&self.run));
-        let rows = futures::stream::once(async move { fragment_stream::open(fragment, run).await })
-            .try_flatten()
+        let rows = Arc::clone(&self.relay)
+            .rows(self.fragment.ordinal)
             .map_err(|error| DataFusionError::External(Box::new(error)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             self.schema(),

@@ -15,6 +15,8 @@ use prost::Message;
 use weft_governance::DomainId;
 use weft_plan::{LeafCodec, ProductTable, product_table_of};
 
+use super::estimate::Estimate;
+use super::reduce::Reduction;
 use super::remote::RemoteFragment;
 use super::shippable::is_shippable;
 use super::site::{Site, Sites, only_site};
@@ -34,15 +36,19 @@ pub struct FragmentPlan {
     pub tables: Vec<ProductTable>,
     /// The schema of its rows.
     pub output: SchemaRef,
+    /// The rows to be expected.
+    pub estimate: Estimate,
 }
 
 /// A query in pieces.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CutPlan {
     /// What the coordinator runs, with a [`RemoteFragment`] for each piece that went away.
     pub plan: LogicalPlan,
     /// The pieces, by ordinal.
     pub fragments: Vec<Arc<FragmentPlan>>,
+    /// How they spare one another rows.
+    pub reduction: Reduction,
 }
 
 /// Cuts an optimized plan. `context` knows the functions of this coordinator.
@@ -59,6 +65,7 @@ pub fn cut(plan: LogicalPlan, sites: &Sites, context: &TaskContext) -> Result<Cu
     Ok(CutPlan {
         plan,
         fragments: cutter.fragments,
+        reduction: Reduction::default(),
     })
 }
 
@@ -112,6 +119,7 @@ impl Cutter<'_> {
             encoded,
             tables: tables(plan)?,
             output: Arc::new(plan.schema().as_arrow().clone()),
+            estimate: Estimate::of(plan),
             plan: plan.clone(),
         });
         self.fragments.push(Arc::clone(&fragment));

@@ -8,16 +8,19 @@ use std::collections::BTreeSet;
 pub enum Optimization {
     /// Joins of one node are done there wherever they stand in the query.
     Gather,
+    /// The join keys of one domain's rows keep others from sending rows without partners.
+    Reduce,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Gather];
+    pub const ALL: [Self; 2] = [Self::Gather, Self::Reduce];
 
     /// Its name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gather => "gather",
+            Self::Reduce => "reduce",
         }
     }
 

@@ -23,6 +23,14 @@ impl RemoteFragment {
         Self { fragment, schema }
     }
 
+    /// The leaf that `node` is.
+    pub(super) fn of(node: &LogicalPlan) -> Option<&Self> {
+        match node {
+            LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// What runs there.
     pub fn fragment(&self) -> &Arc<FragmentPlan> {
         &self.fragment

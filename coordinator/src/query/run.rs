@@ -32,11 +32,12 @@ pub struct QueryRun {
     deadline: Instant,
     resources: Resources,
     counters: Vec<Arc<Counters>>,
+    key_counters: Vec<Arc<Counters>>,
     spare: Arc<Counters>,
 }
 
 impl QueryRun {
-    /// A run of a query with `fragments` fragments.
+    /// A run of a query with `fragments` fragments and `flows` flows of keys between them.
     pub fn new(
         id: QueryId,
         session: Arc<Session>,
@@ -44,15 +45,17 @@ impl QueryRun {
         deadline: Instant,
         resources: Resources,
         fragments: usize,
+        flows: usize,
     ) -> Self {
-        let counters = (0..fragments).map(|_| Arc::default()).collect();
+        let counters = |count| (0..count).map(|_| Arc::default()).collect();
         Self {
             id,
             session,
             semantics,
             deadline,
             resources,
-            counters,
+            counters: counters(fragments),
+            key_counters: counters(flows),
             spare: Arc::default(),
         }
     }
@@ -93,6 +96,11 @@ impl QueryRun {
             .ok()
             .and_then(|ordinal| self.counters.get(ordinal))
             .unwrap_or(&self.spare)
+    }
+
+    /// The keys that crossed the boundary by the flow at `index`.
+    pub fn key_counters(&self, index: usize) -> &Arc<Counters> {
+        self.key_counters.get(index).unwrap_or(&self.spare)
     }
 
     /// What is left of the time that the query may take.

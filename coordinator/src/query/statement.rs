@@ -24,8 +24,8 @@ use super::flow::Flow;
 use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use crate::catalog::{Catalogs, Resolved, listing};
-use crate::execute::physical_plan;
-use crate::plan::{CutPlan, Optimization, cut, gather};
+use crate::execute::{Relay, physical_plan};
+use crate::plan::{CutPlan, Optimization, cut, gather, reduce};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
@@ -193,10 +193,7 @@ impl QueryEngine {
         values: Vec<ScalarValue>,
     ) -> Result<RecordBatch, Error> {
         let planned = self.planned(session, query, values).await?;
-        let cut = CutPlan {
-            plan: planned.cut.plan.clone(),
-            fragments: planned.cut.fragments.clone(),
-        };
+        let cut = planned.cut.clone();
         let (run, mut result) = self.start(session, planned).await?;
         let mut answer_rows = 0;
         while let Some(batch) = result.batches.try_next().await? {
@@ -264,7 +261,10 @@ impl QueryEngine {
                 } else {
                     plan
                 };
-                let cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
+                let mut cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
+                if optimizations.on(Optimization::Reduce) {
+                    cut.reduction = reduce(&cut.plan, &cut.fragments).map_err(from_datafusion)?;
+                }
                 let id = QueryId::generate();
                 let at = Instant::now();
                 Ok((
@@ -302,13 +302,10 @@ impl QueryEngine {
             deadline,
             self.resources.clone(),
             cut.fragments.len(),
+            cut.reduction.flows.len(),
         ));
-        let flows = cut
-            .fragments
-            .iter()
-            .map(|fragment| Flow::of(fragment, run.counters(fragment.ordinal)));
         self.queries
-            .start(id, &session.principal().subject, flows.collect())?;
+            .start(id, &session.principal().subject, Flow::all(&cut, &run))?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         let rows = self.rows(&state, cut, Arc::clone(&run)).await;
         let rows = rows.unwrap_or_else(|error| futures::stream::iter([Err(error)]).boxed());
@@ -326,10 +323,12 @@ impl QueryEngine {
         let planning = state.clone();
         let interrupt = self.plans.start();
         let signal = interrupt.clone();
+        let runtime = Arc::clone(self.memory.runtime());
+        let relay = Relay::new(&cut, run, runtime).map_err(from_datafusion)?;
         let physical = self
             .planner
             .run_async(async move {
-                let plan = physical_plan(&planning, &cut.plan, run).await;
+                let plan = physical_plan(&planning, &cut.plan, relay).await;
                 plan.and_then(|plan| signal.guard(plan))
                     .map_err(from_datafusion)
             })

@@ -199,11 +199,17 @@ fn details(
             })
         })
         .collect();
+    let keys: Vec<Value> = fragment
+        .keys()
+        .iter()
+        .map(|keys| json!({"columns": keys.columns, "form": keys.form, "keys": keys.keys}))
+        .collect();
     json!({
         "via": fragment.via().to_string(),
         "digest": fragment.digest_hex(),
         "epoch": policy.epoch(),
         "tables": tables,
+        "keys": keys,
         "refused": refusal.map(Error::code),
     })
 }

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use arrow::datatypes::Schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
+use crate::fragment::KeyTest;
+
 /// Whether `expr` can neither fail nor tell anything but which visible rows it keeps: comparisons,
-/// IN, BETWEEN and IS NULL of an unmasked column with literals of its own type, and logic over
-/// those. No cast and no function.
+/// IN, BETWEEN and IS NULL of an unmasked column with literals of its own type, membership of
+/// unmasked columns in keys that came with the fragment, and logic over those. No cast and no other
+/// function.
 pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema, masked: &BTreeSet<String>) -> bool {
     let leakproof = |expr: &Expr| is_leakproof(expr, schema, masked);
     match expr {
@@ -31,6 +34,10 @@ pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema, masked: &BTreeSet<Strin
             .list
             .iter()
             .all(|value| same_type(&list.expr, value, schema, masked)),
+        Expr::ScalarFunction(call) if KeyTest::is(&call.func) => call
+            .args
+            .iter()
+            .all(|key| column_type(key, schema, masked).is_some()),
         _ => false,
     }
 }

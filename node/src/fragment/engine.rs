@@ -26,7 +26,7 @@ use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, TableExpectation};
 use weft_wire::token::sha256;
 
 use super::allow::{self, Allowed, FragmentLimits};
-use super::{Fragment, Via};
+use super::{Fragment, Via, key_filter};
 use crate::enforce::Permit;
 use crate::enforce::bind;
 use crate::incident;
@@ -126,6 +126,7 @@ impl Engine {
             semantics,
             tables,
             output_schema,
+            key_filters,
         } = request;
         if encoding != FRAGMENT_ENCODING {
             return Err(protocol(format!(
@@ -151,6 +152,8 @@ impl Engine {
             .planner
             .run(move || engine.convert(&state, &plan, &tables))
             .await?;
+        let (plan, keys) =
+            key_filter::apply(plan, key_filters, &self.memory.runtime().memory_pool)?;
         if !same_columns(plan.schema().as_arrow(), &output) {
             return Err(Error::new(
                 ErrorKind::SchemaDrift,
@@ -167,6 +170,7 @@ impl Engine {
             semantics,
             timeout: Duration::from_millis(timeout_ms),
             output,
+            keys,
         })
     }
 
@@ -235,6 +239,7 @@ impl Engine {
             semantics,
             timeout,
             output,
+            keys: Vec::new(),
         })
     }
 
@@ -428,7 +433,7 @@ fn schema_from(bytes: &[u8]) -> Result<Schema, Error> {
     weft_door::schema::from_bytes(bytes)
 }
 
-fn malformed(what: &str) -> Error {
+pub(super) fn malformed(what: &str) -> Error {
     protocol(format!("the fragment's {what} is missing or malformed"))
 }
 

@@ -1,0 +1,173 @@
+//! Which part of the rows meets a condition.
+
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+
+use super::{ColumnEstimate, Estimate, index_of, number};
+
+/// Of a comparison whose outcome nothing is known of.
+const COMPARISON: f64 = 1.0 / 3.0;
+/// Of a pattern.
+const PATTERN: f64 = 0.1;
+/// Of any other condition.
+const OTHER: f64 = 0.25;
+
+/// What `predicate` leaves of `input`.
+pub(super) fn filtered(mut input: Estimate, predicate: &Expr, schema: &DFSchema) -> Estimate {
+    for condition in split_conjunction(predicate) {
+        let before = input.rows;
+        let share = share(&input, condition, schema).clamp(0.0, 1.0);
+        input.rows = (before * share).max(1.0_f64.min(before));
+        let bound = bound(condition, schema);
+        let rows = input.rows;
+        input.columns = input
+            .columns
+            .into_iter()
+            .enumerate()
+            .map(|(index, column)| match &bound {
+                Some((bound, distinct)) if *bound == index => ColumnEstimate {
+                    distinct: distinct
+                        .map_or(column.distinct * share, |most| column.distinct.min(most)),
+                    ..column
+                },
+                _ => column.thinned(before, rows),
+            })
+            .collect();
+    }
+    input
+}
+
+/// Of a condition on rows of which nothing is known.
+pub(super) fn unknown(predicate: &Expr) -> f64 {
+    split_conjunction(predicate)
+        .into_iter()
+        .map(|condition| match condition {
+            Expr::BinaryExpr(BinaryExpr {
+                op: Operator::Eq, ..
+            })
+            | Expr::Like(_) => PATTERN,
+            Expr::BinaryExpr(BinaryExpr {
+                op: Operator::NotEq,
+                ..
+            }) => 1.0 - PATTERN,
+            Expr::BinaryExpr(_) | Expr::Between(_) => COMPARISON,
+            _ => OTHER,
+        })
+        .product()
+}
+
+/// The column whose values `condition` bounds, and how many values are left if it names them.
+fn bound(condition: &Expr, schema: &DFSchema) -> Option<(usize, Option<f64>)> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let column = index_of(left, schema).or_else(|| index_of(right, schema))?;
+            match op {
+                Operator::Eq => Some((column, Some(1.0))),
+                Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => {
+                    Some((column, None))
+                }
+                _ => None,
+            }
+        }
+        Expr::Between(between) if !between.negated => {
+            Some((index_of(&between.expr, schema)?, None))
+        }
+        Expr::InList(list) if !list.negated => {
+            Some((index_of(&list.expr, schema)?, Some(list.list.len() as f64)))
+        }
+        _ => None,
+    }
+}
+
+fn share(input: &Estimate, condition: &Expr, schema: &DFSchema) -> f64 {
+    let of = |expr: &Expr| share(input, expr, schema).clamp(0.0, 1.0);
+    let column = |expr: &Expr| index_of(expr, schema).and_then(|index| input.columns.get(index));
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::And => of(left) * of(right),
+            Operator::Or => {
+                let (left, right) = (of(left), of(right));
+                left + right - left * right
+            }
+            Operator::Eq => match (column(left), column(right)) {
+                (Some(left), Some(right)) => 1.0 / left.distinct.max(right.distinct),
+                (Some(one), None) | (None, Some(one)) => (1.0 - one.nulls) / one.distinct,
+                (None, None) => PATTERN,
+            },
+            Operator::NotEq => match column(left).or_else(|| column(right)) {
+                Some(one) => (1.0 - one.nulls) * (1.0 - 1.0 / one.distinct),
+                None => 1.0 - PATTERN,
+            },
+            Operator::Lt | Operator::LtEq => below(column(left), left, column(right), right),
+            Operator::Gt | Operator::GtEq => below(column(right), right, column(left), left),
+            Operator::LikeMatch | Operator::ILikeMatch | Operator::RegexMatch => PATTERN,
+            _ => OTHER,
+        },
+        Expr::Not(inner) => 1.0 - of(inner),
+        Expr::IsNull(inner) => column(inner).map_or(PATTERN, |column| column.nulls),
+        Expr::IsNotNull(inner) => 1.0 - column(inner).map_or(PATTERN, |column| column.nulls),
+        Expr::Like(like) => match like.negated {
+            true => 1.0 - PATTERN,
+            false => PATTERN,
+        },
+        Expr::InList(list) => {
+            let distinct = column(&list.expr).map_or(1.0 / PATTERN, |column| column.distinct);
+            let share = (list.list.len() as f64 / distinct).min(1.0);
+            match list.negated {
+                true => 1.0 - share,
+                false => share,
+            }
+        }
+        Expr::Between(between) => {
+            let share = column(&between.expr)
+                .and_then(|column| {
+                    let (low, high) = column.range?;
+                    let (from, to) = (literal(&between.low)?, literal(&between.high)?);
+                    Some(part(low, high, to) - part(low, high, from))
+                })
+                .unwrap_or(COMPARISON * COMPARISON);
+            match between.negated {
+                true => 1.0 - share,
+                false => share,
+            }
+        }
+        Expr::Literal(value, _) => match value {
+            datafusion::common::ScalarValue::Boolean(Some(true)) => 1.0,
+            _ => 0.0,
+        },
+        _ => OTHER,
+    }
+}
+
+/// Of `lesser < greater`.
+fn below(
+    lesser: Option<&ColumnEstimate>,
+    lesser_expr: &Expr,
+    greater: Option<&ColumnEstimate>,
+    greater_expr: &Expr,
+) -> f64 {
+    let bounded = |column: Option<&ColumnEstimate>, bound: &Expr| {
+        let (low, high) = column?.range?;
+        Some(part(low, high, literal(bound)?))
+    };
+    bounded(lesser, greater_expr)
+        .or_else(|| bounded(greater, lesser_expr).map(|part| 1.0 - part))
+        .unwrap_or(COMPARISON)
+}
+
+/// The part of `low..high` that lies below `bound`.
+fn part(low: f64, high: f64, bound: f64) -> f64 {
+    if high <= low {
+        return if bound >= low { 1.0 } else { 0.0 };
+    }
+    ((bound - low) / (high - low)).clamp(0.0, 1.0)
+}
+
+fn literal(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(value, _) => number(value),
+        Expr::Cast(cast) => literal(&cast.expr),
+        _ => None,
+    }
+}

@@ -1,0 +1,284 @@
+//! Key reduction: the join keys of one domain's rows keep another domain from sending rows that
+//! would find no partner.
+//!
+//! Every join between fragments allows keys to flow in one direction or the other. Which of them
+//! do is decided for all fragments of a query together, since a fragment that was reduced has
+//! fewer keys to reduce the next one by.
+
+mod lineage;
+mod schedule;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{NullEquality, Result};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan};
+use weft_governance::KeyDisclosure;
+use weft_plan::KeySet;
+
+use super::cut::FragmentPlan;
+use lineage::{Place, disclosure, source, targets};
+
+pub use lineage::leaves;
+pub use schedule::SET_ASIDE;
+
+/// Join keys on their way from one fragment's rows to another fragment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyFlow {
+    /// The fragment whose rows hold the keys.
+    pub from: u32,
+    /// The columns of its answer that are the key.
+    pub from_columns: Vec<usize>,
+    /// The fragment that sends fewer rows for it.
+    pub to: u32,
+    /// The columns of its answer that the keys are compared with.
+    pub to_columns: Vec<usize>,
+    /// The types in which the two are compared.
+    pub types: Vec<DataType>,
+    /// Whether NULL is equal to NULL.
+    pub nulls_equal: bool,
+    /// How much of the keys may travel.
+    pub disclosure: KeyDisclosure,
+    /// What the fragment that is reduced is expected to send without these keys.
+    pub unreduced: Unreduced,
+}
+
+/// Rows as they are expected without a reduction.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Unreduced {
+    /// Bytes of the rows.
+    pub bytes: f64,
+    /// Different keys in them.
+    pub keys: f64,
+}
+
+impl Unreduced {
+    /// Bytes that so many keys keep from being sent.
+    pub fn spared_by(&self, keys: usize) -> f64 {
+        let kept = (keys as f64 / self.keys.max(1.0)).min(1.0);
+        self.bytes * (1.0 - kept)
+    }
+}
+
+/// How the fragments of a query spare one another rows.
+#[derive(Debug, Clone, Default)]
+pub struct Reduction {
+    /// The keys that flow. No fragment waits for its own keys, not even by way of others.
+    pub flows: Vec<KeyFlow>,
+    /// By ordinal: the rows that each reduced fragment is expected to send.
+    pub rows: BTreeMap<u32, f64>,
+}
+
+/// Which keys flow between `fragments`, whose rows meet in `plan`.
+///
+/// # Errors
+/// If the plan is malformed.
+pub fn reduce(plan: &LogicalPlan, fragments: &[Arc<FragmentPlan>]) -> Result<Reduction> {
+    if fragments.len() < 2 {
+        return Ok(Reduction::default());
+    }
+    let mut possible = Vec::new();
+    plan.apply(|node| {
+        if let LogicalPlan::Join(join) = node
+            && !join.null_aware
+        {
+            add_join(join, fragments, &mut possible)?;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    // Rows that one reader has no use for, another may need.
+    let leaves = lineage::leaves(plan)?;
+    possible.retain(|flow| leaves.iter().filter(|leaf| **leaf == flow.to).count() == 1);
+    Ok(schedule::schedule(possible, fragments))
+}
+
+/// One equality of a join, as keys would flow along it.
+struct Step {
+    from: Place,
+    to: Place,
+    data_type: DataType,
+}
+
+fn add_join(join: &Join, fragments: &[Arc<FragmentPlan>], flows: &mut Vec<KeyFlow>) -> Result<()> {
+    let nulls_equal = join.null_equality == NullEquality::NullEqualsNull;
+    let (mut rightwards, mut leftwards) = (Vec::new(), Vec::new());
+    for (left, right) in &join.on {
+        let ends = (
+            end(&join.left, left, nulls_equal)?,
+            end(&join.right, right, nulls_equal)?,
+        );
+        let (Some(left), Some(right)) = ends else {
+            continue;
+        };
+        if left.compared != right.compared {
+            continue;
+        }
+        if right_may_lack_partners(join.join_type) {
+            rightwards.extend(steps(&join.left, &left, &join.right, &right, nulls_equal)?);
+        }
+        if left_may_lack_partners(join.join_type) {
+            leftwards.extend(steps(&join.right, &right, &join.left, &left, nulls_equal)?);
+        }
+    }
+    for steps in [rightwards, leftwards] {
+        add_steps(steps, nulls_equal, fragments, flows)?;
+    }
+    Ok(())
+}
+
+/// Whether a row of the right side that has no partner leaves no trace in the join's answer.
+fn right_may_lack_partners(join_type: JoinType) -> bool {
+    match join_type {
+        JoinType::Inner
+        | JoinType::Left
+        | JoinType::LeftSemi
+        | JoinType::LeftAnti
+        | JoinType::LeftMark
+        | JoinType::RightSemi => true,
+        JoinType::Right | JoinType::Full | JoinType::RightAnti | JoinType::RightMark => false,
+    }
+}
+
+fn left_may_lack_partners(join_type: JoinType) -> bool {
+    right_may_lack_partners(join_type.swap())
+}
+
+/// A side of an equality that is a column, as it stands or widened.
+struct End {
+    index: usize,
+    compared: DataType,
+}
+
+fn end(input: &LogicalPlan, expr: &Expr, nulls_equal: bool) -> Result<Option<End>> {
+    let schema = input.schema();
+    let compared = expr.get_type(schema)?;
+    let inner = match expr {
+        Expr::Cast(cast) => cast.expr.as_ref(),
+        expr => expr,
+    };
+    let Expr::Column(column) = inner else {
+        return Ok(None);
+    };
+    let Some(index) = schema.maybe_index_of_column(column) else {
+        return Ok(None);
+    };
+    let own = schema.field(index).data_type().clone();
+    let fits = KeySet::supports(&own)
+        && KeySet::supports(&compared)
+        && is_widening(&own, &compared)
+        // A value that has no place in the other type must not become a NULL that is a key.
+        && (own == compared || !nulls_equal);
+    Ok(fits.then_some(End { index, compared }))
+}
+
+/// Whether every value of `narrow` has a place of its own in `wide`.
+fn is_widening(narrow: &DataType, wide: &DataType) -> bool {
+    if narrow == wide || (narrow.is_string() && wide.is_string()) {
+        return true;
+    }
+    match (digits(narrow), digits(wide)) {
+        (Some((whole, fraction)), Some((more, finer))) => {
+            let same_sign = !wide.is_unsigned_integer() || narrow.is_unsigned_integer();
+            whole <= more && fraction <= finer && same_sign
+        }
+        _ => false,
+    }
+}
+
+/// Digits before and after the point: those that a value may have, or, for integers, those that
+/// every value of as many digits fits into.
+fn digits(data_type: &DataType) -> Option<(i16, i16)> {
+    let whole = match data_type {
+        DataType::Int8 | DataType::UInt8 => 3,
+        DataType::Int16 | DataType::UInt16 => 5,
+        DataType::Int32 | DataType::UInt32 => 10,
+        DataType::Int64 => 19,
+        DataType::UInt64 => 20,
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => {
+            let scale = i16::from(*scale);
+            return Some((i16::from(*precision) - scale, scale));
+        }
+        _ => return None,
+    };
+    Some((whole, 0))
+}
+
+fn steps(
+    from_plan: &LogicalPlan,
+    from: &End,
+    to_plan: &LogicalPlan,
+    to: &End,
+    nulls_equal: bool,
+) -> Result<Vec<Step>> {
+    let Some(source) = source(from_plan, from.index, nulls_equal) else {
+        return Ok(Vec::new());
+    };
+    let found = targets(to_plan, to.index, nulls_equal)?;
+    Ok(found
+        .into_iter()
+        .map(|target| Step {
+            from: source,
+            to: target,
+            data_type: to.compared.clone(),
+        })
+        .collect())
+}
+
+/// Steps between the same two fragments make one key of several columns, as far as the owner lets
+/// whole keys travel.
+fn add_steps(
+    steps: Vec<Step>,
+    nulls_equal: bool,
+    fragments: &[Arc<FragmentPlan>],
+    flows: &mut Vec<KeyFlow>,
+) -> Result<()> {
+    let mut together: BTreeMap<(u32, u32), KeyFlow> = BTreeMap::new();
+    for Step {
+        from,
+        to,
+        data_type,
+    } in steps
+    {
+        let disclosure = match fragment(fragments, from.fragment) {
+            Some(fragment) => disclosure(&fragment.plan, from.column)?,
+            None => KeyDisclosure::None,
+        };
+        let alone = KeyFlow {
+            from: from.fragment,
+            from_columns: vec![from.column],
+            to: to.fragment,
+            to_columns: vec![to.column],
+            types: vec![data_type],
+            nulls_equal,
+            disclosure,
+            unreduced: Unreduced::default(),
+        };
+        match disclosure {
+            KeyDisclosure::None => {}
+            // Only lists know several columns, and NULL.
+            KeyDisclosure::Range | KeyDisclosure::Bloom if nulls_equal => {}
+            KeyDisclosure::Range | KeyDisclosure::Bloom => flows.push(alone),
+            KeyDisclosure::List => match together.get_mut(&(alone.from, alone.to)) {
+                None => {
+                    together.insert((alone.from, alone.to), alone);
+                }
+                Some(flow) => {
+                    flow.from_columns.extend(alone.from_columns);
+                    flow.to_columns.extend(alone.to_columns);
+                    flow.types.extend(alone.types);
+                }
+            },
+        }
+    }
+    flows.extend(together.into_values());
+    Ok(())
+}
+
+fn fragment(fragments: &[Arc<FragmentPlan>], ordinal: u32) -> Option<&Arc<FragmentPlan>> {
+    fragments.get(usize::try_from(ordinal).ok()?)
+}

@@ -1,0 +1,139 @@
+//! In which order fragments run, so that the keys of the earlier ones spare the most of the rest.
+
+use std::sync::Arc;
+
+use super::{KeyFlow, Reduction, Unreduced, fragment};
+use crate::plan::FragmentPlan;
+use crate::plan::estimate::Estimate;
+
+/// Fragments of which every order is tried.
+const TRIED: usize = 6;
+/// Keys that keep more than this part of the rows are not worth waiting for.
+const WORTHWHILE: f64 = 0.8;
+/// Bytes that setting aside one byte of an answer for its keys counts as: work, but no crossing.
+pub const SET_ASIDE: f64 = 0.02;
+
+/// Those of the `possible` flows that spare more than they cost.
+pub(super) fn schedule(possible: Vec<KeyFlow>, fragments: &[Arc<FragmentPlan>]) -> Reduction {
+    if possible.is_empty() {
+        return Reduction::default();
+    }
+    let mut ordinals: Vec<u32> = possible.iter().flat_map(|it| [it.from, it.to]).collect();
+    ordinals.sort_unstable();
+    ordinals.dedup();
+    let estimates: Vec<_> = ordinals
+        .iter()
+        .filter_map(|ordinal| Some((*ordinal, &fragment(fragments, *ordinal)?.estimate)))
+        .collect();
+    let search = Search {
+        possible: &possible,
+        estimates: &estimates,
+    };
+    let chosen = search.best();
+    let flows = possible
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, flow)| {
+            let (_, unreduced) = chosen.flows.iter().find(|(chosen, _)| *chosen == index)?;
+            Some(KeyFlow {
+                unreduced: *unreduced,
+                ..flow
+            })
+        });
+    Reduction {
+        flows: flows.collect(),
+        rows: chosen.done.iter().copied().collect(),
+    }
+}
+
+struct Search<'a> {
+    possible: &'a [KeyFlow],
+    estimates: &'a [(u32, &'a Estimate)],
+}
+
+/// Fragments in the order in which they run, as far as it is decided.
+#[derive(Debug, Clone, Default)]
+struct Order {
+    /// Ordinals with the rows that each is expected to send.
+    done: Vec<(u32, f64)>,
+    /// The flows that are used, with what would be sent without each.
+    flows: Vec<(usize, Unreduced)>,
+    /// Bytes that cross.
+    cost: f64,
+}
+
+impl Search<'_> {
+    fn best(&self) -> Order {
+        if self.estimates.len() <= TRIED {
+            let mut best = None;
+            self.extend(&Order::default(), &mut best);
+            return best.unwrap_or_default();
+        }
+        let mut order = Order::default();
+        while let Some(next) = self
+            .successors(&order)
+            .min_by(|one, other| one.cost.total_cmp(&other.cost))
+        {
+            order = next;
+        }
+        order
+    }
+
+    fn extend(&self, order: &Order, best: &mut Option<Order>) {
+        if best.as_ref().is_some_and(|best| best.cost <= order.cost) {
+            return;
+        }
+        if order.done.len() == self.estimates.len() {
+            *best = Some(order.clone());
+            return;
+        }
+        for next in self.successors(order) {
+            self.extend(&next, best);
+        }
+    }
+
+    fn successors<'b>(&'b self, order: &'b Order) -> impl Iterator<Item = Order> + 'b {
+        self.estimates
+            .iter()
+            .filter(|(ordinal, _)| order.done.iter().all(|(done, _)| done != ordinal))
+            .map(|(ordinal, estimate)| self.with(order, *ordinal, estimate))
+    }
+
+    /// `order`, and then the fragment `to`, reduced by all that came before and is worth it.
+    fn with(&self, order: &Order, to: u32, estimate: &Estimate) -> Order {
+        let mut next = order.clone();
+        let mut rows = estimate.rows;
+        let width = estimate.width();
+        for (index, flow) in self.possible.iter().enumerate() {
+            let Some((from, sent)) = order.done.iter().find(|(done, _)| *done == flow.from) else {
+                continue;
+            };
+            let source = self.estimates.iter().find(|(ordinal, _)| ordinal == from);
+            let Some((_, source)) = source.filter(|_| flow.to == to) else {
+                continue;
+            };
+            let keys = source.distinct(&flow.from_columns).min(*sent).max(1.0);
+            let kept = (keys / estimate.distinct(&flow.to_columns)).min(1.0);
+            let spared = rows * width * (1.0 - kept);
+            let key_width: f64 = flow
+                .from_columns
+                .iter()
+                .filter_map(|column| source.columns.get(*column))
+                .map(|column| column.width)
+                .sum();
+            let paid = keys * key_width + sent * source.width() * SET_ASIDE;
+            if kept <= WORTHWHILE && paid < spared {
+                let unreduced = Unreduced {
+                    bytes: rows * width,
+                    keys: estimate.distinct(&flow.to_columns),
+                };
+                rows *= kept;
+                next.cost += paid;
+                next.flows.push((index, unreduced));
+            }
+        }
+        next.cost += rows * width;
+        next.done.push((to, rows));
+        next
+    }
+}
