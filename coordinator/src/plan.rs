@@ -13,6 +13,6 @@ pub use cut::{CutPlan, FragmentPlan, cut};
 pub use estimate::Estimate;
 pub use gather::gather;
 pub use optimization::{Optimization, Optimizations};
-pub use reduce::{KeyFlow, Reduction, SET_ASIDE, leaves, reduce};
+pub use reduce::{KeyFlow, Reason, Reduction, Refused, SET_ASIDE, leaves, reduce};
 pub use remote::RemoteFragment;
 pub use site::{Site, Sites};

@@ -3,11 +3,13 @@
 mod batches;
 mod explain;
 mod flow;
+mod flow_table;
 mod run;
 mod running;
 mod statement;
 
-pub use flow::{Flow, FlowForm};
+pub use flow::{Expected, Flow, FlowForm};
+pub use flow_table::{flow_schema, flow_table};
 pub use run::{QueryRun, Resources};
 pub use running::{QueryRecord, QueryState, RunningQueries};
 pub use statement::{Planned, QueryEngine, Statement};

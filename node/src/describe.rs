@@ -77,6 +77,7 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         masked,
         filtered,
         disclosure,
+        grants,
     } = visible;
     VisibleTable {
         product: table.product().product().to_owned(),
@@ -87,6 +88,7 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         masked: masked.into_iter().collect(),
         filtered,
         key,
+        grants,
         key_disclosure: disclosure
             .into_iter()
             .map(|disclosure| rpc::KeyDisclosure::from(disclosure).into())

@@ -8,5 +8,6 @@ mod barrier;
 mod drift;
 mod faults;
 mod federation;
+mod reduction;
 mod refusals;
 mod tpch;

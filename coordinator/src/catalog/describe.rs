@@ -74,6 +74,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         filtered,
         key,
         key_disclosure,
+        grants,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
@@ -85,6 +86,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
     Ok(DescribedTable {
         table: ProductTable::new(reference, schema.into())
             .with_key(key)
+            .with_grants(grants)
             .with_disclosure(
                 key_disclosure
                     .into_iter()

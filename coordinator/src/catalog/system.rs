@@ -5,12 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::record_batch::RecordBatch;
-use weft_governance::{Error, ErrorKind, TableRef, code};
+use weft_governance::{Error, ErrorKind, code};
 use weft_plan::FullName;
 
 use super::view::{Entry, View};
-use crate::execute::Counters;
-use crate::query::{Flow, FlowForm, QueryRecord};
+use crate::query::{Flow, FlowForm, QueryRecord, flow_table};
 use crate::registry::Mesh;
 
 const TABLES: [(&str, &str); 6] = [
@@ -121,42 +120,17 @@ fn flows(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
         .iter()
         .flat_map(|query| query.flows.iter().map(move |flow| (query.id, flow)))
         .collect();
-    let tables = |flow: &Flow| {
-        let names = flow.tables.iter().map(TableRef::to_string);
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let counted =
-        |count: fn(&Counters) -> u64| counts(flows.iter().map(|(_, flow)| count(&flow.counters)));
-    batch(vec![
-        ("query_id", text(flows.iter().map(|(id, _)| id.to_string()))),
-        (
-            "fragment",
-            counts(flows.iter().map(|(_, flow)| flow.fragment.into())),
-        ),
-        (
-            "source",
-            text(flows.iter().map(|(_, flow)| flow.source.to_string())),
-        ),
-        (
-            "destination",
-            text(flows.iter().map(|(_, flow)| match &flow.destination {
-                Some(domain) => domain.to_string(),
-                None => "coordinator".to_owned(),
-            })),
-        ),
-        (
-            "form",
-            text(flows.iter().map(|(_, flow)| flow.form.name().to_owned())),
-        ),
-        ("tables", text(flows.iter().map(|(_, flow)| tables(flow)))),
-        (
-            "columns",
-            text(flows.iter().map(|(_, flow)| flow.columns.join(", "))),
-        ),
-        ("rows", counted(Counters::rows)),
-        ("bytes", counted(Counters::bytes)),
-        ("requests", counted(Counters::requests)),
-    ])
+    let ids = flows.iter().map(|(id, _)| id.to_string());
+    let only_flows: Vec<&Flow> = flows.iter().map(|(_, flow)| *flow).collect();
+    let table = flow_table(&only_flows, true)?;
+    let schema = table.schema();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let columns = names.zip(table.columns().iter().cloned());
+    batch(
+        std::iter::once(("query_id", text(ids)))
+            .chain(columns)
+            .collect(),
+    )
 }
 
 fn products(mesh: &Mesh, view: &View) -> Result<RecordBatch, Error> {

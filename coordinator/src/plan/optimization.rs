@@ -10,17 +10,20 @@ pub enum Optimization {
     Gather,
     /// The join keys of one domain's rows keep others from sending rows without partners.
     Reduce,
+    /// Costs decide which of the possible flows of keys are used; left out, all are.
+    Weigh,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Gather, Self::Reduce];
+    pub const ALL: [Self; 3] = [Self::Gather, Self::Reduce, Self::Weigh];
 
     /// Its name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gather => "gather",
             Self::Reduce => "reduce",
+            Self::Weigh => "weigh",
         }
     }
 

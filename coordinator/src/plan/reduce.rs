@@ -9,6 +9,7 @@ mod lineage;
 mod schedule;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -55,6 +56,12 @@ pub struct Unreduced {
 }
 
 impl Unreduced {
+    /// So many that every key is worth its way.
+    const ENDLESS: Self = Self {
+        bytes: f64::INFINITY,
+        keys: f64::INFINITY,
+    };
+
     /// Bytes that so many keys keep from being sent.
     pub fn spared_by(&self, keys: usize) -> f64 {
         let kept = (keys as f64 / self.keys.max(1.0)).min(1.0);
@@ -69,29 +76,116 @@ pub struct Reduction {
     pub flows: Vec<KeyFlow>,
     /// By ordinal: the rows that each reduced fragment is expected to send.
     pub rows: BTreeMap<u32, f64>,
+    /// The keys that do not flow, each with the reason.
+    pub refused: Vec<Refused>,
 }
 
-/// Which keys flow between `fragments`, whose rows meet in `plan`.
+/// Keys of one fragment that could spare rows of another and do not flow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// The fragment whose rows hold the keys.
+    pub from: u32,
+    /// The fragment that sends all its rows.
+    pub to: u32,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why keys do not flow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// The join keeps rows without a partner.
+    Kept(JoinType),
+    /// The owner of the column discloses no keys, or less than the join would need.
+    Undisclosed(String),
+    /// The columns are compared in a way that keys cannot be.
+    Compared,
+    /// Keys flow the other way, which spares more.
+    OtherWay,
+    /// They would keep too many rows: the part of them, between 0 and 1.
+    Keeps(f64),
+    /// Several places of the query read the fragment.
+    Shared,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept(join) => write!(f, "a {join} join keeps rows without a partner"),
+            Self::Undisclosed(column) => {
+                write!(f, "the owner does not disclose `{column}` as a join key")
+            }
+            Self::Compared => f.write_str("keys of these types cannot be compared in advance"),
+            Self::OtherWay => f.write_str("keys flow the other way"),
+            Self::Keeps(part) => {
+                write!(
+                    f,
+                    "its keys would keep about {:.0} % of the rows",
+                    part * 100.0
+                )
+            }
+            Self::Shared => f.write_str("the rows are read in several places"),
+        }
+    }
+}
+
+/// Which keys flow between `fragments`, whose rows meet in `plan`: with `weigh` those that spare
+/// more than they cost, otherwise as many as possible.
 ///
 /// # Errors
 /// If the plan is malformed.
-pub fn reduce(plan: &LogicalPlan, fragments: &[Arc<FragmentPlan>]) -> Result<Reduction> {
+pub fn reduce(
+    plan: &LogicalPlan,
+    fragments: &[Arc<FragmentPlan>],
+    weigh: bool,
+) -> Result<Reduction> {
     if fragments.len() < 2 {
         return Ok(Reduction::default());
     }
-    let mut possible = Vec::new();
+    let mut found = Found::default();
     plan.apply(|node| {
-        if let LogicalPlan::Join(join) = node
-            && !join.null_aware
-        {
-            add_join(join, fragments, &mut possible)?;
+        if let LogicalPlan::Join(join) = node {
+            found.add_join(join, fragments)?;
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
+    let Found {
+        mut possible,
+        mut refused,
+    } = found;
     // Rows that one reader has no use for, another may need.
     let leaves = lineage::leaves(plan)?;
-    possible.retain(|flow| leaves.iter().filter(|leaf| **leaf == flow.to).count() == 1);
-    Ok(schedule::schedule(possible, fragments))
+    let shared = |ordinal| leaves.iter().filter(|leaf| **leaf == ordinal).count() > 1;
+    for flow in possible.extract_if(.., |flow| shared(flow.to)) {
+        refused.push(flow.refused(Reason::Shared));
+    }
+    let mut reduction = schedule::schedule(possible, fragments, weigh);
+    reduction.refused.append(&mut refused);
+    Ok(reduction)
+}
+
+/// What the joins of a query allow.
+#[derive(Default)]
+struct Found {
+    possible: Vec<KeyFlow>,
+    refused: Vec<Refused>,
+}
+
+impl KeyFlow {
+    /// Bytes that so many keys of `from` take as a list.
+    pub fn key_bytes(&self, keys: f64, from: &FragmentPlan) -> f64 {
+        let columns = self.from_columns.iter();
+        let columns = columns.filter_map(|column| from.estimate.columns.get(*column));
+        keys * columns.map(|column| column.width).sum::<f64>()
+    }
+
+    fn refused(&self, reason: Reason) -> Refused {
+        Refused {
+            from: self.from,
+            to: self.to,
+            reason,
+        }
+    }
 }
 
 /// One equality of a join, as keys would flow along it.
@@ -101,31 +195,119 @@ struct Step {
     data_type: DataType,
 }
 
-fn add_join(join: &Join, fragments: &[Arc<FragmentPlan>], flows: &mut Vec<KeyFlow>) -> Result<()> {
-    let nulls_equal = join.null_equality == NullEquality::NullEqualsNull;
-    let (mut rightwards, mut leftwards) = (Vec::new(), Vec::new());
-    for (left, right) in &join.on {
-        let ends = (
-            end(&join.left, left, nulls_equal)?,
-            end(&join.right, right, nulls_equal)?,
-        );
-        let (Some(left), Some(right)) = ends else {
-            continue;
+impl Found {
+    fn add_join(&mut self, join: &Join, fragments: &[Arc<FragmentPlan>]) -> Result<()> {
+        let nulls_equal = join.null_equality == NullEquality::NullEqualsNull;
+        let (mut rightwards, mut leftwards) = (Vec::new(), Vec::new());
+        for (left, right) in &join.on {
+            let ends = (
+                end(&join.left, left, nulls_equal)?,
+                end(&join.right, right, nulls_equal)?,
+            );
+            match ends {
+                (Some(left), Some(right)) if left.compared == right.compared => {
+                    rightwards.extend(steps(&join.left, &left, &join.right, &right, nulls_equal)?);
+                    leftwards.extend(steps(&join.right, &right, &join.left, &left, nulls_equal)?);
+                }
+                _ => self.incomparable(join, left, right, nulls_equal),
+            }
+        }
+        let right = right_may_lack_partners(join.join_type) && !join.null_aware;
+        let left = left_may_lack_partners(join.join_type) && !join.null_aware;
+        for (steps, allowed) in [(rightwards, right), (leftwards, left)] {
+            if allowed {
+                self.add_steps(steps, nulls_equal, fragments)?;
+            } else {
+                self.refuse(&steps, &Reason::Kept(join.join_type));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, steps: &[Step], reason: &Reason) {
+        self.refused.extend(steps.iter().map(|step| Refused {
+            from: step.from.fragment,
+            to: step.to.fragment,
+            reason: reason.clone(),
+        }));
+    }
+
+    /// Notes that keys do not flow between two columns that are not compared as they are.
+    fn incomparable(&mut self, join: &Join, left: &Expr, right: &Expr, nulls_equal: bool) {
+        let place = |input: &LogicalPlan, expr: &Expr| {
+            let column = expr.column_refs().into_iter().next()?;
+            source(
+                input,
+                input.schema().maybe_index_of_column(column)?,
+                nulls_equal,
+            )
         };
-        if left.compared != right.compared {
-            continue;
-        }
-        if right_may_lack_partners(join.join_type) {
-            rightwards.extend(steps(&join.left, &left, &join.right, &right, nulls_equal)?);
-        }
-        if left_may_lack_partners(join.join_type) {
-            leftwards.extend(steps(&join.right, &right, &join.left, &left, nulls_equal)?);
+        if let (Some(left), Some(right)) = (place(&join.left, left), place(&join.right, right)) {
+            for (from, to) in [(left, right), (right, left)] {
+                self.refused.push(Refused {
+                    from: from.fragment,
+                    to: to.fragment,
+                    reason: Reason::Compared,
+                });
+            }
         }
     }
-    for steps in [rightwards, leftwards] {
-        add_steps(steps, nulls_equal, fragments, flows)?;
+
+    /// Steps between the same two fragments make one key of several columns, as far as the owner
+    /// lets whole keys travel.
+    fn add_steps(
+        &mut self,
+        steps: Vec<Step>,
+        nulls_equal: bool,
+        fragments: &[Arc<FragmentPlan>],
+    ) -> Result<()> {
+        let mut together: BTreeMap<(u32, u32), KeyFlow> = BTreeMap::new();
+        for Step {
+            from,
+            to,
+            data_type,
+        } in steps
+        {
+            let Some(fragment) = fragment(fragments, from.fragment) else {
+                continue;
+            };
+            let disclosure = disclosure(&fragment.plan, from.column)?;
+            let alone = KeyFlow {
+                from: from.fragment,
+                from_columns: vec![from.column],
+                to: to.fragment,
+                to_columns: vec![to.column],
+                types: vec![data_type],
+                nulls_equal,
+                disclosure,
+                unreduced: Unreduced::default(),
+            };
+            match disclosure {
+                KeyDisclosure::List => match together.get_mut(&(alone.from, alone.to)) {
+                    None => {
+                        together.insert((alone.from, alone.to), alone);
+                    }
+                    Some(flow) => {
+                        flow.from_columns.extend(alone.from_columns);
+                        flow.to_columns.extend(alone.to_columns);
+                        flow.types.extend(alone.types);
+                    }
+                },
+                // Only lists know several columns, and NULL.
+                KeyDisclosure::Range | KeyDisclosure::Bloom if !nulls_equal => {
+                    self.possible.push(alone);
+                }
+                KeyDisclosure::None | KeyDisclosure::Range | KeyDisclosure::Bloom => {
+                    let fields = fragment.output.fields();
+                    let column = fields.get(from.column).map(|it| it.name().clone());
+                    let reason = Reason::Undisclosed(column.unwrap_or_default());
+                    self.refused.push(alone.refused(reason));
+                }
+            }
+        }
+        self.possible.extend(together.into_values());
+        Ok(())
     }
-    Ok(())
 }
 
 /// Whether a row of the right side that has no partner leaves no trace in the join's answer.
@@ -227,56 +409,6 @@ fn steps(
             data_type: to.compared.clone(),
         })
         .collect())
-}
-
-/// Steps between the same two fragments make one key of several columns, as far as the owner lets
-/// whole keys travel.
-fn add_steps(
-    steps: Vec<Step>,
-    nulls_equal: bool,
-    fragments: &[Arc<FragmentPlan>],
-    flows: &mut Vec<KeyFlow>,
-) -> Result<()> {
-    let mut together: BTreeMap<(u32, u32), KeyFlow> = BTreeMap::new();
-    for Step {
-        from,
-        to,
-        data_type,
-    } in steps
-    {
-        let disclosure = match fragment(fragments, from.fragment) {
-            Some(fragment) => disclosure(&fragment.plan, from.column)?,
-            None => KeyDisclosure::None,
-        };
-        let alone = KeyFlow {
-            from: from.fragment,
-            from_columns: vec![from.column],
-            to: to.fragment,
-            to_columns: vec![to.column],
-            types: vec![data_type],
-            nulls_equal,
-            disclosure,
-            unreduced: Unreduced::default(),
-        };
-        match disclosure {
-            KeyDisclosure::None => {}
-            // Only lists know several columns, and NULL.
-            KeyDisclosure::Range | KeyDisclosure::Bloom if nulls_equal => {}
-            KeyDisclosure::Range | KeyDisclosure::Bloom => flows.push(alone),
-            KeyDisclosure::List => match together.get_mut(&(alone.from, alone.to)) {
-                None => {
-                    together.insert((alone.from, alone.to), alone);
-                }
-                Some(flow) => {
-                    flow.from_columns.extend(alone.from_columns);
-                    flow.to_columns.extend(alone.to_columns);
-                    flow.types.extend(alone.types);
-                }
-            },
-        }
-    }
-    flows.extend(together.into_values());
-    Ok(())
 }
 
 fn fragment(fragments: &[Arc<FragmentPlan>], ordinal: u32) -> Option<&Arc<FragmentPlan>> {

@@ -24,7 +24,7 @@ impl RemoteFragment {
     }
 
     /// The leaf that `node` is.
-    pub(super) fn of(node: &LogicalPlan) -> Option<&Self> {
+    pub fn of(node: &LogicalPlan) -> Option<&Self> {
         match node {
             LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
             _ => None,

@@ -6,7 +6,9 @@ use arrow::array::{ArrayRef, StringBuilder, UInt64Builder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use weft_governance::{Error, ErrorKind, code};
+use weft_plan::from_datafusion;
 
+use super::flow::{Flow, FlowForm};
 use crate::plan::CutPlan;
 
 /// One line of an explanation.
@@ -31,10 +33,10 @@ pub(super) fn schema(analyzed: bool) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// What came out of each place: rows and bytes by fragment, and the rows of the answer.
+/// What came out of each place: the rows of the answer, and what crossed.
 pub(super) struct Actuals {
     pub(super) answer_rows: u64,
-    pub(super) fragments: Vec<(u64, u64)>,
+    pub(super) flows: Vec<Flow>,
 }
 
 /// The explanation of `cut`.
@@ -48,24 +50,45 @@ pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<Record
         answer,
         None,
     );
-    for (index, fragment) in cut.fragments.iter().enumerate() {
-        let came = actuals
-            .and_then(|actuals| actuals.fragments.get(index))
-            .copied();
-        let text = format!(
-            "fragment #{} at {}\n{}",
-            fragment.ordinal,
-            fragment.site.node,
-            fragment.plan.display_indent()
-        );
-        let place = fragment.site.domain.to_string();
-        part(
-            &mut lines,
-            &place,
-            &text,
-            came.map(|(rows, _)| rows),
-            came.map(|(_, bytes)| bytes),
-        );
+    let planned;
+    let flows = match actuals {
+        Some(actuals) => &actuals.flows,
+        None => {
+            planned = Flow::all(cut, None).map_err(from_datafusion)?;
+            &planned
+        }
+    };
+    for fragment in &cut.fragments {
+        for flow in flows
+            .iter()
+            .filter(|flow| flow.fragment == fragment.ordinal)
+        {
+            let (rows, bytes) = (flow.counters.rows(), flow.counters.bytes());
+            let text = match flow.form {
+                FlowForm::Rows => format!(
+                    "fragment #{} at {}\n{}",
+                    fragment.ordinal,
+                    fragment.site.node,
+                    fragment.plan.display_indent()
+                ),
+                FlowForm::Keys(_) => format!(
+                    "{} of {} for fragment #{}: {}",
+                    flow.form.name(),
+                    flow.columns.join(", "),
+                    fragment.ordinal,
+                    flow.operator,
+                ),
+            };
+            let place = flow.source.to_string();
+            let came = actuals.map(|_| (rows, bytes));
+            part(
+                &mut lines,
+                &place,
+                &text,
+                came.map(|(rows, _)| rows),
+                came.map(|(_, bytes)| bytes),
+            );
+        }
     }
     batch(&lines, actuals.is_some())
 }

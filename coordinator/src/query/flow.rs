@@ -1,13 +1,17 @@
 //! What crosses the boundary of a domain for a query.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
 use weft_governance::{DomainId, KeyDisclosure, TableRef};
 
 use super::run::QueryRun;
 use crate::execute::Counters;
-use crate::plan::{CutPlan, FragmentPlan, KeyFlow};
+use crate::plan::{CutPlan, FragmentPlan, KeyFlow, Reduction, RemoteFragment};
 
 /// Data of one domain on its way to the coordinator, or by way of it to another domain.
 #[derive(Debug, Clone)]
@@ -24,8 +28,25 @@ pub struct Flow {
     pub tables: Vec<TableRef>,
     /// The columns that cross.
     pub columns: Vec<String>,
+    /// What it is for: the operator that takes it in.
+    pub operator: String,
+    /// What is expected.
+    pub expected: Expected,
+    /// The grants that allow it.
+    pub grants: Vec<String>,
+    /// Why less does not cross, where something could have spared more.
+    pub alternatives: Vec<String>,
     /// What has crossed so far.
     pub counters: Arc<Counters>,
+}
+
+/// Rows and bytes to be expected, inexact.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expected {
+    /// Rows, or keys.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// In which form data crosses.
@@ -52,24 +73,50 @@ impl FlowForm {
 
 impl Flow {
     /// All flows of `cut`, in the order of the fragments that they belong to, with the counters of
-    /// `run`.
-    pub(super) fn all(cut: &CutPlan, run: &QueryRun) -> Vec<Self> {
+    /// `run` if it runs.
+    ///
+    /// # Errors
+    /// If the plan is malformed.
+    pub(super) fn all(cut: &CutPlan, run: Option<&QueryRun>) -> Result<Vec<Self>> {
+        let operators = operators(&cut.plan)?;
         let mut flows = Vec::new();
         for fragment in &cut.fragments {
-            let keys = cut.reduction.flows.iter().enumerate();
-            for (index, flow) in keys.filter(|(_, flow)| flow.to == fragment.ordinal) {
+            for (index, flow) in cut.reduction.flows.iter().enumerate() {
                 let from = cut.fragments.iter().find(|it| it.ordinal == flow.from);
-                flows.extend(
-                    from.map(|from| Self::of_keys(flow, from, fragment, run.key_counters(index))),
-                );
+                if let Some(from) = from.filter(|_| flow.to == fragment.ordinal) {
+                    let counters = run.map(|run| Arc::clone(run.key_counters(index)));
+                    flows.push(Self::of_keys(
+                        flow,
+                        from,
+                        fragment,
+                        counters.unwrap_or_default(),
+                    ));
+                }
             }
-            flows.push(Self::of_rows(fragment, run.counters(fragment.ordinal)));
+            let operator = operators.get(&fragment.ordinal).cloned();
+            let counters = run.map(|run| Arc::clone(run.counters(fragment.ordinal)));
+            flows.push(Self {
+                operator: operator.unwrap_or_default(),
+                counters: counters.unwrap_or_default(),
+                ..Self::of_rows(cut, fragment)
+            });
         }
-        flows
+        Ok(flows)
     }
 
-    fn of_rows(fragment: &FragmentPlan, counters: &Arc<Counters>) -> Self {
+    fn of_rows(cut: &CutPlan, fragment: &FragmentPlan) -> Self {
         let every = 0..fragment.output.fields().len();
+        let Reduction { rows, refused, .. } = &cut.reduction;
+        let rows = rows.get(&fragment.ordinal).copied();
+        let rows = rows.unwrap_or(fragment.estimate.rows);
+        let alternatives: BTreeSet<String> = refused
+            .iter()
+            .filter(|it| it.to == fragment.ordinal)
+            .filter_map(|it| {
+                let from = cut.fragments.iter().find(|from| from.ordinal == it.from)?;
+                Some(format!("no keys of {}: {}", from.site.domain, it.reason))
+            })
+            .collect();
         Self {
             fragment: fragment.ordinal,
             source: fragment.site.domain.clone(),
@@ -77,7 +124,14 @@ impl Flow {
             form: FlowForm::Rows,
             tables: tables(fragment),
             columns: columns(&fragment.output, every),
-            counters: Arc::clone(counters),
+            operator: String::new(),
+            expected: Expected {
+                rows: rows as u64,
+                bytes: (rows * fragment.estimate.width()) as u64,
+            },
+            grants: grants(fragment),
+            alternatives: alternatives.into_iter().collect(),
+            counters: Arc::default(),
         }
     }
 
@@ -85,8 +139,10 @@ impl Flow {
         flow: &KeyFlow,
         from: &FragmentPlan,
         to: &FragmentPlan,
-        counters: &Arc<Counters>,
+        counters: Arc<Counters>,
     ) -> Self {
+        let compared = columns(&to.output, flow.to_columns.iter().copied());
+        let keys = from.estimate.distinct(&flow.from_columns);
         Self {
             fragment: to.ordinal,
             source: from.site.domain.clone(),
@@ -94,9 +150,49 @@ impl Flow {
             form: FlowForm::Keys(flow.disclosure),
             tables: tables(from),
             columns: columns(&from.output, flow.from_columns.iter().copied()),
-            counters: Arc::clone(counters),
+            operator: format!("only rows with {} among them", compared.join(", ")),
+            expected: Expected {
+                rows: keys as u64,
+                bytes: flow.key_bytes(keys, from) as u64,
+            },
+            grants: grants(from),
+            alternatives: Vec::new(),
+            counters,
         }
     }
+}
+
+/// By fragment: the operator of the coordinator that takes its rows in.
+fn operators(plan: &LogicalPlan) -> Result<BTreeMap<u32, String>> {
+    let mut operators = BTreeMap::new();
+    if let Some(remote) = RemoteFragment::of(plan) {
+        operators.insert(remote.fragment().ordinal, "answer".to_owned());
+    }
+    plan.apply_with_subqueries(|node| {
+        for input in node.inputs() {
+            if let Some(remote) = RemoteFragment::of(input) {
+                let name = node.display().to_string();
+                operators.entry(remote.fragment().ordinal).or_insert(name);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(operators)
+}
+
+/// The grants that the asker holds on what `fragment` reads, each with its product.
+fn grants(fragment: &FragmentPlan) -> Vec<String> {
+    let mut grants = BTreeSet::new();
+    for table in &fragment.tables {
+        let product = table.table().product();
+        grants.extend(
+            table
+                .grants()
+                .iter()
+                .map(|grant| format!("{product}: {grant}")),
+        );
+    }
+    grants.into_iter().collect()
 }
 
 fn tables(fragment: &FragmentPlan) -> Vec<TableRef> {

@@ -21,6 +21,7 @@ use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 use super::batches::Tracked;
 use super::explain::{self, Actuals};
 use super::flow::Flow;
+use super::flow_table::{flow_schema, flow_table};
 use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use crate::catalog::{Catalogs, Resolved, listing};
@@ -101,10 +102,7 @@ impl QueryEngine {
             Parsed::Explain(explain, query) => {
                 let (_, _, found) = self.plan(session, query, None).await?;
                 parameters = found;
-                (
-                    explain::schema(*explain == Explain::Analyze),
-                    StatementKind::Query,
-                )
+                (explained(*explain), StatementKind::Query)
             }
             Parsed::Show(show) => (listing::schema(show), StatementKind::Query),
             Parsed::Use(_) | Parsed::Set { .. } => {
@@ -148,7 +146,18 @@ impl QueryEngine {
                 Ok(one(explain::explain(&planned.cut, None)?))
             }
             Parsed::Explain(Explain::Analyze, query) => {
-                self.analyze(session, query, values).await.map(one)
+                let (cut, answer_rows, flows) = self.analyze(session, query, values).await?;
+                let actuals = Actuals { answer_rows, flows };
+                Ok(one(explain::explain(&cut, Some(&actuals))?))
+            }
+            Parsed::Explain(Explain::Flow, query) => {
+                let planned = self.planned(session, query, values).await?;
+                let flows = Flow::all(&planned.cut, None).map_err(from_datafusion)?;
+                Ok(one(flow_table(&flows.iter().collect::<Vec<_>>(), false)?))
+            }
+            Parsed::Explain(Explain::AnalyzeFlow, query) => {
+                let (_, _, flows) = self.analyze(session, query, values).await?;
+                Ok(one(flow_table(&flows.iter().collect::<Vec<_>>(), true)?))
             }
             Parsed::Show(show) => listing::show(&self.catalogs, session, show).await.map(one),
             Parsed::Use(parts) => {
@@ -186,12 +195,13 @@ impl QueryEngine {
         Ok(ResultStream { schema, batches })
     }
 
+    /// Runs `query` to its end, and returns how it was cut, its rows and its flows.
     async fn analyze(
         &self,
         session: &Arc<Session>,
         query: &ast::Query,
         values: Vec<ScalarValue>,
-    ) -> Result<RecordBatch, Error> {
+    ) -> Result<(CutPlan, u64, Vec<Flow>), Error> {
         let planned = self.planned(session, query, values).await?;
         let cut = planned.cut.clone();
         let (run, mut result) = self.start(session, planned).await?;
@@ -199,21 +209,8 @@ impl QueryEngine {
         while let Some(batch) = result.batches.try_next().await? {
             answer_rows += batch.num_rows() as u64;
         }
-        let fragments = cut
-            .fragments
-            .iter()
-            .map(|fragment| {
-                let counters = run.counters(fragment.ordinal);
-                (counters.rows(), counters.bytes())
-            })
-            .collect();
-        explain::explain(
-            &cut,
-            Some(&Actuals {
-                answer_rows,
-                fragments,
-            }),
-        )
+        let flows = Flow::all(&cut, Some(&run)).map_err(from_datafusion)?;
+        Ok((cut, answer_rows, flows))
     }
 
     async fn planned(
@@ -263,7 +260,9 @@ impl QueryEngine {
                 };
                 let mut cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
                 if optimizations.on(Optimization::Reduce) {
-                    cut.reduction = reduce(&cut.plan, &cut.fragments).map_err(from_datafusion)?;
+                    let weigh = optimizations.on(Optimization::Weigh);
+                    let reduction = reduce(&cut.plan, &cut.fragments, weigh);
+                    cut.reduction = reduction.map_err(from_datafusion)?;
                 }
                 let id = QueryId::generate();
                 let at = Instant::now();
@@ -304,8 +303,9 @@ impl QueryEngine {
             cut.fragments.len(),
             cut.reduction.flows.len(),
         ));
+        let flows = Flow::all(&cut, Some(&run)).map_err(from_datafusion)?;
         self.queries
-            .start(id, &session.principal().subject, Flow::all(&cut, &run))?;
+            .start(id, &session.principal().subject, flows)?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         let rows = self.rows(&state, cut, Arc::clone(&run)).await;
         let rows = rows.unwrap_or_else(|error| futures::stream::iter([Err(error)]).boxed());
@@ -360,6 +360,13 @@ impl Statement {
         fresh
             .take()
             .filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
+    }
+}
+
+fn explained(explain: Explain) -> SchemaRef {
+    match explain {
+        Explain::Plan | Explain::Analyze => explain::schema(explain.runs()),
+        Explain::Flow | Explain::AnalyzeFlow => flow_schema(explain.runs()),
     }
 }
 

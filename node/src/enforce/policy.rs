@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use weft_governance::evaluate::{evaluate, key_disclosure, visible_columns};
+use weft_governance::evaluate::{evaluate, held, key_disclosure, visible_columns};
 use weft_governance::{
     Decision, DomainId, Error, Grant, KeyDisclosure, Principal, TableAccess, TableRef,
 };
@@ -47,6 +47,8 @@ pub struct VisibleTable {
     pub filtered: bool,
     /// How much of each visible column may travel to other domains as join keys.
     pub disclosure: Vec<KeyDisclosure>,
+    /// The ids of the grants that the principal holds on it.
+    pub grants: Vec<String>,
 }
 
 impl Policy {
@@ -168,6 +170,9 @@ impl Policy {
             masked,
             filtered,
             disclosure,
+            grants: held(&self.grants, principal, reference)
+                .map(|grant| grant.id.clone())
+                .collect(),
         })
     }
 

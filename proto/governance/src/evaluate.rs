@@ -66,7 +66,8 @@ pub fn key_disclosure(
     narrowest.unwrap_or(KeyDisclosure::None).min(owner)
 }
 
-fn held<'a>(
+/// The grants that `principal` holds on `table`.
+pub fn held<'a>(
     grants: &'a [Grant],
     principal: &Principal,
     table: &TableRef,

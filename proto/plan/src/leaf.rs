@@ -23,6 +23,7 @@ pub struct ProductTable {
     key: Vec<String>,
     disclosure: Vec<KeyDisclosure>,
     statistics: Option<Arc<TableStatistics>>,
+    grants: Vec<String>,
 }
 
 impl ProductTable {
@@ -34,6 +35,7 @@ impl ProductTable {
             key: Vec::new(),
             disclosure: Vec::new(),
             statistics: None,
+            grants: Vec::new(),
         }
     }
 
@@ -65,6 +67,17 @@ impl ProductTable {
     /// What is known of its rows.
     pub fn statistics(&self) -> Option<&TableStatistics> {
         self.statistics.as_deref()
+    }
+
+    /// The table with the ids of the grants that the asker holds on it.
+    #[must_use]
+    pub fn with_grants(self, grants: Vec<String>) -> Self {
+        Self { grants, ..self }
+    }
+
+    /// The ids of the grants that the asker holds on it.
+    pub fn grants(&self) -> &[String] {
+        &self.grants
     }
 
     /// The columns of the declared primary key, empty without one.

@@ -3,7 +3,7 @@
 use sqlparser::ast::{self, ObjectName, Set, ShowStatementIn, ShowStatementOptions, Use};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use weft_governance::{Error, ErrorKind, code};
 
 use crate::caps::Caps;
@@ -26,6 +26,7 @@ pub fn parse(sql: &str, caps: &Caps) -> Result<Statement, Error> {
         .map_err(|error| syntax(error.to_string()))?;
     caps.check_tokens(&tokens)?;
     placeholder::number(&mut tokens)?;
+    let flow = take_flow(&mut tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION)
         .with_tokens_with_locations(tokens);
@@ -39,7 +40,48 @@ pub fn parse(sql: &str, caps: &Caps) -> Result<Statement, Error> {
         return Err(syntax("there is text after the end of the statement")
             .with_hint("Send one statement at a time."));
     }
-    convert(statement)
+    match (convert(statement)?, flow) {
+        (Statement::Explain(kind, query), true) => {
+            let kind = if kind.runs() {
+                Explain::AnalyzeFlow
+            } else {
+                Explain::Flow
+            };
+            Ok(Statement::Explain(kind, query))
+        }
+        (statement, _) => Ok(statement),
+    }
+}
+
+/// Takes the FLOW out of `EXPLAIN [ANALYZE] FLOW` in front of a query, and says whether it was
+/// there. `EXPLAIN flow` alone describes a table of that name.
+fn take_flow(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let is_space = |it: &TokenWithSpan| matches!(it.token, Token::Whitespace(_));
+    let mut words = tokens.iter().enumerate().filter(|(_, it)| !is_space(it));
+    let mut next = || {
+        let (at, token) = words.next()?;
+        match &token.token {
+            Token::Word(word) => Some((at, word.value.to_lowercase())),
+            // A query in parentheses.
+            Token::LParen => Some((at, "(".to_owned())),
+            _ => None,
+        }
+    };
+    let flow = match next() {
+        Some((_, word)) if word == "explain" => match next() {
+            Some((_, word)) if word == "analyze" => next(),
+            second => second,
+        },
+        _ => None,
+    };
+    let starts_query = |word: &str| matches!(word, "select" | "with" | "values" | "table" | "(");
+    match (flow, next()) {
+        (Some((at, word)), Some((_, following))) if word == "flow" && starts_query(&following) => {
+            tokens.remove(at);
+            true
+        }
+        _ => false,
+    }
 }
 
 fn convert(statement: ast::Statement) -> Result<Statement, Error> {
@@ -186,6 +228,30 @@ mod tests {
         assert!(matches!(parsed("select 1 ; "), Ok(Statement::Query(_))));
         assert!(parsed("SELECT 1; SELECT 2").is_err_and(|e| e.starts_with("WEFT-SYNTAX")));
         assert!(parsed(" -- nothing\n").is_err_and(|e| e.contains("no statement")));
+    }
+
+    #[test]
+    fn flow_asks_for_what_crosses_and_is_still_a_name() {
+        let kind = |sql| match parsed(sql) {
+            Ok(Statement::Explain(kind, query)) => Some((kind, query.to_string())),
+            _ => None,
+        };
+        let one = "SELECT 1".to_owned();
+        assert_eq!(
+            kind("explain flow select 1"),
+            Some((Explain::Flow, one.clone()))
+        );
+        assert_eq!(
+            kind("EXPLAIN ANALYZE FLOW (SELECT 1)"),
+            Some((Explain::AnalyzeFlow, "(SELECT 1)".to_owned()))
+        );
+        assert_eq!(
+            kind("EXPLAIN ANALYZE SELECT 1"),
+            Some((Explain::Analyze, one))
+        );
+        let described = parsed("EXPLAIN flow");
+        assert!(matches!(described, Ok(Statement::Show(Show::Columns(_)))));
+        assert!(parsed("SELECT flow FROM flow").is_ok());
     }
 
     #[test]

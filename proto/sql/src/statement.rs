@@ -29,6 +29,20 @@ pub enum Explain {
     Plan,
     /// The plan, the fragments, and what crossed each boundary.
     Analyze,
+    /// What would cross each boundary, and why.
+    Flow,
+    /// What did cross each boundary, and why.
+    AnalyzeFlow,
+}
+
+impl Explain {
+    /// Whether the query runs.
+    pub fn runs(self) -> bool {
+        match self {
+            Self::Analyze | Self::AnalyzeFlow => true,
+            Self::Plan | Self::Flow => false,
+        }
+    }
 }
 
 /// What a SHOW asks for.

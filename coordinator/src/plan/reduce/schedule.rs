@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{KeyFlow, Reduction, Unreduced, fragment};
+use super::{KeyFlow, Reason, Reduction, Unreduced, fragment};
 use crate::plan::FragmentPlan;
 use crate::plan::estimate::Estimate;
 
@@ -13,8 +13,13 @@ const WORTHWHILE: f64 = 0.8;
 /// Bytes that setting aside one byte of an answer for its keys counts as: work, but no crossing.
 pub const SET_ASIDE: f64 = 0.02;
 
-/// Those of the `possible` flows that spare more than they cost.
-pub(super) fn schedule(possible: Vec<KeyFlow>, fragments: &[Arc<FragmentPlan>]) -> Reduction {
+/// Those of the `possible` flows that spare more than they cost; without `weigh`, as many as do not
+/// wait for one another.
+pub(super) fn schedule(
+    possible: Vec<KeyFlow>,
+    fragments: &[Arc<FragmentPlan>],
+    weigh: bool,
+) -> Reduction {
     if possible.is_empty() {
         return Reduction::default();
     }
@@ -28,27 +33,31 @@ pub(super) fn schedule(possible: Vec<KeyFlow>, fragments: &[Arc<FragmentPlan>]) 
     let search = Search {
         possible: &possible,
         estimates: &estimates,
+        weigh,
     };
     let chosen = search.best();
-    let flows = possible
-        .into_iter()
-        .enumerate()
-        .filter_map(|(index, flow)| {
-            let (_, unreduced) = chosen.flows.iter().find(|(chosen, _)| *chosen == index)?;
-            Some(KeyFlow {
+    let mut flows = Vec::new();
+    let mut refused = Vec::new();
+    for (index, flow) in possible.iter().enumerate() {
+        match chosen.flows.iter().find(|(chosen, _)| *chosen == index) {
+            Some((_, unreduced)) => flows.push(KeyFlow {
                 unreduced: *unreduced,
-                ..flow
-            })
-        });
+                ..flow.clone()
+            }),
+            None => refused.push(flow.refused(search.reason(flow, &chosen))),
+        }
+    }
     Reduction {
-        flows: flows.collect(),
+        flows,
         rows: chosen.done.iter().copied().collect(),
+        refused,
     }
 }
 
 struct Search<'a> {
     possible: &'a [KeyFlow],
     estimates: &'a [(u32, &'a Estimate)],
+    weigh: bool,
 }
 
 /// Fragments in the order in which they run, as far as it is decided.
@@ -63,6 +72,23 @@ struct Order {
 }
 
 impl Search<'_> {
+    /// Why `flow` is not in `order`.
+    fn reason(&self, flow: &KeyFlow, order: &Order) -> Reason {
+        let place = |ordinal| order.done.iter().position(|(done, _)| *done == ordinal);
+        if place(flow.from) > place(flow.to) {
+            return Reason::OtherWay;
+        }
+        let sent = order.done.iter().find(|(done, _)| *done == flow.from);
+        let estimate = |ordinal| self.estimates.iter().find(|(it, _)| *it == ordinal);
+        match (sent, estimate(flow.from), estimate(flow.to)) {
+            (Some((_, sent)), Some((_, from)), Some((_, to))) => {
+                let keys = from.distinct(&flow.from_columns).min(*sent);
+                Reason::Keeps((keys / to.distinct(&flow.to_columns)).min(1.0))
+            }
+            _ => Reason::Keeps(1.0),
+        }
+    }
+
     fn best(&self) -> Order {
         if self.estimates.len() <= TRIED {
             let mut best = None;
@@ -122,10 +148,13 @@ impl Search<'_> {
                 .map(|column| column.width)
                 .sum();
             let paid = keys * key_width + sent * source.width() * SET_ASIDE;
-            if kept <= WORTHWHILE && paid < spared {
-                let unreduced = Unreduced {
-                    bytes: rows * width,
-                    keys: estimate.distinct(&flow.to_columns),
+            if !self.weigh || (kept <= WORTHWHILE && paid < spared) {
+                let unreduced = match self.weigh {
+                    true => Unreduced {
+                        bytes: rows * width,
+                        keys: estimate.distinct(&flow.to_columns),
+                    },
+                    false => Unreduced::ENDLESS,
                 };
                 rows *= kept;
                 next.cost += paid;

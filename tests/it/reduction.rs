@@ -1,0 +1,318 @@
+//! Join keys that spare another domain rows: the same answers, fewer rows, no more disclosed than
+//! owners allow.
+
+use std::path::Path;
+
+use harness::{Client, Mesh, Published, Rows, assert_same_rows, grant, run, single_process};
+use weft_node::GrantSettings;
+
+const LEFT: Published<'static> = Published {
+    domain: "left",
+    product: "a",
+    tables: &[
+        (
+            "l",
+            &[
+                ("id", "integer", "bigint"),
+                ("code", "integer", "integer"),
+                ("name", "string", "varchar"),
+                ("price", "number", "decimal(10,2)"),
+                ("day", "date", "date"),
+                ("v", "integer", "bigint"),
+            ],
+            "1,1,ant,1.00,2024-01-01,10\n2,2,bee,2.50,2024-01-02,20\n2,,bee,,,30\n,3,,3.00,2024-02-29,40\n5,5,Bee,5.00,1969-12-31,50\n,,,,,60",
+        ),
+        (
+            "few",
+            &[("id", "integer", "bigint"), ("note", "string", "varchar")],
+            "2,two\n7,seven\n,nothing",
+        ),
+    ],
+};
+
+const RIGHT: Published<'static> = Published {
+    domain: "right",
+    product: "b",
+    tables: &[
+        (
+            "r",
+            &[
+                ("id", "integer", "integer"),
+                ("code", "integer", "bigint"),
+                ("name", "string", "varchar"),
+                ("price", "number", "decimal(12,3)"),
+                ("day", "date", "date"),
+                ("w", "integer", "bigint"),
+            ],
+            "1,1,ant,1.000,2024-01-01,100\n2,2,bee,2.500,2024-01-02,200\n2,9,bee,2.501,2024-01-02,300\n3,,cat,,,400\n,3,,3.000,2024-02-29,500\n9,5,bee ,5.000,1969-12-31,600\n-4,,Bee,,,700",
+        ),
+        (
+            "empty",
+            &[("id", "integer", "bigint"), ("what", "string", "varchar")],
+            "",
+        ),
+    ],
+};
+
+const THIRD: Published<'static> = Published {
+    domain: "third",
+    product: "c",
+    tables: &[(
+        "t",
+        &[
+            ("w", "integer", "bigint"),
+            ("city", "string", "varchar"),
+            ("id", "integer", "bigint"),
+        ],
+        "100,Oslo,1\n200,Bergen,2\n200,Narvik,\n500,,3\n,Oslo,5",
+    )],
+};
+
+const QUERIES: &[&str] = &[
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id",
+    "SELECT l.v, r.w FROM left.a.l LEFT JOIN right.b.r ON l.id = r.id",
+    "SELECT l.v, r.w FROM left.a.l RIGHT JOIN right.b.r ON l.id = r.id",
+    "SELECT l.v, r.w FROM left.a.l FULL JOIN right.b.r ON l.id = r.id",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id AND l.v * 10 < r.w",
+    "SELECT l.v, r.w FROM left.a.l LEFT JOIN right.b.r ON l.id = r.id AND r.w > 250",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id AND l.code = r.code",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.name = r.name",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.price = r.price",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON r.price = l.code",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.day = r.day AND l.name = r.name",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id IS NOT DISTINCT FROM r.id",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON (l.name IS NOT DISTINCT FROM r.name) AND (l.id IS NOT DISTINCT FROM r.id)",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id + 1 = r.id",
+    "SELECT l.v FROM left.a.l WHERE EXISTS (SELECT 1 FROM right.b.r WHERE r.id = l.id)",
+    "SELECT l.v FROM left.a.l WHERE NOT EXISTS (SELECT 1 FROM right.b.r WHERE r.id = l.id)",
+    "SELECT l.v FROM left.a.l WHERE l.id IN (SELECT r.id FROM right.b.r)",
+    "SELECT l.v FROM left.a.l WHERE l.id NOT IN (SELECT r.id FROM right.b.r)",
+    "SELECT l.v FROM left.a.l WHERE l.id NOT IN (SELECT r.id FROM right.b.r WHERE r.id IS NOT NULL)",
+    "SELECT l.v FROM left.a.l WHERE l.id IN (SELECT r.id FROM right.b.r) OR l.v = 60",
+    "SELECT l.v, few.note, r.w FROM left.a.l JOIN left.a.few ON l.id = few.id JOIN right.b.r ON r.id = few.id",
+    "SELECT l.v, r.w, t.city FROM left.a.l JOIN right.b.r ON l.id = r.id JOIN third.c.t ON t.w = r.w",
+    "SELECT l.v, r.w, t.city FROM left.a.l LEFT JOIN right.b.r ON l.id = r.id LEFT JOIN third.c.t ON t.w = r.w",
+    "SELECT l.v, r.w, t.city FROM left.a.l LEFT JOIN right.b.r ON l.id = r.id JOIN third.c.t ON t.w = r.w",
+    "SELECT l.v, r.w, t.city FROM left.a.l FULL JOIN right.b.r ON l.id = r.id JOIN third.c.t ON t.id = l.id",
+    "SELECT l.v, r.w, t.city FROM third.c.t JOIN (left.a.l LEFT JOIN right.b.r ON l.id = r.id) ON t.w IS NOT DISTINCT FROM r.w",
+    "SELECT l.v, s.n FROM left.a.l JOIN (SELECT id, count(*) n, sum(w) FROM right.b.r GROUP BY id) s ON l.id = s.id",
+    "SELECT l.v, s.w FROM left.a.l JOIN (SELECT id, w, sum(w) OVER (PARTITION BY id) FROM right.b.r) s ON l.id = s.id",
+    "SELECT l.v, s.w, s.n FROM left.a.l JOIN (SELECT id, w, row_number() OVER (ORDER BY w) n FROM right.b.r) s ON l.id = s.id",
+    "SELECT l.v, s.w FROM left.a.l JOIN (SELECT id, w FROM right.b.r ORDER BY w LIMIT 2) s ON l.id = s.id",
+    "SELECT l.v, s.x FROM left.a.l JOIN (SELECT id, w x FROM right.b.r UNION ALL SELECT id, w FROM third.c.t) s ON l.id = s.id",
+    "SELECT l.v, s.x FROM left.a.l JOIN (SELECT id, w x FROM right.b.r UNION SELECT id, w FROM third.c.t) s ON l.id = s.id",
+    "SELECT l.v, s.d FROM left.a.l JOIN (SELECT DISTINCT id, day d FROM right.b.r) s ON l.id = s.id",
+    "SELECT l.v, e.what FROM left.a.l JOIN right.b.empty e ON l.id = e.id",
+    "SELECT l.v, e.what FROM left.a.l LEFT JOIN right.b.empty e ON l.id = e.id",
+    "SELECT count(*), sum(l.v) FROM left.a.l JOIN right.b.empty e ON l.id = e.id",
+    "SELECT l.v, r.w, e.what FROM left.a.l JOIN right.b.empty e ON l.id = e.id JOIN third.c.t ON t.id = l.id JOIN right.b.r ON r.w = t.w",
+    "WITH k AS (SELECT id, w FROM right.b.r) SELECT l.v, k.w, k2.w FROM left.a.l JOIN k ON l.id = k.id LEFT JOIN k k2 ON k2.w = k.w AND k2.id > 1",
+    "SELECT a.v, b.v FROM left.a.l a JOIN right.b.r ON a.id = r.id JOIN left.a.l b ON b.code = r.code",
+    "SELECT l.v FROM left.a.l WHERE l.v > (SELECT min(w) / 10 FROM right.b.r WHERE r.id = l.id)",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id ORDER BY r.w DESC, l.v LIMIT 2",
+];
+
+async fn mesh(left: GrantSettings, right: GrantSettings) -> Mesh {
+    let grants = vec![
+        ("left", left),
+        ("right", right),
+        ("third", grant("analyst", "c")),
+    ];
+    Mesh::publish(&[LEFT, RIGHT, THIRD], grants).await
+}
+
+async fn open_mesh() -> Mesh {
+    mesh(grant("analyst", "a"), grant("analyst", "b")).await
+}
+
+/// A grant on a product whose columns travel as keys up to `disclosure`.
+fn disclosing(product: &str, disclosure: &str) -> GrantSettings {
+    GrantSettings {
+        key_disclosure: Some(disclosure.to_owned()),
+        ..grant("analyst", product)
+    }
+}
+
+async fn switch(client: &mut Client, step: &str, to: &str) {
+    let sql = format!("SET weft.optimizer.{step} = {to}");
+    client.query(&sql).await.expect("a setting");
+}
+
+/// What crossed for the last query that was asked: source, destination, form, rows, requests.
+async fn crossed(client: &mut Client) -> Vec<String> {
+    let flows = client
+        .query(
+            "SELECT source, destination, form, rows, requests FROM system.runtime.flows \
+             WHERE query_id = (SELECT query_id FROM system.runtime.queries \
+             WHERE fragments > 0 ORDER BY started_at DESC LIMIT 1)",
+        )
+        .await
+        .expect("flows");
+    let mut flows: Vec<String> = flows.rows().iter().map(|row| row.join(" ")).collect();
+    flows.sort();
+    flows
+}
+
+#[test]
+fn answers_are_those_of_one_process_whichever_keys_flow() {
+    run(async {
+        let folder = tempfile::tempdir().expect("folder");
+        let domains = ["left", "right", "third"].map(|domain| (domain, folder.path().join(domain)));
+        for product in [&LEFT, &RIGHT, &THIRD] {
+            product.write(&folder.path().join(product.domain));
+        }
+        let domains: Vec<(&str, &Path)> = domains
+            .iter()
+            .map(|(name, path)| (*name, path.as_path()))
+            .collect();
+        let oracle = single_process(&domains).await;
+        for disclosure in ["list", "bloom", "range", "none"] {
+            let mesh = mesh(disclosing("a", disclosure), disclosing("b", disclosure)).await;
+            let mut analyst = mesh.sign_in("analyst").await;
+            let weighed: &[&str] = if disclosure == "list" {
+                &["on", "off"]
+            } else {
+                &["off"]
+            };
+            for weigh in weighed {
+                switch(&mut analyst, "weigh", weigh).await;
+                for sql in QUERIES {
+                    let batches = oracle
+                        .sql(sql)
+                        .await
+                        .expect(sql)
+                        .collect()
+                        .await
+                        .expect(sql);
+                    let answer = analyst.query(sql).await;
+                    let answer = answer.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                    let what = format!("{sql} [keys: {disclosure}, weighed: {weigh}]");
+                    assert_same_rows(&what, answer, Rows::of(&batches));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn keys_spare_rows_and_an_empty_set_spares_the_call() {
+    run(async {
+        let mesh = open_mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id WHERE l.v = 20";
+        let both = ["left coordinator rows 1 1", "right coordinator rows 7 1"];
+        switch(&mut analyst, "reduce", "off").await;
+        analyst.query(sql).await.expect("answer");
+        assert_eq!(crossed(&mut analyst).await, both);
+
+        switch(&mut analyst, "reduce", "on").await;
+        analyst.query(sql).await.expect("answer");
+        let reduced = [
+            "left coordinator rows 1 1",
+            "left right key list 1 0",
+            "right coordinator rows 2 1",
+        ];
+        assert_eq!(crossed(&mut analyst).await, reduced);
+
+        let nobody = "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id WHERE l.v = 21";
+        assert!(analyst.query(nobody).await.expect("answer").is_empty());
+        let spared = [
+            "left coordinator rows 0 1",
+            "left right key list 0 0",
+            "right coordinator rows 0 0",
+        ];
+        assert_eq!(crossed(&mut analyst).await, spared);
+    });
+}
+
+#[test]
+fn keys_travel_only_as_far_as_the_narrowest_of_contract_and_grants_says() {
+    run(async {
+        let sql = "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id WHERE l.v = 20";
+        // The keys of `left` are what is disclosed; the other side's rows show how well they tell.
+        for (disclosure, keys, rows) in [
+            ("list", Some("left right key list 1 0"), 2),
+            ("bloom", Some("left right key bloom 1 0"), 2),
+            ("range", Some("left right key range 1 0"), 2),
+            ("none", None, 7),
+        ] {
+            let mesh = mesh(disclosing("a", disclosure), disclosing("b", "none")).await;
+            let mut analyst = mesh.sign_in("analyst").await;
+            switch(&mut analyst, "weigh", "off").await;
+            assert_eq!(analyst.query(sql).await.expect("answer").len(), 2);
+            let flows = crossed(&mut analyst).await;
+            let found = flows.iter().find(|flow| flow.contains(" key "));
+            assert_eq!(found.map(String::as_str), keys);
+            let came = format!("right coordinator rows {rows} 1");
+            assert!(flows.contains(&came), "{disclosure}: {flows:?}");
+        }
+    });
+}
+
+#[test]
+fn an_explanation_says_what_crosses_why_and_why_not_less() {
+    run(async {
+        let mesh = mesh(grant("analyst", "a"), disclosing("b", "none")).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = "SELECT l.v, r.w FROM left.a.l LEFT JOIN right.b.r ON l.id = r.id WHERE l.v = 20";
+        let plan = analyst
+            .query(&format!("EXPLAIN FLOW {sql}"))
+            .await
+            .expect("flows");
+        assert_eq!(plan.column("source"), ["left", "left", "right"]);
+        assert_eq!(
+            plan.column("destination"),
+            ["coordinator", "right", "coordinator"]
+        );
+        assert_eq!(plan.column("form"), ["rows", "key list", "rows"]);
+        assert_eq!(plan.column("tables"), ["left.a.l", "left.a.l", "right.b.r"]);
+        assert_eq!(plan.column("columns"), ["id, v", "id", "id, w"]);
+        assert_eq!(
+            plan.column("grants"),
+            ["left.a: config-1", "left.a: config-1", "right.b: config-1"]
+        );
+        let [kept, ..] = plan.column("alternatives")[..] else {
+            panic!("three flows");
+        };
+        assert_eq!(
+            kept,
+            "no keys of right: a Left join keeps rows without a partner"
+        );
+
+        let actual = analyst
+            .query(&format!("EXPLAIN ANALYZE FLOW {sql}"))
+            .await
+            .expect("flows");
+        assert_eq!(actual.column("rows"), ["1", "1", "2"]);
+        let shown = analyst
+            .query(
+                "SELECT rows, bytes FROM system.runtime.flows WHERE query_id = (SELECT query_id \
+                 FROM system.runtime.queries WHERE fragments > 0 ORDER BY started_at DESC LIMIT 1)",
+            )
+            .await
+            .expect("flows");
+        assert_eq!(shown.column("rows"), actual.column("rows"));
+        assert_eq!(shown.column("bytes"), actual.column("bytes"));
+        let analyzed = analyst
+            .query(&format!("EXPLAIN ANALYZE {sql}"))
+            .await
+            .expect("plan");
+        let bytes: Vec<&str> = analyzed
+            .column("bytes")
+            .into_iter()
+            .filter(|it| *it != "NULL")
+            .collect();
+        assert_eq!(bytes, actual.column("bytes"));
+
+        let inner = "SELECT l.v FROM left.a.l JOIN right.b.r ON l.id = r.id WHERE r.w = 200";
+        let plan = analyst
+            .query(&format!("EXPLAIN FLOW {inner}"))
+            .await
+            .expect("flows");
+        let why = plan.column("alternatives").join("; ");
+        assert!(
+            why.contains("the owner does not disclose `id` as a join key"),
+            "{why}"
+        );
+    });
+}
