@@ -198,11 +198,10 @@ fn a_step_of_the_planner_can_be_left_out() {
         let mut analyst = mesh.sign_in("analyst").await;
         let sql = "SELECT o.oid, w.city, p.color FROM left.shop.orders o JOIN right.harbour.wharves w ON o.wid = w.wid JOIN left.shop.parts p ON p.pid = o.pid";
         let gathered = analyst.query(sql).await.expect("gathered").sorted();
-        let set = analyst
-            .query("SET weft.optimizer.gather = off")
-            .await
-            .expect("set");
-        assert!(set.is_empty());
+        for step in ["gather", "order"] {
+            let set = format!("SET weft.optimizer.{step} = off");
+            assert!(analyst.query(&set).await.expect("set").is_empty());
+        }
         let plan = analyst
             .query(&format!("EXPLAIN {sql}"))
             .await

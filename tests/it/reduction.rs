@@ -316,3 +316,29 @@ fn an_explanation_says_what_crosses_why_and_why_not_less() {
         );
     });
 }
+
+#[test]
+fn the_order_of_the_text_does_not_change_the_plan() {
+    run(async {
+        let mesh = open_mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let conditions = "l.id = r.id AND r.w = t.w AND few.id = t.id AND l.v > 10";
+        let mut plans = Vec::new();
+        for tables in [
+            "left.a.l, left.a.few, right.b.r, third.c.t",
+            "third.c.t, right.b.r, left.a.few, left.a.l",
+            "right.b.r, left.a.l, third.c.t, left.a.few",
+        ] {
+            let sql = format!("EXPLAIN SELECT l.v, t.city FROM {tables} WHERE {conditions}");
+            plans.push(analyst.query(&sql).await.expect("plan").to_string());
+        }
+        assert_eq!(plans[0], plans[1]);
+        assert_eq!(plans[0], plans[2]);
+        switch(&mut analyst, "order", "off").await;
+        let sql = format!(
+            "EXPLAIN SELECT l.v, t.city FROM third.c.t, right.b.r, left.a.few, left.a.l WHERE {conditions}"
+        );
+        let in_order_of_text = analyst.query(&sql).await.expect("plan").to_string();
+        assert_ne!(plans[0], in_order_of_text);
+    });
+}

@@ -118,6 +118,11 @@ impl Estimate {
         self.columns.iter().map(|column| column.width).sum()
     }
 
+    /// Bytes of all rows.
+    pub fn bytes(&self) -> f64 {
+        self.rows * self.width()
+    }
+
     /// Different keys of `columns`, taken together.
     pub fn distinct(&self, columns: &[usize]) -> f64 {
         let columns = columns.iter().filter_map(|index| self.columns.get(*index));

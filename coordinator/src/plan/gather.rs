@@ -5,6 +5,9 @@
 //! joined here. Inner joins may come in any order, and a semi join wherever its condition is known,
 //! so those that a node can do by itself are done first.
 //!
+//! The rest is joined in the order of the fewest rows to be expected, so that a query runs the same
+//! way however its text puts the tables.
+//!
 //! Two tables are joined early only where the declared key of one of them is joined on: such a join
 //! makes no rows out of rows, whatever else the query says.
 
@@ -22,17 +25,23 @@ use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
 
-use super::Sites;
 use super::site::only_site;
+use super::{Optimization, Optimizations, Sites};
 use cluster::Cluster;
 use part::Assembly;
 
-/// An optimized plan with the same answer and the joins of one node side by side.
+/// An optimized plan with the same answer, the joins of one node side by side and the others in the
+/// order of their size, as far as `steps` say.
 ///
 /// # Errors
 /// If the plan is malformed.
-pub fn gather(plan: LogicalPlan, sites: &Sites, state: &SessionState) -> Result<LogicalPlan> {
-    let gathered = regroup(plan.clone(), sites)?;
+pub fn gather(
+    plan: LogicalPlan,
+    sites: &Sites,
+    state: &SessionState,
+    steps: &Optimizations,
+) -> Result<LogicalPlan> {
+    let gathered = regroup(plan.clone(), sites, steps)?;
     if !gathered.transformed {
         return Ok(plan);
     }
@@ -50,34 +59,45 @@ pub fn gather(plan: LogicalPlan, sites: &Sites, state: &SessionState) -> Result<
     })
 }
 
-fn regroup(plan: LogicalPlan, sites: &Sites) -> Result<Transformed<LogicalPlan>> {
+fn regroup(
+    plan: LogicalPlan,
+    sites: &Sites,
+    steps: &Optimizations,
+) -> Result<Transformed<LogicalPlan>> {
     if only_site(&plan, sites)?.is_some() {
         return Ok(Transformed::no(plan));
     }
     if let Some(cluster) = Cluster::of(&plan, sites)?
         && let Some(assembly) = Assembly::new(cluster, sites)?
-        && let Some(joined) = assembly.join()?
+        && let Some(joined) = assembly.join(
+            steps.on(Optimization::Gather),
+            steps.on(Optimization::Order),
+        )?
     {
         let restored = cluster::restore(joined, plan.schema())?;
-        let inputs = below(restored, sites)?;
+        let inputs = below(restored, sites, steps)?;
         return Ok(Transformed::yes(inputs.data));
     }
-    below(plan, sites)
+    below(plan, sites, steps)
 }
 
 /// `plan` with everything below it regrouped, except for the cluster that it is part of.
-fn below(plan: LogicalPlan, sites: &Sites) -> Result<Transformed<LogicalPlan>> {
+fn below(
+    plan: LogicalPlan,
+    sites: &Sites,
+    steps: &Optimizations,
+) -> Result<Transformed<LogicalPlan>> {
     let same = cluster::children_inside(&plan);
     let mut child = 0;
-    plan.map_subqueries(|subquery| regroup(subquery, sites))?
+    plan.map_subqueries(|subquery| regroup(subquery, sites, steps))?
         .transform_sibling(|plan| {
             plan.map_children(|input| {
                 let inside = child < same && cluster::is_open(&input);
                 child += 1;
                 if inside {
-                    below(input, sites)
+                    below(input, sites, steps)
                 } else {
-                    regroup(input, sites)
+                    regroup(input, sites, steps)
                 }
             })
         })

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 pub enum Optimization {
     /// Joins of one node are done there wherever they stand in the query.
     Gather,
+    /// Joins are done in the order of their size, not of the text.
+    Order,
     /// The join keys of one domain's rows keep others from sending rows without partners.
     Reduce,
     /// Costs decide which of the possible flows of keys are used; left out, all are.
@@ -16,12 +18,13 @@ pub enum Optimization {
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Gather, Self::Reduce, Self::Weigh];
+    pub const ALL: [Self; 4] = [Self::Gather, Self::Order, Self::Reduce, Self::Weigh];
 
     /// Its name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gather => "gather",
+            Self::Order => "order",
             Self::Reduce => "reduce",
             Self::Weigh => "weigh",
         }

@@ -253,11 +253,7 @@ impl QueryEngine {
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
-                let plan = if optimizations.on(Optimization::Gather) {
-                    gather(plan, &sites, &state).map_err(from_datafusion)?
-                } else {
-                    plan
-                };
+                let plan = gather(plan, &sites, &state, &optimizations).map_err(from_datafusion)?;
                 let mut cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
                 if optimizations.on(Optimization::Reduce) {
                     let weigh = optimizations.on(Optimization::Weigh);

@@ -1,5 +1,6 @@
 //! The joins of a cluster put together again, those of one node first.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use datafusion::logical_expr::{Expr, Filter, Join, JoinConstraint, JoinType, Log
 use super::cluster::Cluster;
 use super::key::keys;
 use crate::plan::Sites;
+use crate::plan::estimate::Estimate;
 use crate::plan::site::{Site, only_site};
 
 /// Positions of inputs of the cluster.
@@ -48,6 +50,43 @@ struct Reducer {
 
 /// Columns that are equal in every row of the answer have one number.
 type Classes = HashMap<Column, usize>;
+
+/// Of the joins of two parts, by their first members.
+type Costs = HashMap<(usize, usize), Cost>;
+
+/// What speaks against a join, the worst first.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    /// No condition connects the two.
+    crossed: bool,
+    /// One node would send more for the join than for the two.
+    swells: bool,
+    /// Rows to be expected.
+    rows: f64,
+}
+
+impl Cost {
+    fn of(one: &Part, other: &Part, on: Vec<(Expr, Expr)>) -> Result<Self> {
+        let crossed = on.is_empty();
+        let joined = Estimate::of(&joined(one, other, on)?);
+        let at_one_node = match (&one.site, &other.site) {
+            (Some(one), Some(other)) => one.node == other.node,
+            _ => false,
+        };
+        let apart = Estimate::of(&one.plan).bytes() + Estimate::of(&other.plan).bytes();
+        Ok(Self {
+            crossed,
+            swells: at_one_node && joined.bytes() > apart,
+            rows: joined.rows,
+        })
+    }
+
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.crossed, self.swells)
+            .cmp(&(other.crossed, other.swells))
+            .then(self.rows.total_cmp(&other.rows))
+    }
+}
 
 /// What is joined so far, and what is still to be said of it.
 #[derive(Debug)]
@@ -116,8 +155,22 @@ impl Assembly {
         }))
     }
 
-    /// Everything joined, or `None` if no node can do more of it than in the order of the text.
-    pub(super) fn join(mut self) -> Result<Option<LogicalPlan>> {
+    /// Everything joined: with `gather` what one node can do first, with `order` the smallest next.
+    /// `None` if that changes nothing.
+    pub(super) fn join(mut self, gather: bool, order: bool) -> Result<Option<LogicalPlan>> {
+        let gathered = gather && self.gather()?;
+        let plan = match (gathered, order) {
+            (_, true) => self.in_order_of_cost()?,
+            (true, false) => self.in_order_of_text()?,
+            (false, false) => return Ok(None),
+        };
+        let all_said =
+            self.pairs.is_empty() && self.conditions.is_empty() && self.reducers.is_empty();
+        Ok(all_said.then_some(plan))
+    }
+
+    /// Joins what one node can join by itself, and says whether there was anything.
+    fn gather(&mut self) -> Result<bool> {
         let mut gathered = false;
         for part in std::mem::take(&mut self.parts) {
             let (part, reduced) = self.settle(part, true)?;
@@ -134,13 +187,74 @@ impl Assembly {
             self.parts.push(merged);
             gathered = true;
         }
-        if !gathered {
-            return Ok(None);
+        Ok(gathered)
+    }
+
+    /// Joins the parts so that each time the fewest rows are to be expected, wherever they stand in
+    /// the text.
+    fn in_order_of_cost(&mut self) -> Result<LogicalPlan> {
+        let mut rest = Vec::new();
+        for part in std::mem::take(&mut self.parts) {
+            rest.push(self.settle(part, false)?.0);
         }
-        let plan = self.in_order_of_text()?;
-        let all_said =
-            self.pairs.is_empty() && self.conditions.is_empty() && self.reducers.is_empty();
-        Ok(all_said.then_some(plan))
+        // Nothing that follows depends on the text but by way of names.
+        rest.sort_by_cached_key(|part| part.plan.display_indent().to_string());
+        let mut costs = Costs::new();
+        while rest.len() > 1 {
+            let (one, other) = self.cheapest(&rest, &mut costs)?;
+            // The later one first: its removal does not move the earlier one.
+            let (other, one) = (rest.remove(other), rest.remove(one));
+            let root = one.root;
+            let site = one.site.clone().filter(|site| {
+                let other = other.site.as_ref();
+                other.is_some_and(|other| other.node == site.node)
+            });
+            let joined = self.merge(one, other, root, site, false)?;
+            let joined = self.settle(joined, false)?.0;
+            costs.retain(|(l, r), _| !joined.members.contains(l) && !joined.members.contains(r));
+            rest.push(joined);
+        }
+        match rest.pop() {
+            Some(whole) => Ok(whole.plan),
+            None => internal_err!("a cluster of joins has inputs"),
+        }
+    }
+
+    /// The two of `parts` that are best joined next.
+    fn cheapest(&self, parts: &[Part], costs: &mut Costs) -> Result<(usize, usize)> {
+        let mut best: Option<(Cost, usize, usize)> = None;
+        for (at, one) in parts.iter().enumerate() {
+            for (later, other) in parts.iter().enumerate().skip(at + 1) {
+                let on = self.pairs_between(one, other);
+                let (Some(l), Some(r)) = (one.members.first(), other.members.first()) else {
+                    continue;
+                };
+                let cost = match costs.get(&(*l, *r)) {
+                    Some(cost) => *cost,
+                    None => {
+                        let cost = Cost::of(one, other, on)?;
+                        costs.insert((*l, *r), cost);
+                        cost
+                    }
+                };
+                if best.is_none_or(|(least, ..)| cost.cmp(&least).is_lt()) {
+                    best = Some((cost, at, later));
+                }
+            }
+        }
+        match best {
+            Some((.., one, other)) => Ok((one, other)),
+            None => internal_err!("there are no two parts to join"),
+        }
+    }
+
+    /// The equalities between `one` and `other`.
+    fn pairs_between(&self, one: &Part, other: &Part) -> Vec<(Expr, Expr)> {
+        self.pairs
+            .iter()
+            .filter_map(|pair| pair.between(one, other))
+            .map(|(left, right)| (left.clone(), right.clone()))
+            .collect()
     }
 
     /// Joins the parts as the optimizer would: each time the first that a condition connects.
@@ -233,21 +347,11 @@ impl Assembly {
         if implied {
             self.imply(&one, &other, &mut on);
         }
-        let plan = Join::try_new(
-            Arc::new(one.plan),
-            Arc::new(other.plan),
-            on,
-            None,
-            JoinType::Inner,
-            JoinConstraint::On,
-            NullEquality::NullEqualsNothing,
-            false,
-        )?;
         Ok(Part {
+            plan: joined(&one, &other, on)?,
             members: one.members.union(&other.members).copied().collect(),
             site,
             root,
-            plan: LogicalPlan::Join(plan),
         })
     }
 
@@ -325,6 +429,20 @@ impl Pair {
             None
         }
     }
+}
+
+fn joined(one: &Part, other: &Part, on: Vec<(Expr, Expr)>) -> Result<LogicalPlan> {
+    let join = Join::try_new(
+        Arc::new(one.plan.clone()),
+        Arc::new(other.plan.clone()),
+        on,
+        None,
+        JoinType::Inner,
+        JoinConstraint::On,
+        NullEquality::NullEqualsNothing,
+        false,
+    )?;
+    Ok(LogicalPlan::Join(join))
 }
 
 fn parts(inputs: Vec<LogicalPlan>, sites: &Sites) -> Result<Vec<Part>> {
