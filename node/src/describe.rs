@@ -6,25 +6,27 @@ use std::time::SystemTime;
 use tonic::{Request, Response, Status};
 use weft_door::schema::to_bytes;
 use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
-use weft_plan::fingerprint;
+use weft_plan::{TableStatistics, fingerprint};
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::peer_of;
 use weft_wire::rpc::node::node_server::Node;
 use weft_wire::rpc::node::{self as rpc, DescribeRequest, DescribeResponse, VisibleTable};
 use weft_wire::status::to_status;
 
+use crate::census::Census;
 use crate::enforce::{self, Gate};
 
 /// The node's service for coordinators, beside fragments.
 pub(crate) struct DescribeService {
     keys: Arc<TokenKeys>,
     gate: Gate,
+    census: Census,
 }
 
 impl DescribeService {
-    /// A service that answers by the newest policy of `gate`.
-    pub(crate) fn new(keys: Arc<TokenKeys>, gate: Gate) -> Self {
-        Self { keys, gate }
+    /// A service that answers by the newest policy of `gate` and by what `census` knows so far.
+    pub(crate) fn new(keys: Arc<TokenKeys>, gate: Gate, census: Census) -> Self {
+        Self { keys, gate, census }
     }
 
     async fn principal(&self, request: &Request<DescribeRequest>) -> Result<Principal, Error> {
@@ -56,19 +58,18 @@ impl Node for DescribeService {
             .await
             .map_err(|error| to_status(&error))?;
         let policy = self.gate.policy();
+        // Read before what is known: it may then be more than the epoch says, never less.
+        let epoch = policy.epoch() + self.census.revision();
         let tables = policy
             .visible_tables(&principal)
             .into_iter()
-            .map(convert)
+            .map(|visible| convert(self.census.of(&visible), visible))
             .collect();
-        Ok(Response::new(DescribeResponse {
-            epoch: policy.epoch(),
-            tables,
-        }))
+        Ok(Response::new(DescribeResponse { epoch, tables }))
     }
 }
 
-fn convert(visible: enforce::VisibleTable) -> VisibleTable {
+fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> VisibleTable {
     let enforce::VisibleTable {
         table,
         description,
@@ -78,6 +79,8 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
         filtered,
         disclosure,
         grants,
+        rows: _,
+        columns: _,
     } = visible;
     VisibleTable {
         product: table.product().product().to_owned(),
@@ -93,6 +96,7 @@ fn convert(visible: enforce::VisibleTable) -> VisibleTable {
             .into_iter()
             .map(|disclosure| rpc::KeyDisclosure::from(disclosure).into())
             .collect(),
+        statistics: known.map(|known| known.to_message()),
     }
 }
 

@@ -16,4 +16,4 @@ mod row_filter;
 pub(crate) use bound::bind;
 pub use gate::Gate;
 pub use permit::Permit;
-pub use policy::{Policy, VisibleTable};
+pub use policy::{Policy, Shown, VisibleTable};

@@ -84,7 +84,7 @@ async fn visit(
 ) -> Error {
     let (messages, outgoing) = mpsc::channel(AHEAD);
     let announcement = announced.borrow_and_update().clone();
-    let mut epoch = announcement.epoch;
+    let mut said = announcement.clone();
     // The channel is new and empty, so there is room.
     let _ = messages.try_send(message(Message::Announcement(announcement)));
     let mut client = RegistryClient::new(channel.clone());
@@ -113,17 +113,17 @@ async fn visit(
     ));
     loop {
         let next = tokio::select! {
-            _ = beat.tick() => Message::Heartbeat(Heartbeat { epoch }),
+            _ = beat.tick() => Message::Heartbeat(Heartbeat { epoch: said.epoch }),
             changed = announced.changed() => match changed {
                 Ok(()) => {
-                    let announcement = announced.borrow_and_update().clone();
-                    epoch = announcement.epoch;
-                    Message::Announcement(announcement)
+                    let before = said;
+                    said = announced.borrow_and_update().clone();
+                    news(before, &said)
                 }
                 // What is served does not change any more.
                 Err(_) => {
                     beat.tick().await;
-                    Message::Heartbeat(Heartbeat { epoch })
+                    Message::Heartbeat(Heartbeat { epoch: said.epoch })
                 }
             },
             answer = answers.next() => return match answer {
@@ -135,6 +135,15 @@ async fn visit(
         if messages.send(message(next)).await.is_err() {
             return lost("it went away");
         }
+    }
+}
+
+/// What to send when `before` was said last. An epoch alone needs no announcement.
+fn news(before: Announcement, now: &Announcement) -> Message {
+    let epoch = now.epoch;
+    match (Announcement { epoch, ..before }) == *now {
+        true => Message::Heartbeat(Heartbeat { epoch }),
+        false => Message::Announcement(now.clone()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! It trusts no coordinator. Whoever asks, and however, the way to a row leads through
 //! [`enforce::Gate`].
 
+mod census;
 pub mod contract;
 mod describe;
 mod direct;

@@ -9,6 +9,7 @@ mod files;
 mod load;
 mod problem;
 mod source;
+pub(crate) mod statistics;
 
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ use weft_wire::replay::ReplayCache;
 use weft_wire::rpc::node::node_server::NodeServer;
 use weft_wire::rpc::registry::{Announcement, ProductAnnouncement};
 
+use crate::census::{Census, Counting};
 use crate::describe::DescribeService;
 use crate::direct::Direct;
 use crate::enforce::{Gate, Policy};
@@ -34,6 +35,8 @@ pub struct Node {
     problems: Vec<Problem>,
     policy: watch::Sender<Arc<Policy>>,
     engine: Engine,
+    census: Census,
+    _counting: Counting,
     door: Door,
     join: Option<Join>,
 }
@@ -91,7 +94,9 @@ impl Node {
                 engine.clone(),
             ),
         };
-        let describe = NodeServer::new(DescribeService::new(keys, gate.clone()));
+        let census = Census::new();
+        let describe = DescribeService::new(keys, gate.clone(), census.clone());
+        let describe = NodeServer::new(describe);
         let listen = Listen {
             address: settings.listen,
             tls: Some(identity.server_tls()),
@@ -99,18 +104,24 @@ impl Node {
         let routes = tonic::service::Routes::new(describe);
         let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes)?;
         let address = door.address();
-        let announced = announcement(&settings, address, &engine, &gate.policy());
+        let announcement = announcement(&settings, address, &engine, &gate.policy());
+        let (announcing, announced) = watch::channel(announcement);
         let join = settings
             .coordinator
             .as_ref()
             .map(|coordinator| Join::start(coordinator, &identity, announced))
             .transpose()?;
+        let counting = census.start(&gate, &engine, move |revision| {
+            announcing.send_modify(|announcement| announcement.epoch = epoch + revision);
+        })?;
         info!(%me, %address, "node serves");
         Ok(Self {
             address,
             problems: loaded.problems,
             policy,
             engine,
+            census,
+            _counting: counting,
             door,
             join,
         })
@@ -129,6 +140,16 @@ impl Node {
     /// What is served now.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.borrow())
+    }
+
+    /// Rises with every change of what is served, and when more is known of the rows behind it.
+    pub fn epoch(&self) -> u64 {
+        self.policy().epoch() + self.census.revision()
+    }
+
+    /// Waits until all is known of the rows of the tables that was asked for until now.
+    pub async fn statistics_known(&self) {
+        self.census.settled().await;
     }
 
     /// Fragments of which some part computes.
@@ -156,7 +177,7 @@ fn announcement(
     address: SocketAddr,
     engine: &Engine,
     policy: &Policy,
-) -> watch::Receiver<Announcement> {
+) -> Announcement {
     let functions: &BTreeSet<String> = engine.function_names();
     let products = policy
         .products()
@@ -177,7 +198,7 @@ fn announcement(
         .advertise
         .clone()
         .unwrap_or_else(|| address.to_string());
-    let announcement = Announcement {
+    Announcement {
         protocol_major: PROTOCOL_MAJOR,
         protocol_minor: PROTOCOL_MINOR,
         software_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -186,8 +207,7 @@ fn announcement(
         functions: functions.iter().cloned().collect(),
         epoch: policy.epoch(),
         products,
-    };
-    watch::channel(announcement).1
+    }
 }
 
 fn unauditable(cause: &LedgerError) -> Error {

@@ -93,7 +93,7 @@ pub fn workload_data(scale: f64) -> PathBuf {
 }
 
 impl Mesh {
-    /// Starts everything and waits until all nodes have joined.
+    /// Starts everything and waits until all nodes have joined and know their tables' statistics.
     pub async fn start(options: MeshOptions) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let state = |name: &str| {
@@ -209,6 +209,18 @@ impl Mesh {
             .expect("node");
         self.nodes.insert(domain.to_owned(), node);
         self.wait_for(domain, |entry| entry.is_up()).await;
+        self.wait_for_statistics(domain).await;
+    }
+
+    /// Waits until the node of `domain` knows all that was asked for of its tables' rows, and the
+    /// coordinator has heard of it: what a session learns from now on does not depend on the moment.
+    pub async fn wait_for_statistics(&self, domain: &str) {
+        let node = self.node(domain);
+        timeout(PATIENCE, node.statistics_known())
+            .await
+            .expect("statistics in time");
+        let epoch = node.epoch();
+        self.wait_for(domain, |entry| entry.epoch >= epoch).await;
     }
 
     /// Publishes `product` anew in place of what its node serves, and starts that node again.

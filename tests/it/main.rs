@@ -10,4 +10,5 @@ mod faults;
 mod federation;
 mod reduction;
 mod refusals;
+mod statistics;
 mod tpch;

@@ -1,11 +1,12 @@
 //! Asks a node what a principal may see there.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::Request;
 use weft_governance::{Error, ErrorKind, ProductRef, code};
-use weft_plan::{ProductTable, fingerprint};
+use weft_plan::{ProductTable, TableStatistics, fingerprint};
 use weft_wire::convert;
 use weft_wire::rpc::node::node_client::NodeClient;
 use weft_wire::rpc::node::{DescribeRequest, DescribeResponse, VisibleTable};
@@ -75,6 +76,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         key,
         key_disclosure,
         grants,
+        statistics,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
@@ -83,6 +85,8 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
     if fingerprint(&schema).as_slice() != schema_fingerprint {
         return Err(malformed(node, "schema of a table"));
     }
+    let statistics =
+        statistics.and_then(|statistics| TableStatistics::from_message(statistics, &schema));
     Ok(DescribedTable {
         table: ProductTable::new(reference, schema.into())
             .with_key(key)
@@ -92,7 +96,8 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
                     .into_iter()
                     .map(convert::key_disclosure)
                     .collect(),
-            ),
+            )
+            .with_statistics(statistics.map(Arc::new)),
         description,
         masked: masked.into_iter().collect(),
         filtered,

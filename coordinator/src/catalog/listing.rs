@@ -1,5 +1,7 @@
 //! SHOW and DESCRIBE.
 
+mod statistics;
+
 use std::collections::BTreeSet;
 
 use arrow::datatypes::SchemaRef;
@@ -21,6 +23,7 @@ pub fn schema(show: &Show) -> SchemaRef {
         Show::Schemas(_) => schemas(&BTreeSet::new()),
         Show::Tables(_) => tables(&[]),
         Show::Columns(_) => columns(&[]),
+        Show::Statistics(_) => statistics::none(),
     };
     empty.map_or_else(
         |_| arrow::datatypes::Schema::empty().into(),
@@ -62,6 +65,13 @@ pub async fn show(
                 .map(|field| (field.as_ref(), masked.contains(field.name())))
                 .collect();
             columns(&rows)
+        }
+        Show::Statistics(table) => {
+            let name = resolve(&reference(table)?, &session.names(), &view)?;
+            let Some(Entry::Visible { table, .. }) = view.entry(&name) else {
+                return Err(super::not_granted(&name, session));
+            };
+            statistics::statistics(table)
         }
     }
 }

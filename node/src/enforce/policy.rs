@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::Result as Planned;
 use weft_governance::evaluate::{evaluate, held, key_disclosure, visible_columns};
 use weft_governance::{
-    Decision, DomainId, Error, Grant, KeyDisclosure, Principal, TableAccess, TableRef,
+    Decision, DomainId, Error, Grant, KeyDisclosure, Obligations, Principal, TableAccess, TableRef,
 };
 
 use super::mask;
+use super::permit::Binding;
+use super::protected::ProtectedTable;
 use super::row_filter::RowFilter;
 use crate::product::{Product, Table};
 
@@ -49,6 +53,30 @@ pub struct VisibleTable {
     pub disclosure: Vec<KeyDisclosure>,
     /// The ids of the grants that the principal holds on it.
     pub grants: Vec<String>,
+    /// How the rows are seen when no column of them is read; `None` if not even then.
+    pub rows: Option<Shown>,
+    /// For each visible column its place among those of the table, and how it is seen when it is
+    /// read alone.
+    pub columns: Vec<(usize, Shown)>,
+}
+
+/// How a principal sees rows or cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// All of them, as they are.
+    Openly,
+    /// Through the row filter or the masks of this grant.
+    Through(String),
+}
+
+impl From<Obligations> for Shown {
+    fn from(duties: Obligations) -> Self {
+        if duties.is_open() {
+            Self::Openly
+        } else {
+            Self::Through(duties.grant)
+        }
+    }
 }
 
 impl Policy {
@@ -118,6 +146,43 @@ impl Policy {
         self.tables.get(table)
     }
 
+    /// The rows and cells of `table` as `grant` shows them, with the columns that it covers.
+    ///
+    /// # Errors
+    /// If the grant cannot be enforced.
+    pub(crate) fn shown_by(
+        &self,
+        table: &TableRef,
+        grant: &str,
+    ) -> Planned<Option<Arc<dyn TableProvider>>> {
+        let held = |it: &&Grant| it.table == *table && it.id == grant;
+        let Some((guarded, grant)) = self.tables.get(table).zip(self.grants.iter().find(held))
+        else {
+            return Ok(None);
+        };
+        let fields = guarded.table.schema.fields().iter();
+        let fields: Vec<_> = fields
+            .filter(|field| grant.columns.contains(field.name()))
+            .cloned()
+            .collect();
+        let columns: BTreeSet<String> = fields.iter().map(|field| field.name().clone()).collect();
+        let masks = grant.masks.iter();
+        let binding = Binding {
+            guarded: Arc::clone(guarded),
+            obligations: Obligations {
+                grant: grant.id.clone(),
+                row_filter: grant.row_filter.clone(),
+                masks: masks
+                    .filter(|(column, _)| columns.contains(*column))
+                    .map(|(column, mask)| (column.clone(), *mask))
+                    .collect(),
+            },
+            columns,
+        };
+        let shown = ProtectedTable::new(&Arc::new(Schema::new(fields)), &binding)?;
+        Ok(Some(Arc::new(shown)))
+    }
+
     fn visible(&self, principal: &Principal, guarded: &Guarded) -> Option<VisibleTable> {
         let Table {
             reference,
@@ -147,18 +212,25 @@ impl Policy {
                 key_disclosure(&self.grants, principal, reference, field.name(), *owner)
             })
             .collect();
-        let masked: BTreeSet<String> = seen
+        let alone: BTreeMap<&str, Obligations> = seen
             .iter()
-            .filter(|column| {
-                self.alone(principal, reference, column)
-                    .is_some_and(|(_, masked)| masked)
-            })
-            .map(|column| (*column).to_owned())
+            .filter_map(|column| Some((*column, self.duties(principal, reference, &[column])?)))
             .collect();
-        let filtered = seen.iter().any(|column| {
-            self.alone(principal, reference, column)
-                .is_some_and(|(rows, _)| rows)
-        });
+        let masked: BTreeSet<String> = alone
+            .iter()
+            .filter(|(_, duties)| !duties.masks.is_empty())
+            .map(|(column, _)| (*column).to_owned())
+            .collect();
+        let filtered = alone.values().any(|duties| duties.row_filter.is_some());
+        let columns = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .filter_map(|(place, field)| {
+                let duties = alone.get(field.name().as_str())?;
+                Some((place, Shown::from(duties.clone())))
+            })
+            .collect();
         let whole = key
             .iter()
             .all(|column| seen.contains(column.as_str()) && !masked.contains(column));
@@ -173,19 +245,24 @@ impl Policy {
             grants: held(&self.grants, principal, reference)
                 .map(|grant| grant.id.clone())
                 .collect(),
+            rows: self.duties(principal, reference, &[]).map(Shown::from),
+            columns,
         })
     }
 
-    /// Whether reading `column` alone filters rows, and whether it masks.
-    fn alone(&self, principal: &Principal, table: &TableRef, column: &str) -> Option<(bool, bool)> {
+    /// What reading just these columns obliges to.
+    fn duties(
+        &self,
+        principal: &Principal,
+        table: &TableRef,
+        columns: &[&str],
+    ) -> Option<Obligations> {
         let access = TableAccess {
             table: table.clone(),
-            columns: BTreeSet::from([column.to_owned()]),
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
         };
         match self.decide(principal, &access) {
-            Decision::Allow(duties) => {
-                Some((duties.row_filter.is_some(), !duties.masks.is_empty()))
-            }
+            Decision::Allow(duties) => Some(duties),
             Decision::Deny(_) => None,
         }
     }

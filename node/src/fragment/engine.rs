@@ -307,6 +307,27 @@ impl Engine {
         Ok((plan, accesses))
     }
 
+    /// For the node's own reading in the background: one partition after the other, each alone.
+    ///
+    /// # Errors
+    /// If the engine's settings do not fit.
+    pub(crate) fn background_session(&self) -> Result<SessionState, Error> {
+        let semantics = Semantics {
+            time_zone: "+00:00".to_owned(),
+            query_start_ns: 0,
+        };
+        let mut config = session_config(&semantics, 1).map_err(from_datafusion)?;
+        // A partition that runs alone would take the files of the others.
+        config
+            .options_mut()
+            .execution
+            .enable_file_stream_work_stealing = false;
+        Ok(SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(self.memory.runtime()))
+            .build())
+    }
+
     fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {
         let config =
             session_config(semantics, self.settings.partitions).map_err(from_datafusion)?;

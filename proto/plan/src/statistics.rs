@@ -1,5 +1,7 @@
 //! What an owner says of a table's rows. All of it is inexact: plans depend on it, answers never.
 
+mod message;
+
 use datafusion::common::ScalarValue;
 
 /// A table's rows as one asker may see them.

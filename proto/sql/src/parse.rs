@@ -34,13 +34,16 @@ pub fn parse(sql: &str, caps: &Caps) -> Result<Statement, Error> {
     if parser.peek_token_ref().token == Token::EOF {
         return Err(syntax("there is no statement"));
     }
-    let statement = parser.parse_statement().map_err(parse_error)?;
+    let statement = match show_statistics(&mut parser)? {
+        Some(statement) => statement,
+        None => convert(parser.parse_statement().map_err(parse_error)?)?,
+    };
     while parser.consume_token(&Token::SemiColon) {}
     if parser.peek_token_ref().token != Token::EOF {
         return Err(syntax("there is text after the end of the statement")
             .with_hint("Send one statement at a time."));
     }
-    match (convert(statement)?, flow) {
+    match (statement, flow) {
         (Statement::Explain(kind, query), true) => {
             let kind = if kind.runs() {
                 Explain::AnalyzeFlow
@@ -82,6 +85,25 @@ fn take_flow(tokens: &mut Vec<TokenWithSpan>) -> bool {
         }
         _ => false,
     }
+}
+
+/// `SHOW STATS FOR table`, which the parser does not know, if the text starts like it.
+fn show_statistics(parser: &mut Parser<'_>) -> Result<Option<Statement>, Error> {
+    let is_word = |place: usize, word: &str| match &parser.peek_nth_token_ref(place).token {
+        Token::Word(found) => found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word),
+        _ => false,
+    };
+    if !is_word(0, "SHOW") || !is_word(1, "STATS") {
+        return Ok(None);
+    }
+    if !is_word(2, "FOR") {
+        return Err(syntax("SHOW STATS needs a table").with_hint("Write `SHOW STATS FOR orders`."));
+    }
+    for _ in ["SHOW", "STATS", "FOR"] {
+        parser.advance_token();
+    }
+    let table = parser.parse_object_name(false).map_err(parse_error)?;
+    Ok(Some(Statement::Show(Show::Statistics(table))))
 }
 
 fn convert(statement: ast::Statement) -> Result<Statement, Error> {
@@ -271,6 +293,35 @@ mod tests {
         };
         assert_eq!(query.to_string(), "SELECT $1, '?', $2");
         assert!(parsed("SELECT ?, $1").is_err_and(|e| e.contains("mixes")));
+    }
+
+    #[test]
+    fn show_stats_takes_one_table() {
+        for (sql, table) in [
+            ("SHOW STATS FOR orders", "orders"),
+            ("show stats for sales.orders.orders;", "sales.orders.orders"),
+            ("Show Stats For sales.\"Orders\"", "sales.\"Orders\""),
+        ] {
+            let Ok(Statement::Show(Show::Statistics(name))) = parsed(sql) else {
+                panic!("{sql}: {:?}", parsed(sql))
+            };
+            assert_eq!(name.to_string(), table);
+        }
+        for sql in [
+            "SHOW STATS",
+            "SHOW STATS orders",
+            "SHOW STATS FOR",
+            "SHOW STATS FOR (SELECT 1)",
+            "SHOW STATS FOR a b",
+        ] {
+            let refused = parsed(sql);
+            assert!(
+                refused
+                    .as_ref()
+                    .is_err_and(|e| e.starts_with("WEFT-SYNTAX")),
+                "{sql}: {refused:?}"
+            );
+        }
     }
 
     #[test]

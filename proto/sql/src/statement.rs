@@ -56,4 +56,6 @@ pub enum Show {
     Tables(Vec<String>),
     /// The columns of a table.
     Columns(ast::ObjectName),
+    /// What is known of the rows of a table.
+    Statistics(ast::ObjectName),
 }
