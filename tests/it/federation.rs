@@ -241,6 +241,8 @@ fn flows_show_what_crossed() {
     run(async {
         let mesh = mesh().await;
         let mut analyst = mesh.sign_in("analyst").await;
+        let alone = analyst.query("SET weft.optimizer.reduce = off").await;
+        assert!(alone.expect("set").is_empty());
         let sql =
             "EXPLAIN ANALYZE SELECT t.name, b.x FROM left.a.t JOIN right.b.t b ON b.id = t.id";
         let plan = analyst.query(sql).await.expect("plan");

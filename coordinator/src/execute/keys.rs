@@ -107,7 +107,7 @@ impl Collector {
     /// more than it spares.
     pub(super) fn is_lost(&self, read: f64) -> bool {
         let spared = self.flow.unreduced.spared_by(self.keys.len());
-        spared <= 0.0 && self.keys.len() > 1_000 || read * SET_ASIDE > self.flow.unreduced.bytes
+        spared <= 0.0 || read * SET_ASIDE > self.flow.unreduced.bytes
     }
 
     /// The keys as they may travel, unless they would be too many.
@@ -116,6 +116,7 @@ impl Collector {
     /// If they cannot be encoded.
     pub(super) fn finish(self) -> Result<Option<Keys>, Error> {
         let count = self.keys.len() as u64;
+        let spared = self.flow.unreduced.spared_by(self.keys.len());
         let columns = self
             .flow
             .to_columns
@@ -153,7 +154,8 @@ impl Collector {
                 };
             }
         }
-        Ok(Some(Keys { filter, count }))
+        let keys = Keys { filter, count };
+        Ok((keys.bytes() as f64 <= spared || keys.are_none()).then_some(keys))
     }
 
     fn bloom(&self, mut filter: KeyFilter, count: u64) -> Result<Option<Keys>, Error> {

@@ -3,8 +3,10 @@
 
 mod selectivity;
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::{DataType, Schema};
-use datafusion::common::ScalarValue;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{
     Distinct, Expr, FetchType, Join, JoinType, LogicalPlan, SkipType, TableScan,
 };
@@ -66,7 +68,7 @@ impl Estimate {
                 let input = Self::of(&aggregate.input);
                 let schema = aggregate.input.schema();
                 let outputs = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
-                let columns: Vec<_> = outputs
+                let mut columns: Vec<_> = outputs
                     .zip(aggregate.schema.fields())
                     .map(|(expr, field)| input.expression(expr, schema, field.data_type()))
                     .collect();
@@ -75,6 +77,12 @@ impl Estimate {
                     true => 1.0,
                     false => product(groups).min(input.rows),
                 };
+                let each = input.rows / rows.max(1.0);
+                let aggregates = columns.iter_mut().skip(aggregate.group_expr.len());
+                for (column, expr) in aggregates.zip(&aggregate.aggr_expr) {
+                    column.distinct = rows.max(1.0);
+                    column.range = input.aggregated(expr, schema, each);
+                }
                 Self { rows, columns }
             }
             LogicalPlan::Join(join) => Self::of_join(join),
@@ -125,7 +133,10 @@ impl Estimate {
 
     /// Different keys of `columns`, taken together.
     pub fn distinct(&self, columns: &[usize]) -> f64 {
-        let columns = columns.iter().filter_map(|index| self.columns.get(*index));
+        let different: BTreeSet<&usize> = columns.iter().collect();
+        let columns = different
+            .into_iter()
+            .filter_map(|index| self.columns.get(*index));
         product(columns).min(self.rows).max(1.0)
     }
 
@@ -159,15 +170,19 @@ impl Estimate {
             let known = index.and_then(|index| statistics.columns.get(index));
             let known = known.unwrap_or(&unknown);
             let ends = known.low.as_ref().zip(known.high.as_ref());
+            let range = ends.and_then(|(low, high)| Some((number(low)?, number(high)?)));
+            let counted = field.data_type().is_integer() || field.data_type() == &DataType::Date32;
+            let span = range
+                .filter(|_| counted)
+                .map(|(low, high)| high - low + 1.0);
+            let distinct = known.distinct.map(|distinct| distinct as f64);
+            let distinct = distinct.unwrap_or(rows * UNKNOWN_DISTINCT);
             ColumnEstimate {
-                distinct: known
-                    .distinct
-                    .map_or(rows * UNKNOWN_DISTINCT, |distinct| distinct as f64)
-                    .max(1.0),
+                distinct: distinct.min(span.unwrap_or(distinct)).max(1.0),
                 nulls: known
                     .nulls
                     .map_or(0.0, |nulls| nulls as f64 / rows.max(1.0)),
-                range: ends.and_then(|(low, high)| Some((number(low)?, number(high)?))),
+                range,
                 width: known.width.unwrap_or_else(|| width_of(field.data_type())),
             }
         });
@@ -284,12 +299,7 @@ impl Estimate {
     }
 
     /// What `expr` over this will show.
-    fn expression(
-        &self,
-        expr: &Expr,
-        schema: &datafusion::common::DFSchema,
-        data_type: &DataType,
-    ) -> ColumnEstimate {
+    fn expression(&self, expr: &Expr, schema: &DFSchema, data_type: &DataType) -> ColumnEstimate {
         if let Some(known) = index_of(expr, schema).and_then(|index| self.columns.get(index)) {
             return known.clone();
         }
@@ -302,6 +312,25 @@ impl Estimate {
             nulls: 0.0,
             range: None,
             width: width_of(data_type),
+        }
+    }
+
+    /// Between what the aggregate `expr` of about `each` rows of this will lie.
+    fn aggregated(&self, expr: &Expr, schema: &DFSchema, each: f64) -> Option<(f64, f64)> {
+        let function = match expr {
+            Expr::Alias(alias) => return self.aggregated(&alias.expr, schema, each),
+            Expr::AggregateFunction(function) => function,
+            _ => return None,
+        };
+        let argument = || {
+            let index = index_of(function.params.args.first()?, schema)?;
+            self.columns.get(index)?.range
+        };
+        match function.func.name() {
+            "min" | "max" | "avg" => argument(),
+            "sum" => argument().map(|(low, high)| (low * each, high * each)),
+            "count" => Some((0.0, 2.0 * each)),
+            _ => None,
         }
     }
 
@@ -339,7 +368,7 @@ fn product<'a>(columns: impl Iterator<Item = &'a ColumnEstimate>) -> f64 {
 }
 
 /// The column that `expr` is, as it stands or cast.
-fn index_of(expr: &Expr, schema: &datafusion::common::DFSchema) -> Option<usize> {
+fn index_of(expr: &Expr, schema: &DFSchema) -> Option<usize> {
     match expr {
         Expr::Column(column) => schema.maybe_index_of_column(column),
         Expr::Alias(alias) => index_of(&alias.expr, schema),

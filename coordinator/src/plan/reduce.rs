@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{NullEquality, Result};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan};
 use weft_governance::KeyDisclosure;
@@ -143,7 +143,7 @@ pub fn reduce(
         return Ok(Reduction::default());
     }
     let mut found = Found::default();
-    plan.apply(|node| {
+    plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Join(join) = node {
             found.add_join(join, fragments)?;
         }
@@ -287,6 +287,10 @@ impl Found {
                     None => {
                         together.insert((alone.from, alone.to), alone);
                     }
+                    // One column that is compared with two adds nothing but its own copy.
+                    Some(flow)
+                        if flow.from_columns.contains(&from.column)
+                            || flow.to_columns.contains(&to.column) => {}
                     Some(flow) => {
                         flow.from_columns.extend(alone.from_columns);
                         flow.to_columns.extend(alone.to_columns);

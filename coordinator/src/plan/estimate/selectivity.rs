@@ -1,5 +1,7 @@
 //! Which part of the rows meets a condition.
 
+use std::collections::BTreeMap;
+
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
@@ -15,27 +17,112 @@ const OTHER: f64 = 0.25;
 
 /// What `predicate` leaves of `input`.
 pub(super) fn filtered(mut input: Estimate, predicate: &Expr, schema: &DFSchema) -> Estimate {
+    let mut intervals: BTreeMap<usize, Interval> = BTreeMap::new();
     for condition in split_conjunction(predicate) {
-        let before = input.rows;
-        let share = share(&input, condition, schema).clamp(0.0, 1.0);
-        input.rows = (before * share).max(1.0_f64.min(before));
-        let bound = bound(condition, schema);
-        let rows = input.rows;
-        input.columns = input
-            .columns
-            .into_iter()
-            .enumerate()
-            .map(|(index, column)| match &bound {
-                Some((bound, distinct)) if *bound == index => ColumnEstimate {
-                    distinct: distinct
-                        .map_or(column.distinct * share, |most| column.distinct.min(most)),
-                    ..column
-                },
-                _ => column.thinned(before, rows),
-            })
-            .collect();
+        match interval(&input, condition, schema) {
+            Some((index, found)) => {
+                let known = intervals.entry(index).or_default();
+                *known = known.and(found);
+            }
+            None => {
+                let share = share(&input, condition, schema);
+                let named = named(condition, schema);
+                input = kept(input, share, named);
+            }
+        }
+    }
+    for (index, Interval { from, to }) in intervals {
+        let share = to.unwrap_or(1.0) - from.unwrap_or(0.0);
+        input = kept(input, share, Some((index, None)));
     }
     input
+}
+
+/// What is left of `input` when `share` of the rows is kept; of the column that the condition is
+/// about, perhaps only so many values.
+fn kept(mut input: Estimate, share: f64, about: Option<(usize, Option<f64>)>) -> Estimate {
+    let before = input.rows;
+    let share = share.clamp(0.0, 1.0);
+    input.rows = (before * share).max(1.0_f64.min(before));
+    let rows = input.rows;
+    input.columns = input
+        .columns
+        .into_iter()
+        .enumerate()
+        .map(|(index, column)| match about {
+            Some((only, values)) if only == index => ColumnEstimate {
+                distinct: values.map_or(column.distinct * share, |most| column.distinct.min(most)),
+                ..column
+            },
+            _ => column.thinned(before, rows),
+        })
+        .collect();
+    input
+}
+
+/// The part of a column's values, in order, that conditions leave.
+#[derive(Debug, Clone, Copy, Default)]
+struct Interval {
+    from: Option<f64>,
+    to: Option<f64>,
+}
+
+impl Interval {
+    fn and(self, other: Self) -> Self {
+        let both =
+            |one: Option<f64>, other: Option<f64>, pick: fn(f64, f64) -> f64| match (one, other) {
+                (Some(one), Some(other)) => Some(pick(one, other)),
+                (one, other) => one.or(other),
+            };
+        Self {
+            from: both(self.from, other.from, f64::max),
+            to: both(self.to, other.to, f64::min),
+        }
+    }
+}
+
+/// The column that `condition` compares with literals, and what that leaves of its known range.
+fn interval(input: &Estimate, condition: &Expr, schema: &DFSchema) -> Option<(usize, Interval)> {
+    let place = |expr: &Expr, bound: &Expr| {
+        let index = index_of(expr, schema)?;
+        let (low, high) = input.columns.get(index)?.range?;
+        Some((index, part(low, high, literal(bound)?)))
+    };
+    let from = |(index, part)| {
+        let interval = Interval {
+            from: Some(part),
+            to: None,
+        };
+        (index, interval)
+    };
+    let to = |(index, part)| {
+        let interval = Interval {
+            from: None,
+            to: Some(part),
+        };
+        (index, interval)
+    };
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Lt | Operator::LtEq => place(left, right)
+                .map(to)
+                .or_else(|| place(right, left).map(from)),
+            Operator::Gt | Operator::GtEq => place(left, right)
+                .map(from)
+                .or_else(|| place(right, left).map(to)),
+            _ => None,
+        },
+        Expr::Between(between) if !between.negated => {
+            let (index, low) = place(&between.expr, &between.low)?;
+            let (_, high) = place(&between.expr, &between.high)?;
+            let interval = Interval {
+                from: Some(low),
+                to: Some(high),
+            };
+            Some((index, interval))
+        }
+        _ => None,
+    }
 }
 
 /// Of a condition on rows of which nothing is known.
@@ -58,7 +145,7 @@ pub(super) fn unknown(predicate: &Expr) -> f64 {
 }
 
 /// The column whose values `condition` bounds, and how many values are left if it names them.
-fn bound(condition: &Expr, schema: &DFSchema) -> Option<(usize, Option<f64>)> {
+fn named(condition: &Expr, schema: &DFSchema) -> Option<(usize, Option<f64>)> {
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let column = index_of(left, schema).or_else(|| index_of(right, schema))?;

@@ -177,7 +177,7 @@ impl Assembly {
             gathered |= reduced;
             self.parts.push(part);
         }
-        while let Some((one, other, root)) = self.mergeable() {
+        while let Some((one, other, root)) = self.mergeable()? {
             // The later one first: its removal does not move the earlier one.
             let other = self.parts.remove(other);
             let one = self.parts.remove(one);
@@ -285,23 +285,29 @@ impl Assembly {
     }
 
     /// Two parts at one site of which one has a key that the join names, and the root of both
-    /// together.
-    fn mergeable(&self) -> Option<(usize, usize, usize)> {
-        self.parts.iter().enumerate().find_map(|(at, one)| {
-            let site = one.site.as_ref()?;
-            let later = self.parts.iter().enumerate().skip(at + 1);
-            later
-                .filter(|(_, other)| other.site.as_ref().is_some_and(|it| it.node == site.node))
-                .find_map(|(other_at, other)| {
-                    if self.names_key(other, one) {
-                        Some((at, other_at, one.root))
-                    } else if self.names_key(one, other) {
-                        Some((at, other_at, other.root))
-                    } else {
-                        None
-                    }
-                })
-        })
+    /// together: those whose join has the fewest rows.
+    fn mergeable(&self) -> Result<Option<(usize, usize, usize)>> {
+        let mut best: Option<(f64, (usize, usize, usize))> = None;
+        for (at, one) in self.parts.iter().enumerate() {
+            let Some(site) = &one.site else {
+                continue;
+            };
+            for (later, other) in self.parts.iter().enumerate().skip(at + 1) {
+                let together = other.site.as_ref().is_some_and(|it| it.node == site.node);
+                let root = match together {
+                    true if self.names_key(other, one) => one.root,
+                    true if self.names_key(one, other) => other.root,
+                    _ => continue,
+                };
+                let mut on = self.pairs_between(one, other);
+                self.imply(one, other, &mut on);
+                let rows = Estimate::of(&joined(one, other, on)?).rows;
+                if best.is_none_or(|(least, _)| rows < least) {
+                    best = Some((rows, (at, later, root)));
+                }
+            }
+        }
+        Ok(best.map(|(_, found)| found))
     }
 
     /// Whether each row of `many` meets at most one of `one`.

@@ -8,8 +8,12 @@ use crate::plan::estimate::Estimate;
 
 /// Fragments of which every order is tried.
 const TRIED: usize = 6;
-/// Keys that keep more than this part of the rows are not worth waiting for.
+/// Keys that keep more than this part of the rows are not expected to spare any. They are collected
+/// all the same where that is cheap: there may be fewer of them than expected.
 const WORTHWHILE: f64 = 0.8;
+/// What it may cost to wait for keys of which nothing is expected, as a part of what they could
+/// spare.
+const HOPE: f64 = 0.1;
 /// Bytes that setting aside one byte of an answer for its keys counts as: work, but no crossing.
 pub const SET_ASIDE: f64 = 0.02;
 
@@ -147,17 +151,21 @@ impl Search<'_> {
                 .filter_map(|column| source.columns.get(*column))
                 .map(|column| column.width)
                 .sum();
-            let paid = keys * key_width + sent * source.width() * SET_ASIDE;
+            let set_aside = sent * source.width() * SET_ASIDE;
+            let paid = keys * key_width + set_aside;
+            let unreduced = match self.weigh {
+                true => Unreduced {
+                    bytes: rows * width,
+                    keys: estimate.distinct(&flow.to_columns),
+                },
+                false => Unreduced::ENDLESS,
+            };
             if !self.weigh || (kept <= WORTHWHILE && paid < spared) {
-                let unreduced = match self.weigh {
-                    true => Unreduced {
-                        bytes: rows * width,
-                        keys: estimate.distinct(&flow.to_columns),
-                    },
-                    false => Unreduced::ENDLESS,
-                };
                 rows *= kept;
                 next.cost += paid;
+                next.flows.push((index, unreduced));
+            } else if set_aside < rows * width * HOPE {
+                next.cost += set_aside;
                 next.flows.push((index, unreduced));
             }
         }
