@@ -16,7 +16,10 @@ use weft_governance::{Error, ErrorKind, Principal, QueryId, ServerId, code};
 use weft_wire::authority::Authority;
 use weft_wire::identity::Identity;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
-use weft_wire::rpc::fragment::{FragmentRequest, Semantics, TableExpectation};
+use weft_wire::rpc::fragment::key_filter::Form;
+use weft_wire::rpc::fragment::{
+    ArrowMessage, FragmentRequest, KeyFilter, Semantics, TableExpectation,
+};
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, UserTokenSigner, sha256};
 
@@ -253,13 +256,17 @@ impl Sender {
     }
 
     async fn plan(&self, plan: Vec<u8>) -> Result<usize, Error> {
-        let (message, query) = message(plan);
+        self.filtered(plan, Vec::new()).await
+    }
+
+    async fn filtered(&self, plan: Vec<u8>, keys: Vec<KeyFilter>) -> Result<usize, Error> {
+        let (message, query) = message(plan, keys);
         let delegation = self.delegation(&message, query);
         self.send(&self.identity, message, &delegation).await
     }
 }
 
-fn message(plan: Vec<u8>) -> (Vec<u8>, QueryId) {
+fn message(plan: Vec<u8>, key_filters: Vec<KeyFilter>) -> (Vec<u8>, QueryId) {
     let query = QueryId::generate();
     let output_schema = weft_door::schema::to_bytes(&columns());
     let request = FragmentRequest {
@@ -277,7 +284,8 @@ fn message(plan: Vec<u8>) -> (Vec<u8>, QueryId) {
             schema_fingerprint: weft_plan::fingerprint(&columns()).to_vec(),
         }],
         output_schema,
-        ..FragmentRequest::default()
+        key_filters,
+        ordinal: 0,
     };
     (request.encode_to_vec(), query)
 }
@@ -324,7 +332,7 @@ fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
         let mesh = mesh().await;
         let sender = Sender::new(&mesh, "analyst", "sales").await;
         let plan = LogicalPlanNode::default().encode_to_vec();
-        let (fragment, query) = message(plan);
+        let (fragment, query) = message(plan, Vec::new());
         let signed = sender.delegation(&fragment, query);
 
         // The first use gets past the delegation to the plan, which is empty.
@@ -339,7 +347,7 @@ fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
             .expect_err("replayed");
         assert_eq!(error.code(), code::REPLAYED);
 
-        let (other, _) = message(vec![1, 2, 3]);
+        let (other, _) = message(vec![1, 2, 3], Vec::new());
         let error = sender
             .send(&sender.identity, other, &signed)
             .await
@@ -396,6 +404,105 @@ fn a_fragment_for_an_ungranted_table_is_denied_and_written_down() {
                 .to_vec()
         );
     });
+}
+
+/// Keys come from another domain by way of a coordinator; neither is trusted.
+#[test]
+fn keys_that_do_not_fit_the_answer_are_refused_and_never_taken_for_others() {
+    run(async {
+        let mesh = mesh().await;
+        let sender = Sender::new(&mesh, "analyst", "sales").await;
+        let filter = |form: Form| KeyFilter {
+            form: form.into(),
+            columns: vec![0],
+            ..KeyFilter::default()
+        };
+        let bitmap = |base, bits: &[u8]| KeyFilter {
+            base,
+            bits: bits.to_vec(),
+            ..filter(Form::Bitmap)
+        };
+        // Controls: of three rows one is a key; no key keeps none.
+        let rows = |filter| sender.filtered(scan("orders", "t"), vec![filter]);
+        let all = sender.plan(scan("orders", "t")).await.expect("all rows");
+        assert_eq!(all, 3, "a schema, rows, a terminal message");
+        assert_eq!(rows(bitmap(1, &[1])).await.expect("kept"), 3);
+        assert_eq!(rows(bitmap(4, &[1])).await.expect("none kept"), 2);
+
+        let truncated = ArrowMessage {
+            header: vec![0xff; 40],
+            body: vec![0; 8],
+        };
+        let wrong = [
+            KeyFilter::default(),
+            filter(Form::Bloom),
+            KeyFilter {
+                bits: vec![0; 33],
+                ..filter(Form::Bloom)
+            },
+            KeyFilter {
+                columns: vec![1],
+                ..bitmap(0, &[1])
+            },
+            KeyFilter {
+                columns: vec![u32::MAX],
+                ..bitmap(0, &[1])
+            },
+            KeyFilter {
+                columns: Vec::new(),
+                ..bitmap(0, &[1])
+            },
+            KeyFilter {
+                columns: vec![0; 1_000],
+                ..filter(Form::List)
+            },
+            KeyFilter {
+                columns: vec![0, 0],
+                ..bitmap(0, &[1])
+            },
+            KeyFilter {
+                nulls: true,
+                ..bitmap(0, &[1])
+            },
+            bitmap(i64::MAX, &[1]),
+            KeyFilter {
+                messages: vec![truncated],
+                ..filter(Form::List)
+            },
+            KeyFilter {
+                messages: text_keys(),
+                ..filter(Form::List)
+            },
+            KeyFilter {
+                messages: text_keys(),
+                ..filter(Form::Range)
+            },
+        ];
+        for filter in wrong {
+            let error = rows(filter.clone()).await.expect_err("refused");
+            assert_eq!(error.code(), code::PROTOCOL, "{filter:?}: {error}");
+        }
+        let many = vec![bitmap(1, &[1]); 1_000];
+        let error = sender.filtered(scan("orders", "t"), many).await;
+        assert_eq!(error.expect_err("refused").code(), code::PROTOCOL);
+    });
+}
+
+/// Keys of another type than the column's.
+fn text_keys() -> Vec<ArrowMessage> {
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use std::sync::Arc;
+    let keys: ArrayRef = Arc::new(StringArray::from(vec!["1"]));
+    let batch = RecordBatch::try_from_iter([("key", keys)]).expect("batch");
+    let mut encoder = weft_door::encode::Encoder::new(batch.schema());
+    let schema = encoder.schema_frame();
+    let frames = std::iter::once(schema).chain(encoder.encode(&batch).expect("encoded"));
+    frames
+        .map(|frame| ArrowMessage {
+            header: frame.data_header.into(),
+            body: frame.data_body.into(),
+        })
+        .collect()
 }
 
 /// What the table has.
