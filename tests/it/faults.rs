@@ -199,3 +199,53 @@ fn a_join_that_does_not_fit_into_memory_is_refused_and_never_wrong() {
         );
     });
 }
+
+/// Both sides of the join are larger than the memory of the coordinator.
+#[test]
+fn a_join_that_does_not_fit_at_the_coordinator_is_done_from_disk() {
+    run(async {
+        let text = "abcdefghijklmnopqrstuvwxyz0123456789".repeat(2);
+        let rows = |step: usize| {
+            let rows = (0..60_000).map(|id| format!("{},{text}", id * step));
+            rows.collect::<Vec<_>>().join("\n")
+        };
+        let columns: &[_] = &[("id", "integer", "bigint"), ("text", "string", "varchar")];
+        let (ones, twos) = (rows(1), rows(2));
+        let left = [("t", columns, ones.as_str())];
+        let right = [("t", columns, twos.as_str())];
+        let published = |domain, tables| Published {
+            domain,
+            product: "wide",
+            tables,
+        };
+        let products = [published("left", &left), published("right", &right)];
+        let options = MeshOptions {
+            query_limits: QueryLimits {
+                memory: 72 << 20,
+                ..QueryLimits::default()
+            },
+            ..MeshOptions::empty()
+        };
+        let grants = ["left", "right"].map(|domain| (domain, grant("analyst", "wide")));
+        let mesh = Mesh::publish_with(options, &products, grants.to_vec()).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let wide = |table: &str| {
+            let text = ["text"; 20].join(" || ");
+            format!("(SELECT id, {text} AS wide FROM {table}.wide.t)")
+        };
+        let sql = format!(
+            "SELECT count(*) AS n, sum(length(l.wide) + length(r.wide)) AS w \
+             FROM {} l JOIN {} r ON l.id = r.id",
+            wide("left"),
+            wide("right")
+        );
+        let answer = analyst.query(&sql).await.expect("from disk");
+        let bytes = 30_000 * 2 * 20 * text.len();
+        assert_eq!(answer.rows(), [["30000".to_owned(), bytes.to_string()]]);
+        // It was not done in memory at first.
+        let states =
+            "SELECT state FROM system.runtime.queries WHERE fragments > 0 ORDER BY started_at";
+        let states = analyst.query(states).await.expect("states");
+        assert_eq!(states.rows(), [["failed"], ["finished"]]);
+    });
+}

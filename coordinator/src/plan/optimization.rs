@@ -14,11 +14,19 @@ pub enum Optimization {
     Reduce,
     /// Costs decide which of the possible flows of keys are used; left out, all are.
     Weigh,
+    /// Joins keep one side in memory; left out, they sort both and go on from disk.
+    Hash,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Gather, Self::Order, Self::Reduce, Self::Weigh];
+    pub const ALL: [Self; 5] = [
+        Self::Gather,
+        Self::Order,
+        Self::Reduce,
+        Self::Weigh,
+        Self::Hash,
+    ];
 
     /// Its name in settings.
     pub fn name(self) -> &'static str {
@@ -27,6 +35,7 @@ impl Optimization {
             Self::Order => "order",
             Self::Reduce => "reduce",
             Self::Weigh => "weigh",
+            Self::Hash => "hash",
         }
     }
 

@@ -26,11 +26,16 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::{Relay, physical_plan};
-use crate::plan::{CutPlan, Optimization, cut, gather, reduce};
+use crate::plan::{CutPlan, Optimization, Optimizations, cut, gather, reduce};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
 const PLAN_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Rows of a batch where memory is short.
+const FRUGAL_BATCH: usize = 1 << 8;
+/// Bytes that a sort keeps for merging what it has written to disk, where memory is short.
+const FRUGAL_RESERVATION: usize = 2 << 20;
 
 /// Settings of this prefix switch steps of the planner.
 const OPTIMIZER: &str = "weft.optimizer.";
@@ -94,13 +99,15 @@ impl QueryEngine {
         let mut fresh = None;
         let (schema, kind) = match &parsed {
             Parsed::Query(query) => {
-                let (planned, schema, found) = self.plan(session, query, None).await?;
+                let steps = session.optimizations();
+                let (planned, schema, found) = self.plan(session, query, None, steps).await?;
                 parameters = found;
                 fresh = planned;
                 (schema, StatementKind::Query)
             }
             Parsed::Explain(explain, query) => {
-                let (_, _, found) = self.plan(session, query, None).await?;
+                let steps = session.optimizations();
+                let (_, _, found) = self.plan(session, query, None, steps).await?;
                 parameters = found;
                 (explained(*explain), StatementKind::Query)
             }
@@ -183,11 +190,24 @@ impl QueryEngine {
             _ => self.planned(session, query, values.clone()).await?,
         };
         let (_, mut result) = self.start(session, planned).await?;
-        // A schema or grant that changed since planning shows before the first row: plan anew, once.
+        // What can be mended shows before the first row: plan anew, once.
         let first = result.batches.next().await;
-        if matches!(&first, Some(Err(error)) if error.kind() == ErrorKind::SchemaDrift) {
-            self.catalogs.forget(session);
-            let planned = self.planned(session, query, values).await?;
+        let mut steps = session.optimizations();
+        let anew = match &first {
+            // A schema or a grant changed since planning.
+            Some(Err(error)) if error.kind() == ErrorKind::SchemaDrift => {
+                self.catalogs.forget(session);
+                true
+            }
+            // A join did not fit into this coordinator's memory.
+            Some(Err(error)) if is_out_of_memory_here(error) && steps.on(Optimization::Hash) => {
+                steps.set(Optimization::Hash, false);
+                true
+            }
+            _ => false,
+        };
+        if anew {
+            let planned = self.planned_with(session, query, values, steps).await?;
             return self.start(session, planned).await.map(|(_, result)| result);
         }
         let ResultStream { schema, batches } = result;
@@ -219,7 +239,18 @@ impl QueryEngine {
         query: &ast::Query,
         values: Vec<ScalarValue>,
     ) -> Result<Planned, Error> {
-        let (planned, _, _) = self.plan(session, query, Some(values)).await?;
+        let steps = session.optimizations();
+        self.planned_with(session, query, values, steps).await
+    }
+
+    async fn planned_with(
+        &self,
+        session: &Arc<Session>,
+        query: &ast::Query,
+        values: Vec<ScalarValue>,
+        steps: Optimizations,
+    ) -> Result<Planned, Error> {
+        let (planned, _, _) = self.plan(session, query, Some(values), steps).await?;
         planned.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidInput,
@@ -236,12 +267,12 @@ impl QueryEngine {
         session: &Arc<Session>,
         query: &ast::Query,
         values: Option<Vec<ScalarValue>>,
+        optimizations: Optimizations,
     ) -> Result<(Option<Planned>, SchemaRef, SchemaRef), Error> {
         let Resolved { tables, sites } =
             self.catalogs.resolve(session, &self.queries, query).await?;
         let semantics = semantics(session)?;
-        let state = self.state(&semantics)?;
-        let optimizations = session.optimizations();
+        let state = self.state(&semantics, &optimizations)?;
         let query = query.clone();
         self.planner
             .run(move || {
@@ -336,8 +367,20 @@ impl QueryEngine {
         Ok(self.workers.drive(rows, interrupt))
     }
 
-    fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {
-        let config = session_config(semantics, self.partitions).map_err(from_datafusion)?;
+    fn state(
+        &self,
+        semantics: &Semantics,
+        optimizations: &Optimizations,
+    ) -> Result<SessionState, Error> {
+        let mut config = session_config(semantics, self.partitions).map_err(from_datafusion)?;
+        if !optimizations.on(Optimization::Hash) {
+            // The engine sorts for a join only where it has several partitions.
+            let options = config.options_mut();
+            options.execution.target_partitions = self.partitions.max(2);
+            options.execution.sort_spill_reservation_bytes = FRUGAL_RESERVATION;
+            options.optimizer.prefer_hash_join = false;
+            config = config.with_batch_size(FRUGAL_BATCH);
+        }
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(Arc::clone(self.memory.runtime()))
@@ -357,6 +400,10 @@ impl Statement {
             .take()
             .filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
     }
+}
+
+fn is_out_of_memory_here(error: &Error) -> bool {
+    error.code() == code::RESOURCES && error.domain().is_none()
 }
 
 fn explained(explain: Explain) -> SchemaRef {

@@ -16,6 +16,10 @@ use crate::failure::from_datafusion;
 /// Largest consumers that an error names.
 const NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
+/// Files that one sort reads at a time. Without a limit the first sort to merge takes all the memory
+/// that there is, and the next one fails.
+const MERGED: usize = 8;
+
 /// One memory pool behind two runtimes.
 #[derive(Debug, Clone)]
 pub struct Memory {
@@ -34,7 +38,11 @@ impl Memory {
         let runtime = |mode| {
             RuntimeEnvBuilder::new()
                 .with_memory_pool(Arc::clone(&pool))
-                .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+                .with_disk_manager_builder(
+                    DiskManagerBuilder::default()
+                        .with_mode(mode)
+                        .with_max_spill_merge_fan_in(MERGED),
+                )
                 .build_arc()
                 .map_err(from_datafusion)
         };
