@@ -9,6 +9,7 @@ mod logic;
 mod mesh;
 mod oracle;
 mod runtime;
+mod tpcds;
 mod world;
 
 pub use client::{Client, Failure};
@@ -17,4 +18,5 @@ pub use logic::{Engine, run_logic_tests};
 pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
 pub use oracle::single_process;
 pub use runtime::run;
+pub use tpcds::{Answer, Layout, Question, SIX_DOMAINS, THREE_DOMAINS, TpcDs};
 pub use world::{Column, Published, grant, grant_table};

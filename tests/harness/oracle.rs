@@ -1,23 +1,25 @@
 //! The same tables in one process.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
-use datafusion::prelude::{SessionConfig, SessionContext};
-use std::sync::Arc;
+use datafusion::prelude::SessionContext;
 use weft_node::product;
+use weft_plan::{Semantics, session_config};
 
 /// An engine over the products in each domain's folder, under the names that the mesh gives them,
 /// without any fragment, grant or wire in between.
 pub async fn single_process(domains: &[(&str, &Path)]) -> SessionContext {
-    let mut config = SessionConfig::new().with_target_partitions(2);
-    // The engine's own defect with columns of the same name, which the mesh is guarded against.
-    config
-        .options_mut()
-        .optimizer
-        .enable_dynamic_filter_pushdown = false;
+    // The same settings as in a mesh: among them what guards against the engine's own defect with
+    // columns of the same name.
+    let semantics = Semantics {
+        time_zone: "UTC".to_owned(),
+        query_start_ns: 0,
+    };
+    let config = session_config(&semantics, 2).expect("settings");
     let context = SessionContext::new_with_config(config);
     for (domain, data) in domains {
         let loaded = product::load(&domain.parse().expect("domain"), data).await;

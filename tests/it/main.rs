@@ -11,4 +11,5 @@ mod federation;
 mod reduction;
 mod refusals;
 mod statistics;
+mod tpcds;
 mod tpch;
