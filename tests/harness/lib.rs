@@ -16,7 +16,7 @@ pub use client::{Client, Failure};
 pub use compare::{Rows, assert_same_rows};
 pub use logic::{Engine, run_logic_tests};
 pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
-pub use oracle::single_process;
+pub use oracle::{single_process, unguarded_process};
 pub use runtime::run;
 pub use tpcds::{Answer, Layout, Question, SIX_DOMAINS, THREE_DOMAINS, TpcDs};
 pub use world::{Column, Published, grant, grant_table};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use weft_node::product;
 use weft_plan::{Semantics, session_config};
 
@@ -20,6 +20,15 @@ pub async fn single_process(domains: &[(&str, &Path)]) -> SessionContext {
         query_start_ns: 0,
     };
     let config = session_config(&semantics, 2).expect("settings");
+    process(config, domains).await
+}
+
+/// The same with the engine's defect.
+pub async fn unguarded_process(domains: &[(&str, &Path)]) -> SessionContext {
+    process(SessionConfig::new().with_target_partitions(2), domains).await
+}
+
+async fn process(config: SessionConfig, domains: &[(&str, &Path)]) -> SessionContext {
     let context = SessionContext::new_with_config(config);
     for (domain, data) in domains {
         let loaded = product::load(&domain.parse().expect("domain"), data).await;

@@ -10,6 +10,7 @@ mod faults;
 mod federation;
 mod reduction;
 mod refusals;
+mod same_names;
 mod statistics;
 mod tpcds;
 mod tpch;
