@@ -5,8 +5,13 @@ use std::time::{Duration, SystemTime};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
+use datafusion_proto::protobuf::logical_expr_node::ExprType;
 use datafusion_proto::protobuf::logical_plan_node::LogicalPlanType;
-use datafusion_proto::protobuf::{CopyToNode, ListingTableScanNode, LogicalPlanNode};
+use datafusion_proto::protobuf::{
+    ColumnUnnestListItem, ColumnUnnestListRecursion, CopyToNode, CrossJoinNode, EmptyRelationNode,
+    ListingTableScanNode, LogicalExprNode, LogicalPlanNode, RecursionUnnestOption, UnnestNode,
+    UnnestOptions, ValuesNode,
+};
 use futures::StreamExt;
 use harness::{Client, Mesh, Published, grant, node_id, run};
 use prost::Message;
@@ -324,6 +329,147 @@ fn a_fragment_that_names_files_is_refused_before_anything_is_read_or_written() {
         let error = sender.plan(vec![0xff; 64]).await.expect_err("garbage");
         assert_eq!(error.code(), code::FRAGMENT_REFUSED);
     });
+}
+
+/// Rows that a fragment brings along are few, literal, and never all that it is about; lists are
+/// unnested one level deep.
+#[test]
+fn what_is_no_table_is_kept_within_limits() {
+    run(async {
+        let mesh = mesh().await;
+        let sender = Sender::new(&mesh, "analyst", "sales").await;
+        let plan = |kind| LogicalPlanNode {
+            logical_plan_type: Some(kind),
+        };
+        let table = || LogicalPlanNode::decode(scan("orders", "t").as_slice()).expect("a scan");
+        let beside = |other| {
+            plan(LogicalPlanType::CrossJoin(Box::new(CrossJoinNode {
+                left: Some(Box::new(table())),
+                right: Some(Box::new(other)),
+            })))
+        };
+        let values = |columns, expr: LogicalExprNode, count| {
+            plan(LogicalPlanType::Values(ValuesNode {
+                n_cols: columns,
+                values_list: vec![expr; count],
+            }))
+        };
+        let one = || expression(datafusion::prelude::lit(1_i64));
+        let computed = || expression(datafusion::prelude::lit(1_i64) + datafusion::prelude::lit(2));
+        let row = |produce_one_row| {
+            plan(LogicalPlanType::EmptyRelation(EmptyRelationNode {
+                produce_one_row,
+            }))
+        };
+        let unnest = |depth: Option<u32>, recursions| {
+            plan(LogicalPlanType::Unnest(Box::new(UnnestNode {
+                input: Some(Box::new(table())),
+                list_type_columns: vec![ColumnUnnestListItem {
+                    input_index: 0,
+                    recursion: depth.map(|depth| ColumnUnnestListRecursion {
+                        output_column: None,
+                        depth,
+                    }),
+                }],
+                options: Some(UnnestOptions {
+                    null_handling: 0,
+                    recursions,
+                }),
+                ..UnnestNode::default()
+            })))
+        };
+        let named = |depth| RecursionUnnestOption {
+            input_column: Some(Default::default()),
+            output_column: Some(Default::default()),
+            depth,
+        };
+        for (plan, code, what) in [
+            (beside(values(1, one(), 10_001)), code::TOO_COMPLEX, "10001"),
+            (
+                beside(values(1, computed(), 1)),
+                code::FRAGMENT_REFUSED,
+                "computed",
+            ),
+            (
+                beside(values(0, one(), 1)),
+                code::FRAGMENT_REFUSED,
+                "without form",
+            ),
+            (
+                beside(values(2, one(), 3)),
+                code::FRAGMENT_REFUSED,
+                "without form",
+            ),
+            (
+                beside(values(1, one(), 0)),
+                code::FRAGMENT_REFUSED,
+                "without form",
+            ),
+            (
+                beside(row(false)),
+                code::FRAGMENT_REFUSED,
+                "an empty relation",
+            ),
+            (
+                values(1, one(), 1),
+                code::FRAGMENT_REFUSED,
+                "no table at all",
+            ),
+            (row(true), code::FRAGMENT_REFUSED, "no table at all"),
+            (
+                unnest(Some(2), Vec::new()),
+                code::FRAGMENT_REFUSED,
+                "lists in lists",
+            ),
+            (
+                unnest(None, Vec::new()),
+                code::FRAGMENT_REFUSED,
+                "lists in lists",
+            ),
+            (
+                unnest(Some(1), vec![named(2)]),
+                code::FRAGMENT_REFUSED,
+                "lists in lists",
+            ),
+            (
+                unnest(
+                    Some(1),
+                    vec![RecursionUnnestOption {
+                        input_column: None,
+                        ..named(1)
+                    }],
+                ),
+                code::FRAGMENT_REFUSED,
+                "without name",
+            ),
+            (
+                unnest(Some(1), vec![named(1); 33]),
+                code::TOO_COMPLEX,
+                "32 columns",
+            ),
+        ] {
+            let error = sender.plan(plan.encode_to_vec()).await.expect_err(what);
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        // What is within them gets as far as the comparison of columns.
+        for plan in [beside(values(1, one(), 10_000)), beside(row(true))] {
+            let answer = sender.plan(plan.encode_to_vec()).await;
+            let refused = answer
+                .as_ref()
+                .is_err_and(|error| error.code() == code::FRAGMENT_REFUSED);
+            assert!(!refused, "{answer:?}");
+        }
+    });
+}
+
+fn expression(expr: datafusion::logical_expr::Expr) -> LogicalExprNode {
+    let domain: weft_governance::DomainId = "sales".parse().expect("domain");
+    let codec = weft_plan::LeafCodec::new(domain);
+    let node = datafusion_proto::logical_plan::to_proto::serialize_expr(&expr, &codec);
+    let node: LogicalExprNode = node.expect("encoded");
+    assert!(!matches!(node.expr_type, None | Some(ExprType::Column(_))));
+    node
 }
 
 #[test]

@@ -127,7 +127,8 @@ impl Cutter<'_> {
     }
 
     /// The encoding of `plan`, unless it would not come out at the other end as it is here: what
-    /// has no encoding, nests too deeply for the decoder, or changes its columns stays here.
+    /// has no encoding, nests too deeply for the decoder, or changes its columns or the types of
+    /// values that it holds stays here.
     fn encode(&self, plan: &LogicalPlan, domain: &DomainId) -> Option<Bytes> {
         let codec = LeafCodec::new(domain.clone());
         let bytes = LogicalPlanNode::try_from_logical_plan(plan, &codec)
@@ -137,17 +138,36 @@ impl Cutter<'_> {
             .ok()?
             .try_into_logical_plan(self.context, &codec)
             .ok()?;
-        let same = decoded.schema().fields().len() == plan.schema().fields().len()
-            && decoded
-                .schema()
-                .fields()
-                .iter()
-                .zip(plan.schema().fields())
-                .all(|(there, here)| {
-                    there.name() == here.name() && there.data_type() == here.data_type()
-                });
+        let same = same_columns(&decoded, plan)
+            && match (values(&decoded).ok()?, values(plan).ok()?) {
+                (there, here) if there.len() == here.len() => {
+                    let mut pairs = there.iter().zip(&here);
+                    pairs.all(|(there, here)| same_columns(there, here))
+                }
+                _ => false,
+            };
         same.then(|| bytes.into())
     }
+}
+
+fn same_columns(there: &LogicalPlan, here: &LogicalPlan) -> bool {
+    let (there, here) = (there.schema().fields(), here.schema().fields());
+    there.len() == here.len()
+        && there.iter().zip(here.iter()).all(|(there, here)| {
+            there.name() == here.name() && there.data_type() == here.data_type()
+        })
+}
+
+/// The lists of values in `plan`. Their types are not encoded, but found again.
+fn values(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Values(_) = node {
+            found.push(node.clone());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }
 
 fn tables(plan: &LogicalPlan) -> Result<Vec<ProductTable>> {

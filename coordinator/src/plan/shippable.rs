@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunctionDefinition;
-use datafusion::logical_expr::{Distinct, Expr, FetchType, LogicalPlan, SkipType};
+use datafusion::logical_expr::{Distinct, Expr, FetchType, LogicalPlan, SkipType, Unnest, Values};
+use weft_plan::{MOST_LITERALS, MOST_UNNESTED};
 
 /// Whether every node and expression of `plan`, subqueries included, has a place in a fragment for
 /// a node that runs `functions`.
@@ -33,17 +34,20 @@ fn node_fits(node: &LogicalPlan) -> bool {
         | LogicalPlan::Window(_)
         | LogicalPlan::Union(_)
         | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Distinct(Distinct::All(_)) => true,
+        | LogicalPlan::Distinct(Distinct::All(_) | Distinct::On(_)) => true,
+        LogicalPlan::Values(values) => few_literals(values),
+        // Its columns are not encoded.
+        LogicalPlan::EmptyRelation(empty) => {
+            empty.produce_one_row && empty.schema.fields().is_empty()
+        }
+        LogicalPlan::Unnest(unnest) => unnests_lists_once(unnest),
         LogicalPlan::Subquery(subquery) => subquery.outer_ref_columns.is_empty(),
         LogicalPlan::Limit(limit) => {
             matches!(limit.get_skip_type(), Ok(SkipType::Literal(_)))
                 && matches!(limit.get_fetch_type(), Ok(FetchType::Literal(_)))
         }
-        LogicalPlan::Distinct(Distinct::On(_))
-        | LogicalPlan::Repartition(_)
-        | LogicalPlan::EmptyRelation(_)
+        LogicalPlan::Repartition(_)
         | LogicalPlan::Statement(_)
-        | LogicalPlan::Values(_)
         | LogicalPlan::Explain(_)
         | LogicalPlan::Analyze(_)
         | LogicalPlan::Extension(_)
@@ -51,21 +55,55 @@ fn node_fits(node: &LogicalPlan) -> bool {
         | LogicalPlan::Ddl(_)
         | LogicalPlan::Copy(_)
         | LogicalPlan::DescribeTable(_)
-        | LogicalPlan::Unnest(_)
         | LogicalPlan::RecursiveQuery(_) => false,
     }
+}
+
+fn few_literals(Values { values, .. }: &Values) -> bool {
+    values.iter().map(Vec::len).sum::<usize>() <= MOST_LITERALS
+        && values.iter().flatten().all(is_literal)
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_literal(&alias.expr),
+        expr => matches!(expr, Expr::Literal(..)),
+    }
+}
+
+/// A list in a list could grow a batch beyond every bound before a row of it is sent.
+fn unnests_lists_once(unnest: &Unnest) -> bool {
+    unnest.exec_columns.len() <= MOST_UNNESTED
+        && unnest.struct_type_columns.is_empty()
+        && unnest.list_type_columns.len() <= MOST_UNNESTED
+        && unnest
+            .list_type_columns
+            .iter()
+            .all(|(_, list)| list.depth == 1)
 }
 
 fn expressions_fit(node: &LogicalPlan, functions: &BTreeSet<String>) -> Result<bool> {
     let mut fits = true;
     node.apply_expressions(|expr| {
-        expr.apply(|expr| {
-            fits = fits && expression_fits(expr, functions);
-            Ok(if fits {
-                TreeNodeRecursion::Continue
-            } else {
-                TreeNodeRecursion::Stop
-            })
+        fits = fits && fits_whole(expr, functions)?;
+        Ok(if fits {
+            TreeNodeRecursion::Continue
+        } else {
+            TreeNodeRecursion::Stop
+        })
+    })?;
+    Ok(fits)
+}
+
+/// Whether `expr` has a place in a fragment, apart from the plans of its subqueries.
+pub(super) fn fits_whole(expr: &Expr, functions: &BTreeSet<String>) -> Result<bool> {
+    let mut fits = true;
+    expr.apply(|expr| {
+        fits = fits && expression_fits(expr, functions);
+        Ok(if fits {
+            TreeNodeRecursion::Continue
+        } else {
+            TreeNodeRecursion::Stop
         })
     })?;
     Ok(fits)

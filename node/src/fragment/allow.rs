@@ -5,6 +5,7 @@
 
 mod expression;
 mod literal;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +75,10 @@ pub fn check(
         reads: BTreeMap::new(),
     };
     walk.plan(&plan)?;
+    // There would be nothing to decide on, and nothing to write down.
+    if walk.reads.is_empty() {
+        return Err(refused("no table at all"));
+    }
     let accesses = walk
         .reads
         .into_iter()
@@ -151,11 +156,15 @@ impl Walk<'_> {
             }
             P::ListingScan(_) => Err(refused("a file scan")),
             P::ViewScan(_) => Err(refused("a view scan")),
-            P::EmptyTableScan(_) | P::EmptyRelation(_) => Err(refused("an empty relation")),
-            P::Values(_) => Err(refused("a list of values")),
+            P::EmptyTableScan(_) => Err(refused("an empty relation")),
+            P::EmptyRelation(node) => rows::one(node),
+            P::Values(node) => self.values(node),
             P::CteWorkTableScan(_) | P::RecursiveQuery(_) => Err(refused("a recursive query")),
             P::Repartition(_) => Err(refused("a repartitioning")),
-            P::Unnest(_) => Err(refused("an unnest")),
+            P::Unnest(node) => {
+                rows::lists_once(node)?;
+                self.input(node.input.as_deref())
+            }
             P::Extension(_) => Err(refused("an extension node")),
             P::Explain(_) | P::Analyze(_) => Err(refused("an explanation")),
             P::CopyTo(_) => Err(refused("a copy to a file")),
