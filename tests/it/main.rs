@@ -8,6 +8,8 @@ mod barrier;
 mod drift;
 mod faults;
 mod federation;
+mod pruning;
+mod pushdown;
 mod reduction;
 mod refusals;
 mod same_names;

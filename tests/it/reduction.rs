@@ -207,7 +207,7 @@ fn keys_spare_rows_and_an_empty_set_spares_the_call() {
         let mesh = open_mesh().await;
         let mut analyst = mesh.sign_in("analyst").await;
         let sql = "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id WHERE l.v = 20";
-        let both = ["left coordinator rows 1 1", "right coordinator rows 7 1"];
+        let both = ["left coordinator rows 1 1", "right coordinator rows 6 1"];
         switch(&mut analyst, "reduce", "off").await;
         analyst.query(sql).await.expect("answer");
         assert_eq!(crossed(&mut analyst).await, both);
@@ -241,7 +241,7 @@ fn keys_travel_only_as_far_as_the_narrowest_of_contract_and_grants_says() {
             ("list", Some("left right key list 1 0"), 2),
             ("bloom", Some("left right key bloom 1 0"), 2),
             ("range", Some("left right key range 1 0"), 2),
-            ("none", None, 7),
+            ("none", None, 6),
         ] {
             let mesh = mesh(disclosing("a", disclosure), disclosing("b", "none")).await;
             let mut analyst = mesh.sign_in("analyst").await;

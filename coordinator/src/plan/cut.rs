@@ -16,6 +16,7 @@ use weft_governance::DomainId;
 use weft_plan::{LeafCodec, ProductTable, product_table_of};
 
 use super::estimate::Estimate;
+use super::optimization::{Optimization, Optimizations};
 use super::reduce::Reduction;
 use super::remote::RemoteFragment;
 use super::shippable::is_shippable;
@@ -55,10 +56,16 @@ pub struct CutPlan {
 ///
 /// # Errors
 /// If the plan is malformed.
-pub fn cut(plan: LogicalPlan, sites: &Sites, context: &TaskContext) -> Result<CutPlan> {
+pub fn cut(
+    plan: LogicalPlan,
+    sites: &Sites,
+    optimizations: &Optimizations,
+    context: &TaskContext,
+) -> Result<CutPlan> {
     let mut cutter = Cutter {
         sites,
         context,
+        share: optimizations.on(Optimization::Share),
         fragments: Vec::new(),
     };
     let plan = cutter.place(plan)?;
@@ -72,6 +79,8 @@ pub fn cut(plan: LogicalPlan, sites: &Sites, context: &TaskContext) -> Result<Cu
 struct Cutter<'a> {
     sites: &'a Sites,
     context: &'a TaskContext,
+    /// Whether a fragment like an earlier one is that one.
+    share: bool,
     fragments: Vec<Arc<FragmentPlan>>,
 }
 
@@ -86,7 +95,7 @@ impl Cutter<'_> {
             }));
         }
         if let Some(site) = only_site(&plan, self.sites)?
-            && let Some(fragment) = self.fragment(&plan, site)?
+            && let Some(fragment) = self.fragment(unnamed(&plan), site)?
         {
             let node = RemoteFragment::new(fragment, Arc::clone(plan.schema()));
             return Ok(LogicalPlan::Extension(Extension {
@@ -112,13 +121,22 @@ impl Cutter<'_> {
         let Some(encoded) = self.encode(plan, &site.domain) else {
             return Ok(None);
         };
+        let output: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
+        let same = |known: &&Arc<FragmentPlan>| {
+            known.site.node == site.node && known.encoded == encoded && known.output == output
+        };
+        if self.share
+            && let Some(known) = self.fragments.iter().find(same)
+        {
+            return Ok(Some(Arc::clone(known)));
+        }
         let ordinal = u32::try_from(self.fragments.len()).unwrap_or(u32::MAX);
         let fragment = Arc::new(FragmentPlan {
             ordinal,
             site,
             encoded,
             tables: tables(plan)?,
-            output: Arc::new(plan.schema().as_arrow().clone()),
+            output,
             estimate: Estimate::of(plan),
             plan: plan.clone(),
         });
@@ -147,6 +165,15 @@ impl Cutter<'_> {
                 _ => false,
             };
         same.then(|| bytes.into())
+    }
+}
+
+/// What `plan` names; the leaf that replaces it has the columns' new qualifiers, so that one result
+/// can have several names.
+fn unnamed(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => unnamed(&alias.input),
+        plan => plan,
     }
 }
 

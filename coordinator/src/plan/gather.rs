@@ -12,7 +12,7 @@
 //! makes no rows out of rows, whatever else the query says.
 
 mod cluster;
-mod key;
+pub(super) mod key;
 mod part;
 
 use std::sync::Arc;

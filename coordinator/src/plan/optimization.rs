@@ -16,13 +16,31 @@ pub enum Optimization {
     Weigh,
     /// Joins keep one side in memory; left out, they sort both and go on from disk.
     Hash,
+    /// Branches of a union that are one node's are united there.
+    Unite,
+    /// What only the first rows are asked of is sorted and cut off where it comes from.
+    Bound,
+    /// Where one of equal rows is enough, a node sends one of them.
+    Distinct,
+    /// Rows without a key, which match nothing, stay where they are.
+    NotNull,
+    /// Conditions that a node can check are checked there, whatever else they stand beside.
+    Split,
+    /// What is read twice in the same way is shipped once.
+    Share,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::Gather,
         Self::Order,
+        Self::Unite,
+        Self::Bound,
+        Self::Distinct,
+        Self::NotNull,
+        Self::Split,
+        Self::Share,
         Self::Reduce,
         Self::Weigh,
         Self::Hash,
@@ -36,6 +54,12 @@ impl Optimization {
             Self::Reduce => "reduce",
             Self::Weigh => "weigh",
             Self::Hash => "hash",
+            Self::Unite => "unite",
+            Self::Bound => "bound",
+            Self::Distinct => "distinct",
+            Self::NotNull => "not_null",
+            Self::Split => "split",
+            Self::Share => "share",
         }
     }
 

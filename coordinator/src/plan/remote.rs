@@ -39,7 +39,7 @@ impl RemoteFragment {
 
 impl PartialEq for RemoteFragment {
     fn eq(&self, other: &Self) -> bool {
-        self.fragment.ordinal == other.fragment.ordinal
+        self.fragment.ordinal == other.fragment.ordinal && self.schema == other.schema
     }
 }
 
@@ -53,7 +53,8 @@ impl Hash for RemoteFragment {
 
 impl PartialOrd for RemoteFragment {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        self.fragment.ordinal.partial_cmp(&other.fragment.ordinal)
+        let ordinals = self.fragment.ordinal.partial_cmp(&other.fragment.ordinal);
+        ordinals.filter(|order| *order != Ordering::Equal || self == other)
     }
 }
 

@@ -26,7 +26,7 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::{Relay, physical_plan};
-use crate::plan::{CutPlan, Optimization, Optimizations, cut, gather, reduce};
+use crate::plan::{CutPlan, Optimization, Optimizations, cut, gather, push, reduce};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
@@ -285,7 +285,9 @@ impl QueryEngine {
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
                 let plan = gather(plan, &sites, &state, &optimizations).map_err(from_datafusion)?;
-                let mut cut = cut(plan, &sites, &state.task_ctx()).map_err(from_datafusion)?;
+                let plan = push(plan, &sites, &optimizations, &state).map_err(from_datafusion)?;
+                let mut cut = cut(plan, &sites, &optimizations, &state.task_ctx())
+                    .map_err(from_datafusion)?;
                 if optimizations.on(Optimization::Reduce) {
                     let weigh = optimizations.on(Optimization::Weigh);
                     let reduction = reduce(&cut.plan, &cut.fragments, weigh);

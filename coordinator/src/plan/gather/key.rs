@@ -6,7 +6,7 @@ use weft_plan::product_table_of;
 
 /// Sets of columns of `plan`'s output of which no two rows have the same values, as far as the
 /// contracts say.
-pub(super) fn keys(plan: &LogicalPlan) -> Vec<Vec<Column>> {
+pub(in crate::plan) fn keys(plan: &LogicalPlan) -> Vec<Vec<Column>> {
     let schema = plan.schema();
     indexes(plan)
         .into_iter()

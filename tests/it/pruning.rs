@@ -1,0 +1,223 @@
+//! What crosses is what is read.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
+use harness::{node_id, run, workload_data};
+use weft_coordinator::plan::{
+    CutPlan, Optimizations, RemoteFragment, Site, Sites, cut, gather, push,
+};
+use weft_plan::{
+    FragmentFunctions, ProductTable, Semantics, Tables, plan_query, session_config,
+    table_references,
+};
+use workload::tpch::QUERIES;
+
+#[test]
+fn no_column_crosses_that_nobody_reads() {
+    run(async {
+        let planner = Planner::new().await;
+        let mut crossing = 0;
+        for query in &QUERIES {
+            let cut = planner.cut(&query.qualified());
+            crossing += cut.fragments.len();
+            let mut unread = Vec::new();
+            let every = (0..cut.plan.schema().fields().len()).collect();
+            unread_columns(&cut.plan, every, &mut unread);
+            assert!(
+                unread.is_empty(),
+                "{}: {unread:?}\n{}",
+                query.name(),
+                cut.plan.display_indent()
+            );
+        }
+        assert!(crossing > 22, "the queries cross domains: {crossing}");
+    });
+}
+
+/// A condition on pairs of rows of two domains says something about each alone.
+#[test]
+fn what_a_disjunction_says_of_one_side_is_checked_there() {
+    run(async {
+        let planner = Planner::new().await;
+        for (number, domain, condition) in [
+            (7, "crm", "n_name = Utf8View(\"FRANCE\") OR"),
+            (19, "supply", "p_brand = Utf8View(\"Brand#12\")"),
+            (19, "sales", "l_quantity >= "),
+        ] {
+            let query = &QUERIES[number - 1];
+            let cut = planner.cut(&query.qualified());
+            let checked = cut.fragments.iter().any(|fragment| {
+                fragment.site.domain.to_string() == domain
+                    && fragment
+                        .plan
+                        .display_indent()
+                        .to_string()
+                        .contains(condition)
+            });
+            let plans = cut.fragments.iter();
+            let plans: Vec<String> = plans
+                .map(|fragment| fragment.plan.display_indent().to_string())
+                .collect();
+            assert!(
+                checked,
+                "{}: {condition}\n{}",
+                query.name(),
+                plans.join("\n\n")
+            );
+        }
+    });
+}
+
+/// Plans as a coordinator of the three domains does.
+struct Planner {
+    known: Vec<(ProductTable, Arc<Site>)>,
+    state: SessionState,
+}
+
+impl Planner {
+    async fn new() -> Self {
+        let data = workload_data(0.01);
+        let functions = Arc::new(FragmentFunctions::of_this_version().names());
+        let mut known = Vec::new();
+        for domain in ["sales", "crm", "supply"] {
+            let id = domain.parse().expect("domain");
+            let loaded = weft_node::product::load(&id, &data.join(domain).join("data")).await;
+            let site = Arc::new(Site {
+                node: node_id(domain),
+                domain: id,
+                functions: Arc::clone(&functions),
+            });
+            let tables = loaded.products.into_iter();
+            for table in tables.flat_map(|product| product.tables) {
+                let leaf = ProductTable::new(table.reference, table.source.schema());
+                known.push((leaf.with_key(table.key), Arc::clone(&site)));
+            }
+        }
+        assert_eq!(known.len(), 8);
+        let semantics = Semantics {
+            time_zone: "+00:00".to_owned(),
+            query_start_ns: 0,
+        };
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(session_config(&semantics, 2).expect("settings"))
+            .build();
+        Self { known, state }
+    }
+
+    fn cut(&self, sql: &str) -> CutPlan {
+        let (tables, sites) = named(sql, &self.known);
+        let state = &self.state;
+        let plan = plan_query(state, &tables, parsed(sql)).expect("planned");
+        let plan = state.optimize(&plan).expect("optimized");
+        let all = Optimizations::default();
+        let plan = gather(plan, &sites, state, &all).expect("gathered");
+        let plan = push(plan, &sites, &all, state).expect("pushed");
+        cut(plan, &sites, &all, &state.task_ctx()).expect("cut")
+    }
+}
+
+fn parsed(sql: &str) -> weft_sql::ast::Query {
+    match weft_sql::parse(sql, &weft_sql::Caps::default()) {
+        Ok(weft_sql::Statement::Query(query)) => *query,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn named(sql: &str, known: &[(ProductTable, Arc<Site>)]) -> (Tables, Sites) {
+    let (mut tables, mut sites) = (Tables::new(), Sites::new());
+    for reference in table_references(&parsed(sql)).expect("names") {
+        let full = reference.to_string();
+        let (table, site) = known
+            .iter()
+            .find(|(table, _)| table.table().to_string() == full)
+            .expect("a known table");
+        tables.insert(reference, Arc::new(table.clone()));
+        sites.insert(table.table().clone(), Arc::clone(site));
+    }
+    (tables, sites)
+}
+
+/// The columns of fragments in `plan` that are not among those that `needed` columns of its output
+/// are made of or chosen by.
+fn unread_columns(plan: &LogicalPlan, needed: BTreeSet<usize>, unread: &mut Vec<String>) {
+    for expr in plan.expressions() {
+        expr.apply(|expr| {
+            if let Expr::ScalarSubquery(subquery) = expr {
+                let inner = &subquery.subquery;
+                let every = (0..inner.schema().fields().len()).collect();
+                unread_columns(inner, every, unread);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .expect("walked");
+    }
+    let of = |exprs: &[Expr], input: &LogicalPlan| -> BTreeSet<usize> {
+        exprs
+            .iter()
+            .flat_map(Expr::column_refs)
+            .filter_map(|column| input.schema().maybe_index_of_column(column))
+            .collect()
+    };
+    let mut read = |exprs: &[Expr], passed: BTreeSet<usize>, input: &LogicalPlan| {
+        let mut all = of(exprs, input);
+        all.extend(passed);
+        unread_columns(input, all, unread);
+    };
+    match plan {
+        LogicalPlan::Extension(node) => {
+            let fragment = node.node.as_any().downcast_ref::<RemoteFragment>();
+            assert!(fragment.is_some(), "an unknown node");
+            for (index, field) in plan.schema().fields().iter().enumerate() {
+                if !needed.contains(&index) {
+                    unread.push(field.name().clone());
+                }
+            }
+        }
+        LogicalPlan::Projection(node) => {
+            let made: Vec<Expr> = needed
+                .iter()
+                .map(|index| node.expr[*index].clone())
+                .collect();
+            read(&made, BTreeSet::new(), &node.input);
+        }
+        LogicalPlan::Aggregate(node) => {
+            read(&plan.expressions(), BTreeSet::new(), &node.input);
+        }
+        LogicalPlan::Window(node) => {
+            let inner = node.input.schema().fields().len();
+            let passed = needed.into_iter().filter(|index| *index < inner).collect();
+            read(&node.window_expr, passed, &node.input);
+        }
+        LogicalPlan::Join(node) => {
+            let left = match node.join_type {
+                JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => 0,
+                _ => node.left.schema().fields().len(),
+            };
+            let right = node.right.schema().fields().len();
+            let exprs = plan.expressions();
+            let first = needed.iter().copied().filter(|index| *index < left);
+            read(&exprs, first.collect(), &node.left);
+            let rest = needed.iter().filter_map(|index| index.checked_sub(left));
+            let outputs = !matches!(
+                node.join_type,
+                JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
+            );
+            let rest = rest.filter(|index| outputs && *index < right);
+            read(&exprs, rest.collect(), &node.right);
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Union(_) => {
+            for input in plan.inputs() {
+                read(&plan.expressions(), needed.clone(), input);
+            }
+        }
+        other => panic!("an unexpected node: {}", other.display()),
+    }
+}
