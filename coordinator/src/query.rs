@@ -6,6 +6,7 @@ mod flow;
 mod flow_table;
 mod run;
 mod running;
+mod scalar;
 mod statement;
 
 pub use flow::{Expected, Flow, FlowForm};

@@ -7,9 +7,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
 use harness::{node_id, run, workload_data};
-use weft_coordinator::plan::{
-    CutPlan, Optimizations, RemoteFragment, Site, Sites, cut, gather, push,
-};
+use weft_coordinator::plan::{CutPlan, Optimizations, RemoteFragment, Site, Sites, pieces};
 use weft_plan::{
     FragmentFunctions, ProductTable, Semantics, Tables, plan_query, session_config,
     table_references,
@@ -114,9 +112,7 @@ impl Planner {
         let plan = plan_query(state, &tables, parsed(sql)).expect("planned");
         let plan = state.optimize(&plan).expect("optimized");
         let all = Optimizations::default();
-        let plan = gather(plan, &sites, state, &all).expect("gathered");
-        let plan = push(plan, &sites, &all, state).expect("pushed");
-        cut(plan, &sites, &all, &state.task_ctx()).expect("cut")
+        pieces(plan, &sites, &all, state).expect("pieces")
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use harness::{Client, Mesh, Published, Rows, assert_same_rows, grant, run, single_process};
+use weft_governance::code;
 use weft_node::GrantSettings;
 
 const LEFT: Published<'static> = Published {
@@ -347,5 +348,80 @@ fn the_order_of_the_text_does_not_change_the_plan() {
         );
         let in_order_of_text = analyst.query(&sql).await.expect("plan").to_string();
         assert_ne!(plans[0], in_order_of_text);
+    });
+}
+
+const SCALARS: &[&str] = &[
+    "SELECT v FROM left.a.l WHERE v > (SELECT min(w) / 10 FROM right.b.r)",
+    "SELECT v FROM left.a.l WHERE id = (SELECT max(id) FROM right.b.r WHERE id < 9) AND v < (SELECT max(w) FROM third.c.t)",
+    "SELECT v FROM left.a.l WHERE v > (SELECT w FROM right.b.r WHERE w = 12345)",
+    "SELECT v, (SELECT count(*) FROM right.b.r) AS n FROM left.a.l",
+    "SELECT v FROM left.a.l WHERE name = (SELECT min(name) FROM right.b.r)",
+    "SELECT v FROM left.a.l WHERE day > (SELECT min(day) FROM right.b.r)",
+    "SELECT name, sum(v) FROM left.a.l GROUP BY name HAVING sum(v) > (SELECT min(w) / 10 FROM right.b.r)",
+    "SELECT v FROM left.a.l WHERE v > (SELECT min(w) / 10 FROM right.b.r WHERE w > (SELECT min(w) FROM third.c.t))",
+    "SELECT v FROM left.a.l WHERE v > (SELECT min(r.w) / 10 FROM right.b.r JOIN third.c.t ON r.w = t.w)",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id WHERE l.v >= (SELECT min(w) / 10 FROM third.c.t) AND r.w >= (SELECT min(v) FROM left.a.l)",
+    "SELECT v FROM left.a.l WHERE v > (SELECT sum(w) FROM right.b.empty JOIN right.b.r ON empty.id = r.id)",
+    "SELECT v FROM left.a.l ORDER BY v LIMIT 2",
+    "SELECT count(*) FROM left.a.l WHERE v > (SELECT min(w) FROM right.b.r) OR id IN (SELECT id FROM left.a.few)",
+];
+
+#[test]
+fn scalars_of_other_domains_are_found_first_and_bound_where_they_are_compared() {
+    run(async {
+        let folder = tempfile::tempdir().expect("folder");
+        let domains = ["left", "right", "third"].map(|domain| (domain, folder.path().join(domain)));
+        for product in [&LEFT, &RIGHT, &THIRD] {
+            product.write(&folder.path().join(product.domain));
+        }
+        let domains: Vec<(&str, &Path)> = domains
+            .iter()
+            .map(|(name, path)| (*name, path.as_path()))
+            .collect();
+        let oracle = single_process(&domains).await;
+        let mesh = open_mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        for bind in ["on", "off"] {
+            switch(&mut analyst, "bind", bind).await;
+            for sql in SCALARS {
+                let batches = oracle
+                    .sql(sql)
+                    .await
+                    .expect(sql)
+                    .collect()
+                    .await
+                    .expect(sql);
+                let answer = analyst.query(sql).await;
+                let answer = answer.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                assert_same_rows(&format!("{sql} [bind: {bind}]"), answer, Rows::of(&batches));
+            }
+        }
+        let several = "SELECT v FROM left.a.l WHERE v > (SELECT w FROM right.b.r)";
+        for bind in ["off", "on"] {
+            switch(&mut analyst, "bind", bind).await;
+            assert_eq!(analyst.error(several).await.code(), code::EVALUATION);
+        }
+
+        let sql = "SELECT v FROM left.a.l WHERE v > (SELECT min(w) / 10 + 40 FROM right.b.r)";
+        assert_eq!(analyst.query(sql).await.expect("answer").rows(), [["60"]]);
+        let sent_down = [
+            "left coordinator rows 1 1",
+            "right coordinator rows 1 1",
+            "right left literal 1 0",
+        ];
+        assert_eq!(crossed(&mut analyst).await, sent_down);
+    });
+}
+
+#[test]
+fn a_scalar_whose_owner_discloses_nothing_stays_at_the_coordinator() {
+    run(async {
+        let mesh = mesh(grant("analyst", "a"), disclosing("b", "bloom")).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = "SELECT v FROM left.a.l WHERE v > (SELECT min(w) / 10 + 40 FROM right.b.r)";
+        assert_eq!(analyst.query(sql).await.expect("answer").rows(), [["60"]]);
+        let compared_here = ["left coordinator rows 6 1", "right coordinator rows 1 1"];
+        assert_eq!(crossed(&mut analyst).await, compared_here);
     });
 }

@@ -57,7 +57,7 @@ impl Counters {
     }
 
     /// Notes `rows` of `bytes` that went out at once.
-    pub(super) fn sent(&self, rows: u64, bytes: u64) {
+    pub(crate) fn sent(&self, rows: u64, bytes: u64) {
         self.rows.store(rows, Ordering::Relaxed);
         self.bytes.store(bytes, Ordering::Relaxed);
     }

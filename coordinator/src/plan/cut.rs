@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::logical_plan::Extension;
 use datafusion::logical_expr::{LogicalPlan, Subquery};
@@ -17,8 +17,9 @@ use weft_plan::{LeafCodec, ProductTable, product_table_of};
 
 use super::estimate::Estimate;
 use super::optimization::{Optimization, Optimizations};
-use super::reduce::Reduction;
+use super::reduce::{Reduction, leaves};
 use super::remote::RemoteFragment;
+use super::scalar;
 use super::shippable::is_shippable;
 use super::site::{Site, Sites, only_site};
 
@@ -39,6 +40,28 @@ pub struct FragmentPlan {
     pub output: SchemaRef,
     /// The rows to be expected.
     pub estimate: Estimate,
+    /// The scalars whose values it waits for.
+    pub scalars: Vec<usize>,
+}
+
+impl FragmentPlan {
+    /// The fragment with the values of scalars that it waits for.
+    ///
+    /// # Errors
+    /// If a value cannot be encoded.
+    pub fn bound(&self, values: &[ScalarValue]) -> Result<Self> {
+        let plan = scalar::bound(&self.plan, values)?;
+        Ok(Self {
+            ordinal: self.ordinal,
+            site: Arc::clone(&self.site),
+            encoded: encoded(&plan, &self.site.domain)?,
+            plan,
+            tables: self.tables.clone(),
+            output: Arc::clone(&self.output),
+            estimate: self.estimate.clone(),
+            scalars: Vec::new(),
+        })
+    }
 }
 
 /// A query in pieces.
@@ -46,45 +69,126 @@ pub struct FragmentPlan {
 pub struct CutPlan {
     /// What the coordinator runs, with a [`RemoteFragment`] for each piece that went away.
     pub plan: LogicalPlan,
+    /// What it runs before, in this order, for one value each.
+    pub scalars: Vec<LogicalPlan>,
+    /// The values that go to nodes.
+    pub literals: Vec<LiteralFlow>,
     /// The pieces, by ordinal.
     pub fragments: Vec<Arc<FragmentPlan>>,
     /// How they spare one another rows.
     pub reduction: Reduction,
 }
 
-/// Cuts an optimized plan. `context` knows the functions of this coordinator.
-///
-/// # Errors
-/// If the plan is malformed.
-pub fn cut(
-    plan: LogicalPlan,
-    sites: &Sites,
-    optimizations: &Optimizations,
-    context: &TaskContext,
-) -> Result<CutPlan> {
-    let mut cutter = Cutter {
-        sites,
-        context,
-        share: optimizations.on(Optimization::Share),
-        fragments: Vec::new(),
-    };
-    let plan = cutter.place(plan)?;
-    Ok(CutPlan {
-        plan,
-        fragments: cutter.fragments,
-        reduction: Reduction::default(),
-    })
+/// The value of a scalar on its way to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiteralFlow {
+    /// The scalar, by its place among those of the query.
+    pub scalar: usize,
+    /// A fragment that it was made of.
+    pub from: u32,
+    /// The fragment that it is bound in.
+    pub to: u32,
 }
 
-struct Cutter<'a> {
+impl CutPlan {
+    /// The pieces of a query whose fragments do not spare one another anything yet.
+    pub(super) fn new(
+        plan: LogicalPlan,
+        scalars: Vec<LogicalPlan>,
+        fragments: Vec<Arc<FragmentPlan>>,
+    ) -> Result<Self> {
+        let mut literals = Vec::new();
+        for fragment in &fragments {
+            for scalar in &fragment.scalars {
+                let made_of = scalars.get(*scalar).map(leaves).transpose()?;
+                literals.extend(made_of.into_iter().flatten().map(|from| LiteralFlow {
+                    scalar: *scalar,
+                    from,
+                    to: fragment.ordinal,
+                }));
+            }
+        }
+        Ok(Self {
+            plan,
+            scalars,
+            literals,
+            fragments,
+            reduction: Reduction::default(),
+        })
+    }
+
+    /// The query once the first of its scalars have `values`.
+    ///
+    /// # Errors
+    /// If a value cannot be encoded.
+    pub fn bound(&self, values: &[ScalarValue]) -> Result<Self> {
+        let fragment = |fragment: &Arc<FragmentPlan>| {
+            let known = fragment.scalars.iter().all(|scalar| *scalar < values.len());
+            match known && !fragment.scalars.is_empty() {
+                true => fragment.bound(values).map(Arc::new),
+                false => Ok(Arc::clone(fragment)),
+            }
+        };
+        let scalars = self.scalars.iter();
+        Ok(Self {
+            plan: scalar::bound(&self.plan, values)?,
+            scalars: scalars
+                .map(|plan| scalar::bound(plan, values))
+                .collect::<Result<_>>()?,
+            fragments: self.fragments.iter().map(fragment).collect::<Result<_>>()?,
+            ..self.clone()
+        })
+    }
+
+    /// The part of the query that finds the value of the scalar `index`.
+    ///
+    /// # Errors
+    /// If there is no such scalar.
+    pub fn scalar(&self, index: usize) -> Result<Self> {
+        let Some(plan) = self.scalars.get(index) else {
+            return internal_err!("there is no scalar {index}");
+        };
+        Ok(Self {
+            plan: plan.clone(),
+            ..self.clone()
+        })
+    }
+}
+
+/// Cuts the plans of one query. `context` knows the functions of this coordinator.
+pub(super) struct Cutter<'a> {
     sites: &'a Sites,
     context: &'a TaskContext,
     /// Whether a fragment like an earlier one is that one.
     share: bool,
     fragments: Vec<Arc<FragmentPlan>>,
+    /// Where the fragments of the plan begin that is being cut.
+    first: usize,
 }
 
-impl Cutter<'_> {
+impl<'a> Cutter<'a> {
+    pub(super) fn new(sites: &'a Sites, steps: &Optimizations, context: &'a TaskContext) -> Self {
+        Self {
+            sites,
+            context,
+            share: steps.on(Optimization::Share),
+            fragments: Vec::new(),
+            first: 0,
+        }
+    }
+
+    /// What stays here of `plan`.
+    pub(super) fn cut(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        // What another part of the query has read is gone by the time that this one runs.
+        self.first = self.fragments.len();
+        self.place(plan)
+    }
+
+    /// What went away.
+    pub(super) fn finish(self) -> Vec<Arc<FragmentPlan>> {
+        self.fragments
+    }
+
     fn place(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
         // A subquery keeps its node; only what is inside it can go away.
         if let LogicalPlan::Subquery(subquery) = plan {
@@ -118,15 +222,19 @@ impl Cutter<'_> {
         if !is_shippable(plan, &site.functions)? {
             return Ok(None);
         }
-        let Some(encoded) = self.encode(plan, &site.domain) else {
+        let scalars = scalar::awaited(plan)?;
+        let Some(encoded) = self.encode(&scalar::without_values(plan)?, &site.domain) else {
             return Ok(None);
         };
         let output: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
         let same = |known: &&Arc<FragmentPlan>| {
-            known.site.node == site.node && known.encoded == encoded && known.output == output
+            known.site.node == site.node
+                && known.encoded == encoded
+                && known.output == output
+                && known.scalars == scalars
         };
         if self.share
-            && let Some(known) = self.fragments.iter().find(same)
+            && let Some(known) = self.fragments.iter().skip(self.first).find(same)
         {
             return Ok(Some(Arc::clone(known)));
         }
@@ -138,6 +246,7 @@ impl Cutter<'_> {
             tables: tables(plan)?,
             output,
             estimate: Estimate::of(plan),
+            scalars,
             plan: plan.clone(),
         });
         self.fragments.push(Arc::clone(&fragment));
@@ -149,10 +258,8 @@ impl Cutter<'_> {
     /// values that it holds stays here.
     fn encode(&self, plan: &LogicalPlan, domain: &DomainId) -> Option<Bytes> {
         let codec = LeafCodec::new(domain.clone());
-        let bytes = LogicalPlanNode::try_from_logical_plan(plan, &codec)
-            .ok()?
-            .encode_to_vec();
-        let decoded = LogicalPlanNode::decode(bytes.as_slice())
+        let bytes = encoded(plan, domain).ok()?;
+        let decoded = LogicalPlanNode::decode(bytes.as_ref())
             .ok()?
             .try_into_logical_plan(self.context, &codec)
             .ok()?;
@@ -164,8 +271,14 @@ impl Cutter<'_> {
                 }
                 _ => false,
             };
-        same.then(|| bytes.into())
+        same.then_some(bytes)
     }
+}
+
+fn encoded(plan: &LogicalPlan, domain: &DomainId) -> Result<Bytes> {
+    let codec = LeafCodec::new(domain.clone());
+    let node = LogicalPlanNode::try_from_logical_plan(plan, &codec)?;
+    Ok(node.encode_to_vec().into())
 }
 
 /// What `plan` names; the leaf that replaces it has the columns' new qualifiers, so that one result

@@ -35,7 +35,7 @@ use part::Assembly;
 ///
 /// # Errors
 /// If the plan is malformed.
-pub fn gather(
+pub(super) fn gather(
     plan: LogicalPlan,
     sites: &Sites,
     state: &SessionState,

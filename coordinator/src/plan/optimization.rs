@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 pub enum Optimization {
     /// Joins of one node are done there wherever they stand in the query.
     Gather,
+    /// The value of a scalar subquery over another domain is found first and sent down as a literal.
+    Bind,
     /// Joins are done in the order of their size, not of the text.
     Order,
     /// The join keys of one domain's rows keep others from sending rows without partners.
@@ -32,8 +34,9 @@ pub enum Optimization {
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Gather,
+        Self::Bind,
         Self::Order,
         Self::Unite,
         Self::Bound,
@@ -50,6 +53,7 @@ impl Optimization {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gather => "gather",
+            Self::Bind => "bind",
             Self::Order => "order",
             Self::Reduce => "reduce",
             Self::Weigh => "weigh",

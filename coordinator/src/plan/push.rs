@@ -22,7 +22,7 @@ use place::Place;
 ///
 /// # Errors
 /// If the plan is malformed.
-pub fn push(
+pub(super) fn push(
     plan: LogicalPlan,
     sites: &Sites,
     optimizations: &Optimizations,

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan}
 use weft_governance::KeyDisclosure;
 use weft_plan::KeySet;
 
-use super::cut::FragmentPlan;
+use super::cut::{CutPlan, FragmentPlan};
 use lineage::{Place, disclosure, source, targets};
 
 pub use lineage::leaves;
@@ -129,12 +129,24 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Which keys flow between `fragments`, whose rows meet in `plan`: with `weigh` those that spare
+/// Which keys flow between the fragments of `cut`: with `weigh` those that spare
 /// more than they cost, otherwise as many as possible.
 ///
 /// # Errors
 /// If the plan is malformed.
-pub fn reduce(
+pub(super) fn reduce(cut: &CutPlan, weigh: bool) -> Result<Reduction> {
+    let mut whole = reduce_part(&cut.plan, &cut.fragments, weigh)?;
+    for scalar in &cut.scalars {
+        let mut part = reduce_part(scalar, &cut.fragments, weigh)?;
+        whole.flows.append(&mut part.flows);
+        whole.rows.append(&mut part.rows);
+        whole.refused.append(&mut part.refused);
+    }
+    Ok(whole)
+}
+
+/// The same for the fragments whose rows meet in `plan`.
+fn reduce_part(
     plan: &LogicalPlan,
     fragments: &[Arc<FragmentPlan>],
     weigh: bool,

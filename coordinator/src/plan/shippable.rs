@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::scalar::StandIn;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunctionDefinition;
 use datafusion::logical_expr::{Distinct, Expr, FetchType, LogicalPlan, SkipType, Unnest, Values};
 use weft_plan::{MOST_LITERALS, MOST_UNNESTED};
@@ -133,8 +135,10 @@ fn expression_fits(expr: &Expr, functions: &BTreeSet<String>) -> bool {
         | Expr::InList(_)
         | Expr::ScalarSubquery(_)
         | Expr::GroupingSet(_) => true,
-        Expr::Literal(value, _) => plain(value),
-        Expr::ScalarFunction(function) => functions.contains(function.name()),
+        Expr::Literal(value, _) => is_plain(&value.data_type()),
+        Expr::ScalarFunction(function) => {
+            functions.contains(function.name()) || StandIn::of(&function.func).is_some()
+        }
         Expr::AggregateFunction(function) => functions.contains(function.func.name()),
         Expr::WindowFunction(function) => match &function.fun {
             WindowFunctionDefinition::AggregateUDF(function) => functions.contains(function.name()),
@@ -145,10 +149,10 @@ fn expression_fits(expr: &Expr, functions: &BTreeSet<String>) -> bool {
 }
 
 /// Nested literals are encoded as Arrow IPC, which nodes do not accept inside a plan.
-fn plain(value: &ScalarValue) -> bool {
-    !value.data_type().is_nested()
+pub(super) fn is_plain(data_type: &DataType) -> bool {
+    !data_type.is_nested()
         && !matches!(
-            value,
-            ScalarValue::Dictionary(..) | ScalarValue::Union(..) | ScalarValue::RunEndEncoded(..)
+            data_type,
+            DataType::Dictionary(..) | DataType::Union(..) | DataType::RunEndEncoded(..)
         )
 }

@@ -50,6 +50,10 @@ pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<Record
         answer,
         None,
     );
+    for (index, scalar) in cut.scalars.iter().enumerate() {
+        let text = format!("scalar_{index}:\n{}", scalar.display_indent());
+        part(&mut lines, "coordinator", &text, None, None);
+    }
     let planned;
     let flows = match actuals {
         Some(actuals) => &actuals.flows,
@@ -70,6 +74,12 @@ pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<Record
                     fragment.ordinal,
                     fragment.site.node,
                     fragment.plan.display_indent()
+                ),
+                FlowForm::Literal => format!(
+                    "{} {} for fragment #{}",
+                    flow.form.name(),
+                    flow.operator,
+                    fragment.ordinal,
                 ),
                 FlowForm::Keys(_) => format!(
                     "{} of {} for fragment #{}: {}",

@@ -11,7 +11,7 @@ use weft_governance::{DomainId, KeyDisclosure, TableRef};
 
 use super::run::QueryRun;
 use crate::execute::Counters;
-use crate::plan::{CutPlan, FragmentPlan, KeyFlow, Reduction, RemoteFragment};
+use crate::plan::{CutPlan, FragmentPlan, KeyFlow, LiteralFlow, Reduction, RemoteFragment};
 
 /// Data of one domain on its way to the coordinator, or by way of it to another domain.
 #[derive(Debug, Clone)]
@@ -56,6 +56,8 @@ pub enum FlowForm {
     Rows,
     /// Join keys, as far as the owner discloses them.
     Keys(KeyDisclosure),
+    /// The value of a scalar subquery.
+    Literal,
 }
 
 impl FlowForm {
@@ -67,6 +69,7 @@ impl FlowForm {
             Self::Keys(KeyDisclosure::Bloom) => "key bloom",
             Self::Keys(KeyDisclosure::Range) => "key range",
             Self::Keys(KeyDisclosure::None) => "no keys",
+            Self::Literal => "literal",
         }
     }
 }
@@ -78,7 +81,10 @@ impl Flow {
     /// # Errors
     /// If the plan is malformed.
     pub(super) fn all(cut: &CutPlan, run: Option<&QueryRun>) -> Result<Vec<Self>> {
-        let operators = operators(&cut.plan)?;
+        let mut operators = operators(&cut.plan)?;
+        for scalar in &cut.scalars {
+            operators.append(&mut self::operators(scalar)?);
+        }
         let mut flows = Vec::new();
         for fragment in &cut.fragments {
             for (index, flow) in cut.reduction.flows.iter().enumerate() {
@@ -91,6 +97,16 @@ impl Flow {
                         fragment,
                         counters.unwrap_or_default(),
                     ));
+                }
+            }
+            for (index, literal) in cut.literals.iter().enumerate() {
+                let from = cut.fragments.iter().find(|it| it.ordinal == literal.from);
+                if let Some(from) = from.filter(|_| literal.to == fragment.ordinal) {
+                    let counters = run.and_then(|run| run.literal_counters(cut).nth(index));
+                    flows.push(Self {
+                        counters: counters.cloned().unwrap_or_default(),
+                        ..Self::of_literal(cut, literal, from, fragment)
+                    });
                 }
             }
             let operator = operators.get(&fragment.ordinal).cloned();
@@ -158,6 +174,32 @@ impl Flow {
             grants: grants(from),
             alternatives: Vec::new(),
             counters,
+        }
+    }
+}
+
+impl Flow {
+    fn of_literal(
+        cut: &CutPlan,
+        literal: &LiteralFlow,
+        from: &FragmentPlan,
+        to: &FragmentPlan,
+    ) -> Self {
+        let scalar = cut.scalars.get(literal.scalar);
+        let fields = scalar.map(|plan| plan.schema().fields());
+        let columns = fields.into_iter().flatten().map(|it| it.name().clone());
+        Self {
+            fragment: to.ordinal,
+            source: from.site.domain.clone(),
+            destination: Some(to.site.domain.clone()),
+            form: FlowForm::Literal,
+            tables: tables(from),
+            columns: columns.collect(),
+            operator: format!("scalar_{}", literal.scalar),
+            expected: Expected { rows: 1, bytes: 8 },
+            grants: grants(from),
+            alternatives: Vec::new(),
+            counters: Arc::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use weft_wire::identity::Identity;
 
 use crate::channels::Channels;
 use crate::execute::Counters;
+use crate::plan::CutPlan;
 use crate::registry::Registry;
 use crate::session::Session;
 
@@ -37,7 +38,8 @@ pub struct QueryRun {
 }
 
 impl QueryRun {
-    /// A run of a query with `fragments` fragments and `flows` flows of keys between them.
+    /// A run of a query with `fragments` fragments and `flows` flows of keys and values between
+    /// them.
     pub fn new(
         id: QueryId,
         session: Arc<Session>,
@@ -101,6 +103,12 @@ impl QueryRun {
     /// The keys that crossed the boundary by the flow at `index`.
     pub fn key_counters(&self, index: usize) -> &Arc<Counters> {
         self.key_counters.get(index).unwrap_or(&self.spare)
+    }
+
+    /// The values that crossed the boundary, for each of the literals of `cut`.
+    pub fn literal_counters(&self, cut: &CutPlan) -> impl Iterator<Item = &Arc<Counters>> {
+        let before = cut.reduction.flows.len();
+        (0..cut.literals.len()).map(move |index| self.key_counters(before + index))
     }
 
     /// What is left of the time that the query may take.

@@ -10,6 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tokio::time::timeout_at;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
@@ -24,9 +25,10 @@ use super::flow::Flow;
 use super::flow_table::{flow_schema, flow_table};
 use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
+use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::{Relay, physical_plan};
-use crate::plan::{CutPlan, Optimization, Optimizations, cut, gather, push, reduce};
+use crate::plan::{CutPlan, Optimization, Optimizations, pieces};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
@@ -284,15 +286,7 @@ impl QueryEngine {
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
-                let plan = gather(plan, &sites, &state, &optimizations).map_err(from_datafusion)?;
-                let plan = push(plan, &sites, &optimizations, &state).map_err(from_datafusion)?;
-                let mut cut = cut(plan, &sites, &optimizations, &state.task_ctx())
-                    .map_err(from_datafusion)?;
-                if optimizations.on(Optimization::Reduce) {
-                    let weigh = optimizations.on(Optimization::Weigh);
-                    let reduction = reduce(&cut.plan, &cut.fragments, weigh);
-                    cut.reduction = reduction.map_err(from_datafusion)?;
-                }
+                let cut = pieces(plan, &sites, &optimizations, &state).map_err(from_datafusion)?;
                 let id = QueryId::generate();
                 let at = Instant::now();
                 Ok((
@@ -330,17 +324,40 @@ impl QueryEngine {
             deadline,
             self.resources.clone(),
             cut.fragments.len(),
-            cut.reduction.flows.len(),
+            cut.reduction.flows.len() + cut.literals.len(),
         ));
         let flows = Flow::all(&cut, Some(&run)).map_err(from_datafusion)?;
         self.queries
             .start(id, &session.principal().subject, flows)?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
-        let rows = self.rows(&state, cut, Arc::clone(&run)).await;
+        let rows = timeout_at(deadline.into(), self.answer(&state, cut, Arc::clone(&run))).await;
+        let rows = rows.unwrap_or_else(|_| Err(too_late()));
         let rows = rows.unwrap_or_else(|error| futures::stream::iter([Err(error)]).boxed());
         let tracked = Tracked::new(rows, id, self.queries.clone());
         let batches = until(deadline.into(), tracked.boxed(), too_late);
         Ok((run, ResultStream { schema, batches }))
+    }
+
+    /// The rows of `cut`, whose scalars are found first.
+    async fn answer(
+        &self,
+        state: &SessionState,
+        mut cut: CutPlan,
+        run: Arc<QueryRun>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
+        let mut values = Vec::with_capacity(cut.scalars.len());
+        for index in 0..cut.scalars.len() {
+            let part = cut.scalar(index).map_err(from_datafusion)?;
+            let schema = Arc::clone(part.plan.schema());
+            let rows = self.rows(state, part, Arc::clone(&run)).await?;
+            values.push(scalar::only_value(rows, schema.field(0).data_type()).await?);
+            cut = cut.bound(&values).map_err(from_datafusion)?;
+        }
+        for (literal, counters) in cut.literals.iter().zip(run.literal_counters(&cut)) {
+            let value = values.get(literal.scalar);
+            counters.sent(1, value.map_or(0, |value| scalar::bytes(value)));
+        }
+        self.rows(state, cut, run).await
     }
 
     async fn rows(
