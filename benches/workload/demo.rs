@@ -11,20 +11,16 @@
 
 mod product;
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::WorkloadError;
+use crate::marker::Marker;
 use crate::tpch::{self, Table, Written};
 
 pub use product::{PRODUCTS, Product};
 
-/// The file that says at which scale `DIR` was filled.
-const MARKER: &str = "generated";
-
 /// Rises when the same scale gives other files than before.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// The demo's data as it stands on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,22 +56,16 @@ impl Generated {
 pub fn generate(dir: &Path, scale: f64) -> Result<Generated, WorkloadError> {
     tpch::check_scale(scale)?;
     std::fs::create_dir_all(dir).map_err(WorkloadError::io(dir))?;
-    let path = dir.join(MARKER);
-    let mut marker = lock(&path).map_err(WorkloadError::io(&path))?;
-    let mut text = String::new();
-    marker
-        .read_to_string(&mut text)
-        .map_err(WorkloadError::io(&path))?;
-
+    let mut marker = Marker::hold(dir)?;
     let expected = marker_text(scale);
     let mut written = Vec::new();
-    if text != expected || !is_complete(dir) {
-        replace(&mut marker, "").map_err(WorkloadError::io(&path))?;
+    if !marker.says(&expected) || !is_complete(dir) {
+        marker.say("")?;
         for product in &PRODUCTS {
             write_contract(dir, product)?;
         }
         written = tpch::write(scale, tables(dir))?;
-        replace(&mut marker, &expected).map_err(WorkloadError::io(&path))?;
+        marker.say(&expected)?;
     }
     Ok(Generated {
         dir: dir.to_owned(),
@@ -107,25 +97,6 @@ fn is_complete(dir: &Path) -> bool {
         .iter()
         .all(|product| contract_path(dir, product).is_file())
         && tables(dir).all(|(_, path)| path.is_file())
-}
-
-/// Opens the marker and holds it alone until the file is closed.
-fn lock(path: &Path) -> std::io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
-    file.lock()?;
-    Ok(file)
-}
-
-fn replace(marker: &mut File, text: &str) -> std::io::Result<()> {
-    marker.set_len(0)?;
-    marker.seek(SeekFrom::Start(0))?;
-    marker.write_all(text.as_bytes())?;
-    marker.sync_all()
 }
 
 fn marker_text(scale: f64) -> String {
@@ -194,7 +165,7 @@ mod tests {
     fn a_call_that_was_cut_short_is_made_again() {
         let dir = tempfile::tempdir().expect("a directory");
         generate(dir.path(), 0.001).expect("generated");
-        std::fs::write(dir.path().join(MARKER), "").expect("emptied");
+        std::fs::write(dir.path().join("generated"), "").expect("emptied");
         assert!(!generate(dir.path(), 0.001).expect("generated").reused());
     }
 }

@@ -11,5 +11,6 @@ mod table;
 pub(crate) use generate::check_scale;
 pub use generate::{LARGEST_SCALE, SMALLEST_SCALE, Written, generate, write};
 pub use qualify::qualify;
+pub(crate) use qualify::qualify_with;
 pub use query::{QUERIES, Query};
 pub use table::Table;

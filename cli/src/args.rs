@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use workload::Layout;
+use workload::bench::Link;
 
 use crate::output::Format;
 
@@ -32,6 +34,11 @@ pub(crate) enum Command {
     Node(NodeArgs),
     /// Run a mesh's authority
     Authority(AuthorityArgs),
+    /// Measure a mesh beside DataFusion and DuckDB on the queries of TPC-H
+    Bench(BenchArgs),
+    /// Answer the queries of `weft bench` with DataFusion in this process
+    #[command(hide = true)]
+    BenchDatafusion(BenchDatafusionArgs),
 }
 
 #[derive(Debug, Args)]
@@ -186,4 +193,142 @@ pub(crate) struct AuthorityArgs {
     /// Read a password from standard input and print its hash for the settings file, and exit
     #[arg(long)]
     pub(crate) hash_password: bool,
+}
+
+/// What is measured, and how.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// TPC-H scale factor of the data
+    #[arg(long, default_value_t = 0.1, value_name = "F")]
+    pub(crate) scale: f64,
+    /// Keep the data here for the next time; a temporary folder otherwise
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Only these queries, such as 1,3,9
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = query_number)]
+    pub(crate) only: Vec<usize>,
+    /// Measured runs of each query and engine
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = at_least_one)]
+    pub(crate) runs: usize,
+    /// Runs before them that are not counted
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) warm_up: usize,
+    /// Domains that the tables are spread over: 1, 3 or 6
+    #[arg(long, default_value = "3", value_name = "N")]
+    pub(crate) domains: Layout,
+    /// Have the planner leave out this step; may be given several times
+    #[arg(long, value_name = "STEP", value_parser = step)]
+    pub(crate) off: Vec<String>,
+    /// Put a slow link between the coordinator and each node, such as 100mbit,20ms
+    #[arg(long, value_name = "RATE,RTT")]
+    pub(crate) link: Option<Link>,
+    /// Leave out these engines
+    #[arg(long, value_enum, value_name = "ENGINE", value_delimiter = ',')]
+    pub(crate) without: Vec<Other>,
+    /// Python interpreter with the module `duckdb`; otherwise `duckdb` is looked for on the PATH
+    #[arg(long, value_name = "PATH", env = "WEFT_BENCH_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// Write all figures to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// An engine that Weft is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Other {
+    /// DataFusion in one process
+    Datafusion,
+    /// DuckDB in one process
+    Duckdb,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchDatafusionArgs {
+    /// Folder with one Parquet file for each table
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tables: PathBuf,
+}
+
+fn query_number(text: &str) -> Result<usize, String> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number| (1..=22).contains(number))
+        .ok_or_else(|| "the queries are numbered from 1 to 22".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| "not a number".to_owned())?;
+    (number > 0)
+        .then_some(number)
+        .ok_or_else(|| "at least one run is needed".to_owned())
+}
+
+/// The name of a step goes into a statement, so it has to be a name.
+fn step(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| "a step is a name such as `gather`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bench(arguments: &[&str]) -> Result<BenchArgs, String> {
+        let arguments = ["weft", "bench"].iter().chain(arguments);
+        match Cli::try_parse_from(arguments) {
+            Ok(Cli {
+                command: Command::Bench(args),
+            }) => Ok(args),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_benchmark_has_defaults_and_takes_lists() {
+        let plain = bench(&[]).expect("no argument is needed");
+        assert_eq!((plain.scale, plain.runs, plain.warm_up), (0.1, 3, 1));
+        assert_eq!(plain.domains, Layout::Three);
+        assert!(plain.only.is_empty() && plain.off.is_empty() && plain.link.is_none());
+        let full = bench(&[
+            "--only",
+            "1,3,9",
+            "--domains",
+            "6",
+            "--off",
+            "gather",
+            "--off",
+            "other",
+            "--link",
+            "100mbit,20ms",
+            "--without",
+            "datafusion,duckdb",
+        ])
+        .expect("well formed");
+        assert_eq!(full.only, [1, 3, 9]);
+        assert_eq!(full.domains, Layout::Six);
+        assert_eq!(full.off, ["gather", "other"]);
+        assert_eq!(full.link.map(|link| link.rate), Some(12_500_000));
+        assert_eq!(full.without, [Other::Datafusion, Other::Duckdb]);
+    }
+
+    #[test]
+    fn a_wrong_argument_is_explained() {
+        let cases: [(&[&str], &str); 7] = [
+            (&["--only", "1,23"], "numbered from 1 to 22"),
+            (&["--runs", "0"], "at least one run"),
+            (&["--domains", "4"], "1, 3 or 6 domains"),
+            (&["--off", "gather = on; x"], "a step is a name"),
+            (&["--link", "100mbit"], "RATE,RTT, such as 100mbit,20ms"),
+            (&["--without", "weft"], "datafusion, duckdb"),
+            (&["--scale", "small"], "invalid float"),
+        ];
+        for (arguments, expected) in cases {
+            let error = bench(arguments).expect_err("refused");
+            assert!(error.contains(expected), "{arguments:?}: {error}");
+        }
+    }
 }

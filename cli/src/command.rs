@@ -1,5 +1,6 @@
 //! What a person runs.
 
+mod bench;
 mod demo;
 mod profile;
 mod sign_in;
@@ -39,6 +40,8 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
         Command::Coordinator(args) => coordinator(&args, runtime),
         Command::Node(args) => node(&args, runtime),
         Command::Authority(args) => authority(&args, runtime),
+        Command::Bench(args) => runtime.block_on(bench::run(&args)),
+        Command::BenchDatafusion(args) => runtime.block_on(bench::datafusion(&args)),
     }
 }
 

@@ -8,6 +8,11 @@ use super::Table;
 /// Aliases, columns, text literals and comments stay as they are. A qualifier such as
 /// `lineitem.l_orderkey` needs no change: it resolves against the last part of the full name.
 pub fn qualify(sql: &str) -> String {
+    qualify_with(sql, Table::full_name)
+}
+
+/// The same with full names of another layout.
+pub(crate) fn qualify_with(sql: &str, full_name: impl Fn(Table) -> String) -> String {
     let mut output = String::with_capacity(sql.len() * 2);
     // One entry per open parenthesis, and one for the statement itself.
     let mut clauses = vec![Clause::Other];
@@ -20,7 +25,7 @@ pub fn qualify(sql: &str) -> String {
             _ => None,
         };
         match table {
-            Some(table) => output.push_str(&table.full_name()),
+            Some(table) => output.push_str(&full_name(table)),
             None => output.push_str(token),
         }
         match token {

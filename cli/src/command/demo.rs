@@ -8,6 +8,7 @@ mod people;
 mod settings;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use tracing::debug;
 use weft_authority::{AuthorityServer, Settings as AuthoritySettings};
 use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_node::GrantSettings;
 
 use child::{Child, Home};
 use people::People;
@@ -41,16 +43,56 @@ pub(super) struct Options {
     pub(super) port: Option<u16>,
 }
 
+/// A domain of a mesh on this machine, with one node.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    /// The domain.
+    pub(super) domain: String,
+    /// Its folder of product folders.
+    pub(super) data: PathBuf,
+    /// Who may read what.
+    pub(super) grants: Vec<GrantSettings>,
+    /// Where the coordinator reaches the node, if that is not where it listens.
+    pub(super) advertise: Option<SocketAddr>,
+}
+
+/// A folder that one mesh has for itself.
+pub(super) struct Place {
+    folder: PathBuf,
+    _claim: Claim,
+    // Last: its files are in use until the processes have ended.
+    temporary: Option<TempDir>,
+}
+
+impl Place {
+    /// `wanted`, which stays; a temporary folder otherwise.
+    ///
+    /// # Errors
+    /// If it cannot be used, or is in use.
+    pub(super) async fn take(wanted: Option<&Path>) -> Result<Self, Error> {
+        let (folder, temporary) = folder(wanted)?;
+        let claim = serve::claim(&folder).await?;
+        Ok(Self {
+            folder,
+            _claim: claim,
+            temporary,
+        })
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
 /// A running demo. Dropping it ends all of its processes.
 pub(super) struct Demo {
     people: People,
     authority: AuthorityServer,
     coordinator: Child,
-    nodes: BTreeMap<&'static str, Child>,
-    folder: PathBuf,
-    _claim: Claim,
+    nodes: BTreeMap<String, Child>,
     // Last: its files are in use until the processes have ended.
-    _temporary: Option<TempDir>,
+    place: Place,
 }
 
 impl Demo {
@@ -59,45 +101,96 @@ impl Demo {
     /// # Errors
     /// If the folder cannot be used or a process does not start.
     pub(super) async fn start(options: &Options) -> Result<Self, Error> {
-        let (folder, temporary) = folder(options.dir.as_deref())?;
-        let claim = serve::claim(&folder).await?;
-        let (data, scale) = (folder.clone(), options.scale);
+        let place = Place::take(options.dir.as_deref()).await?;
+        let (data, scale) = (place.folder.clone(), options.scale);
         let generated = tokio::task::spawn_blocking(move || workload::demo::generate(&data, scale))
             .await
             .map_err(|error| failed(format!("the data could not be made: {error}")))?
             .map_err(|error| failed(error.to_string()))?;
-        debug!(folder = %folder.display(), scale, reused = generated.reused(), "demo data is ready");
+        debug!(folder = %place.folder.display(), scale, reused = generated.reused(), "demo data is ready");
+        let served = DOMAINS.map(|(domain, product)| Served {
+            domain: domain.to_owned(),
+            data: generated.data_dir(domain),
+            grants: vec![
+                GrantSettings {
+                    user: Some("analyst".to_owned()),
+                    product: product.to_owned(),
+                    ..GrantSettings::default()
+                },
+                GrantSettings {
+                    group: Some(format!("{domain}-owners")),
+                    product: product.to_owned(),
+                    ..GrantSettings::default()
+                },
+            ],
+            advertise: None,
+        });
+        Self::start_with(place, &served, options.port).await
+    }
+
+    /// Starts a mesh of any domains, with the demo's people.
+    ///
+    /// # Errors
+    /// If a process does not start.
+    pub(super) async fn start_with(
+        place: Place,
+        served: &[Served],
+        port: Option<u16>,
+    ) -> Result<Self, Error> {
+        let folder = &place.folder;
         let people = People::with_new_passwords()?;
         let state = folder.join("authority");
         let settings = AuthoritySettings::new(([127, 0, 0, 1], 0).into(), "weft-demo", state);
         let authority = AuthorityServer::start(settings, people.users()?).await?;
         std::fs::write(folder.join("ca.pem"), authority.ca_pem())
-            .map_err(|e| unusable(&folder, &e))?;
+            .map_err(|e| unusable(folder, &e))?;
         let home = Home {
-            folder: &folder,
-            temporary: temporary.is_some(),
+            folder,
+            temporary: place.temporary.is_some(),
         };
-        let coordinator = start_coordinator(home, &authority, options.port).await?;
+        let coordinator = start_coordinator(home, &authority, port).await?;
         let mut nodes = BTreeMap::new();
-        for (domain, product) in DOMAINS {
-            let node = start_node(home, &authority, &coordinator, domain, product).await?;
-            nodes.insert(domain, node);
+        for domain in served {
+            let node = start_node(home, &authority, &coordinator, domain).await?;
+            nodes.insert(domain.domain.clone(), node);
         }
-        let demo = Self {
+        Ok(Self {
             people,
             authority,
             coordinator,
             nodes,
-            folder,
-            _claim: claim,
-            _temporary: temporary,
-        };
-        Ok(demo)
+            place,
+        })
     }
 
     /// Where clients connect.
     pub(super) fn flight_sql(&self) -> String {
         format!("grpc://{}", self.coordinator.field("client_address"))
+    }
+
+    /// Where the node of `domain` listens.
+    pub(super) fn node_address(&self, domain: &str) -> Option<SocketAddr> {
+        self.nodes.get(domain)?.field("address").parse().ok()
+    }
+
+    /// The processes beside this one, by name.
+    pub(super) fn processes(&self) -> impl Iterator<Item = (&str, u32)> {
+        let nodes = self.nodes.iter();
+        let nodes = nodes.map(|(domain, node)| (domain.as_str(), node.pid()));
+        std::iter::once(("coordinator", self.coordinator.pid())).chain(nodes)
+    }
+
+    /// Signs a demo person in.
+    ///
+    /// # Errors
+    /// If there is no such person.
+    pub(super) async fn open_session(&self, user: &str) -> Result<Client, Error> {
+        let Some(password) = self.password(user) else {
+            let names = self.people().collect::<Vec<_>>().join(", ");
+            return Err(failed(format!("the demo does not know `{user}`"))
+                .with_hint(format!("It knows {names}.")));
+        };
+        self.sign_in(user, password).await
     }
 
     async fn sign_in(&self, user: &str, password: &str) -> Result<Client, Error> {
@@ -134,13 +227,8 @@ impl Demo {
             .iter()
             .map(|(domain, node)| (domain, format!("grpc+tls://{}", node.field("address"))))
             .collect();
-        let mut pids: BTreeMap<&str, u32> = self
-            .nodes
-            .iter()
-            .map(|(domain, node)| (*domain, node.pid()))
-            .collect();
+        let mut pids: BTreeMap<&str, u32> = self.processes().collect();
         pids.insert("authority", std::process::id());
-        pids.insert("coordinator", self.coordinator.pid());
         let principals: BTreeMap<_, _> = self
             .people
             .names()
@@ -153,8 +241,8 @@ impl Demo {
             "flight_sql": self.flight_sql(),
             "web": null,
             "nodes": nodes,
-            "ca": self.folder.join("ca.pem"),
-            "dir": self.folder,
+            "ca": self.place.folder.join("ca.pem"),
+            "dir": self.place.folder,
             "authority": self.authority.url(),
             "pids": pids,
             "principals": principals,
@@ -183,12 +271,7 @@ Try:  SELECT n_name, count(*) FROM crm.customers.customer JOIN crm.customers.nat
 /// If it does not start, or there is no such person.
 pub(super) async fn open(options: &Options, user: &str) -> Result<(Demo, Client), Error> {
     let demo = Demo::start(options).await?;
-    let Some(password) = demo.password(user) else {
-        let names = demo.people().collect::<Vec<_>>().join(", ");
-        return Err(failed(format!("the demo does not know `{user}`"))
-            .with_hint(format!("It knows {names}.")));
-    };
-    let client = demo.sign_in(user, password).await?;
+    let client = demo.open_session(user).await?;
     Ok((demo, client))
 }
 
@@ -233,22 +316,20 @@ async fn start_node(
     home: Home<'_>,
     authority: &AuthorityServer,
     coordinator: &Child,
-    domain: &str,
-    product: &str,
+    served: &Served,
 ) -> Result<Child, Error> {
+    let domain = served.domain.as_str();
     let id =
         ServerId::node(domain.parse().map_err(defect)?, &format!("{domain}-1")).map_err(defect)?;
     let state = home.folder.join(domain).join("state");
     let token = join_token(authority, &id, &state)?;
     let settings = settings::node(&settings::NodeOptions {
-        domain,
-        product,
-        data: &home.folder.join(domain).join("data"),
+        served,
         state: &state,
         token: token.as_deref(),
         authority: &authority.url(),
         coordinator: coordinator.field("address"),
-    });
+    })?;
     let file = write(home.folder, &format!("{domain}.toml"), &settings)?;
     Child::start(domain, &["node"], &file, home).await
 }

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::json;
+use weft_governance::{Error, ErrorKind, code};
+use weft_node::GrantSettings;
+
+use super::Served;
 
 /// What a demo node is told.
 pub(super) struct NodeOptions<'a> {
-    pub(super) domain: &'a str,
-    pub(super) product: &'a str,
-    pub(super) data: &'a Path,
+    pub(super) served: &'a Served,
     pub(super) state: &'a Path,
     pub(super) token: Option<&'a Path>,
     pub(super) authority: &'a str,
@@ -31,24 +34,50 @@ pub(super) fn coordinator(
     )
 }
 
-/// A node's: its product is granted to the analyst and to its owner.
-pub(super) fn node(options: &NodeOptions<'_>) -> String {
+/// A node's, with its grants.
+///
+/// # Errors
+/// If a grant cannot be written down.
+pub(super) fn node(options: &NodeOptions<'_>) -> Result<String, Error> {
     let NodeOptions {
-        domain,
-        product,
-        data,
+        served,
         state,
         token,
         authority,
         coordinator,
     } = options;
+    let Served {
+        domain,
+        data,
+        grants,
+        advertise,
+    } = served;
     let token = join_token_line(*token);
-    format!(
-        "[node]\ndomain = \"{domain}\"\ndata = {data}\nstate = {state}\nlisten = \"127.0.0.1:0\"\n{token}\n[authority]\nurl = {authority}\n\n[coordinator]\nurl = \"https://{coordinator}\"\n\n[[grants]]\nuser = \"analyst\"\nproduct = \"{product}\"\n\n[[grants]]\ngroup = \"{domain}-owners\"\nproduct = \"{product}\"\n",
+    let advertise = advertise.map(|address| format!("advertise = \"{address}\"\n"));
+    Ok(format!(
+        "[node]\ndomain = \"{domain}\"\ndata = {data}\nstate = {state}\nlisten = \"127.0.0.1:0\"\n{advertise}{token}\n[authority]\nurl = {authority}\n\n[coordinator]\nurl = \"https://{coordinator}\"\n\n{grants}",
         data = json!(data),
         state = json!(state),
+        advertise = advertise.unwrap_or_default(),
         authority = json!(authority),
-    )
+        grants = grant_tables(grants)?,
+    ))
+}
+
+/// `[[grants]]` for each.
+fn grant_tables(grants: &[GrantSettings]) -> Result<String, Error> {
+    #[derive(Serialize)]
+    struct Grants<'a> {
+        grants: &'a [GrantSettings],
+    }
+    toml::to_string(&Grants { grants }).map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            code::INTERNAL,
+            "a grant cannot be written as settings",
+        )
+        .caused_by(error)
+    })
 }
 
 fn join_token_line(token: Option<&Path>) -> String {

@@ -1,0 +1,124 @@
+//! `weft bench` as a person runs it.
+
+// The lints that spare tests spare the functions beside them too.
+#![cfg(test)]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Without DuckDB, so that every machine does the same.
+fn bench(arguments: &[&str], file: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_weft"))
+        .args(["bench", "--scale", "0.01", "--runs", "1", "--warm-up", "0"])
+        .args(["--without", "duckdb", "--json"])
+        .arg(file)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("run")
+}
+
+/// A benchmark that goes well: its figures, and what it printed.
+fn figures(arguments: &[&str]) -> (Value, String) {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("figures.json");
+    let output = bench(arguments, &file);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let json = std::fs::read_to_string(file).expect("written");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    (serde_json::from_str(&json).expect("JSON"), printed)
+}
+
+fn number(json: &Value, pointer: &str) -> u64 {
+    let value = json.pointer(pointer).and_then(Value::as_u64);
+    value.unwrap_or_else(|| panic!("{pointer} in {json:#}"))
+}
+
+#[test]
+fn queries_are_measured_beside_datafusion_and_answered_alike() {
+    let (json, printed) = figures(&["--only", "6,12"]);
+    for (at, query, rows) in [(0, 6, 1), (1, 12, 2)] {
+        let path = |rest: &str| format!("/queries/{at}/{rest}");
+        assert_eq!(number(&json, &path("query")), query);
+        assert_eq!(json.pointer(&path("answer")), Some(&Value::from("equal")));
+        for engine in ["weft", "datafusion"] {
+            let own = |field: &str| path(&format!("engines/{engine}/{field}"));
+            assert_eq!(number(&json, &own("rows")), rows, "{engine}");
+            let times = json.pointer(&own("seconds")).and_then(Value::as_array);
+            assert_eq!(times.map(Vec::len), Some(1), "{engine}");
+        }
+        let sums = ["weft", "datafusion"].map(|e| path(&format!("engines/{e}/checksum")));
+        let [own, other] = sums.map(|sum| json.pointer(&sum).and_then(Value::as_str));
+        assert!(own.is_some() && own == other, "{json:#}");
+        assert!(number(&json, &path("crossed/bytes")) > 0);
+        assert_eq!(number(&json, &path("crossed/requests")), 1);
+        assert_eq!(number(&json, &path("flows/0/rows")), rows);
+        assert_eq!(
+            json.pointer(&path("flows/0/source")),
+            Some(&Value::from("sales"))
+        );
+    }
+    assert_eq!(json["queries"].as_array().map(Vec::len), Some(2));
+    assert_eq!(number(&json, "/settings/domains"), 3);
+    assert_eq!(number(&json, "/total/crossed/rows"), 3);
+    for process in ["coordinator", "sales", "crm", "supply", "datafusion"] {
+        assert!(number(&json, &format!("/peak_memory/{process}")) > 0);
+    }
+    assert!(
+        printed.contains("\nq12 ") && printed.contains("Peak memory: "),
+        "{printed}"
+    );
+}
+
+#[test]
+fn six_domains_behind_a_slow_link_answer_alike() {
+    let arguments = [
+        "--only",
+        "3",
+        "--domains",
+        "6",
+        "--link",
+        "1gbit,1ms",
+        "--off",
+        "gather",
+    ];
+    let (json, _) = figures(&arguments);
+    assert_eq!(json["queries"][0]["answer"], "equal");
+    assert_eq!(json["settings"]["off"][0], "gather");
+    let flows = json["queries"][0]["flows"].as_array().expect("flows");
+    let sources: Vec<&Value> = flows.iter().map(|flow| &flow["source"]).collect();
+    assert_eq!(sources, ["crm", "logistics", "sales"]);
+}
+
+#[test]
+fn what_cannot_be_measured_is_said() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("figures.json");
+    let cases: [(&[&str], i32, &str); 4] = [
+        (&["--only", "23"], 2, "numbered from 1 to 22"),
+        (&["--scale", "0"], 2, "the scale 0 is not between"),
+        (&["--off", "miracle", "--only", "6"], 2, "miracle"),
+        (
+            &["--json", "/nowhere/figures.json"],
+            2,
+            "`/nowhere/figures.json` cannot be used",
+        ),
+    ];
+    for (arguments, code, expected) in cases {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
+        command.args(["bench", "--without", "datafusion,duckdb"]);
+        if !arguments.contains(&"--scale") {
+            command.args(["--scale", "0.01"]);
+        }
+        if !arguments.contains(&"--json") {
+            command.arg("--json").arg(&file);
+        }
+        let output = command.args(arguments).output().expect("run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
