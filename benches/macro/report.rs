@@ -180,10 +180,10 @@ q06    12.0    12.0         6.0     6.0             2.00      0.02            0.
 total  32.0    37.0        16.0    21.0             2.00      0.07            0.04       1.76
 
 What crossed, beside the reference for three domains at scale 1
-query  requests  rows    bytes        A       A1        B        C        D        E  bytes/D  limit
-q03           2   110  2.00 MB  1.24 GB   303 MB   147 MB  8.72 MB  2.19 MB   485 kB     0.91  ok
-q06           1     1    304 B  1.01 GB   312 MB  3.66 MB    304 B    304 B    304 B     1.00  ok
-total         3   111  2.00 MB  2.25 GB   616 MB   151 MB  8.72 MB  2.20 MB   485 kB     0.91
+query  requests  rows    bytes        A      A1        B        C        D       E  bytes/D  limit
+q03           2   110  2.00 MB  1.24 GB  303 MB   147 MB  8.72 MB  2.19 MB  485 kB     0.91  ok
+q06           1     1    304 B  1.01 GB  312 MB  3.66 MB    304 B    304 B   304 B     1.00  ok
+total         3   111  2.00 MB  2.25 GB  616 MB   151 MB  8.72 MB  2.20 MB  485 kB     0.91
 ";
         assert!(text.starts_with(expected), "{text}");
         assert!(

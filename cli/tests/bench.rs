@@ -97,10 +97,15 @@ fn six_domains_behind_a_slow_link_answer_alike() {
 fn what_cannot_be_measured_is_said() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("figures.json");
-    let cases: [(&[&str], i32, &str); 4] = [
+    let cases: [(&[&str], i32, &str); 5] = [
         (&["--only", "23"], 2, "numbered from 1 to 22"),
         (&["--scale", "0"], 2, "the scale 0 is not between"),
         (&["--off", "miracle", "--only", "6"], 2, "miracle"),
+        (
+            &["--python", "/nowhere/python", "--only", "6"],
+            2,
+            "--without duckdb",
+        ),
         (
             &["--json", "/nowhere/figures.json"],
             2,
@@ -109,7 +114,10 @@ fn what_cannot_be_measured_is_said() {
     ];
     for (arguments, code, expected) in cases {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
-        command.args(["bench", "--without", "datafusion,duckdb"]);
+        command.args(["bench", "--without", "datafusion"]);
+        if !arguments.contains(&"--python") {
+            command.args(["--without", "duckdb"]);
+        }
         if !arguments.contains(&"--scale") {
             command.args(["--scale", "0.01"]);
         }

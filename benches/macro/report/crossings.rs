@@ -183,7 +183,7 @@ total        10  1.00 kB         101  2.00 MB
         assert_eq!(limit(&sixth, 1.0), 304 + 76 + 4_096);
         let mut report = report(0.1, 3);
         let text = sums(&report).to_string();
-        assert!(text.contains("9.11  over"), "2.00 MB and 219 kB: {text}");
+        assert!(text.contains("9.12  over"), "2.00 MB and 219 kB: {text}");
         report.settings.scale = 1.0;
         assert!(!sums(&report).to_string().contains("over"));
     }

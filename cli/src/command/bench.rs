@@ -153,8 +153,7 @@ async fn engines(args: &BenchArgs, mesh: &Mesh, data: &LaidOut) -> Result<Engine
     if !args.without.contains(&Other::Duckdb) {
         match installed(args) {
             Some(installed) => {
-                let engine = DuckDb::start(&installed, &data.tables).await;
-                let engine = engine.map_err(|error| failed(&error))?;
+                let engine = start_duckdb(&installed, &data.tables).await?;
                 versions.insert(EngineKind::DuckDb, engine.version().to_owned());
                 engines.push(Box::new(engine));
             }
@@ -173,6 +172,15 @@ async fn start_datafusion(tables: &Path) -> Result<DataFusion, Error> {
     command.arg("bench-datafusion").arg("--tables").arg(tables);
     let started = DataFusion::start(command).await;
     started.map_err(|error| failed(&error))
+}
+
+async fn start_duckdb(installed: &Installed, tables: &Path) -> Result<DuckDb, Error> {
+    let started = DuckDb::start(installed, tables).await;
+    started.map_err(|error| {
+        wrong(error.to_string()).with_hint(
+            "Name a Python interpreter that has the module `duckdb` with --python, or leave DuckDB out with --without duckdb.",
+        )
+    })
 }
 
 fn installed(args: &BenchArgs) -> Option<Installed> {
