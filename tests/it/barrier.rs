@@ -1,7 +1,7 @@
 //! Hidden rows and masked cells never show, whatever is asked. Each test has a control that shows
 //! that the data is there.
 
-use harness::{Mesh, Published, grant, grant_table, run};
+use harness::{Mesh, MeshOptions, Published, grant, grant_table, run};
 
 const PEOPLE: Published<'static> = Published {
     domain: "crm",
@@ -193,5 +193,32 @@ fn a_row_whose_filter_is_null_is_hidden() {
         let sql = "SELECT count(*) FROM crm.people.person WHERE country IS NULL";
         assert_eq!(analyst.value(sql).await, "0");
         assert_eq!(mesh.sign_in("admin").await.value(sql).await, "1");
+    });
+}
+
+/// The contract says that the column has no NULL; what the mask shows has nothing else.
+#[test]
+fn a_required_column_can_be_masked_with_null() {
+    run(async {
+        let mut options = MeshOptions::tpch(0.01);
+        for (domain, _, grants) in &mut options.domains {
+            if domain == "crm" {
+                let masks = [("c_address", "replace-with-null"), ("c_name", "sha-256")];
+                *grants = vec![
+                    grant_table("analyst", "customers", "customer", None, &masks),
+                    grant_table("analyst", "customers", "nation", None, &[]),
+                ];
+            }
+        }
+        let mesh = Mesh::start(options).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let shown = "SELECT DISTINCT c_address FROM crm.customers.customer";
+        assert_eq!(analyst.value(shown).await, "NULL");
+        let joined = "SELECT count(*), count(c_address), count(c_name) FROM sales.orders.orders \
+             JOIN crm.customers.customer ON o_custkey = c_custkey";
+        let counted = analyst.query(joined).await.expect("joined");
+        assert_eq!(counted.rows(), [["15000", "0", "15000"]]);
+        let mut there = mesh.sign_in_at("crm", "analyst").await;
+        assert_eq!(there.value(shown).await, "NULL");
     });
 }

@@ -67,7 +67,7 @@ fn check_schema(leaf: &ProductTable, binding: &Binding) -> Result<()> {
         let found = actual.field_with_name(column);
         let same = matches!((expected, found), (Ok(expected), Ok(found))
             if expected.data_type() == found.data_type()
-                && expected.is_nullable() == found.is_nullable());
+                && expected.is_nullable() >= found.is_nullable());
         if !same {
             let error = Error::new(
                 ErrorKind::SchemaDrift,

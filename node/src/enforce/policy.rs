@@ -201,7 +201,14 @@ impl Policy {
             .fields()
             .iter()
             .filter(|field| seen.contains(field.name().as_str()))
-            .cloned()
+            .map(|field| {
+                // What the contract requires, a mask may replace with NULL.
+                let mut grants = held(&self.grants, principal, reference);
+                match grants.any(|grant| grant.masks.contains_key(field.name())) {
+                    true => Arc::new(field.as_ref().clone().with_nullable(true)),
+                    false => Arc::clone(field),
+                }
+            })
             .collect();
         let disclosure = schema
             .fields()
