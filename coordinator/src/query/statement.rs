@@ -15,7 +15,7 @@ use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
     Memory, PlannerThreads, RunningPlans, Semantics, Workers, bind_parameters, from_datafusion,
-    parameter_schema, parameter_values, plan_query, session_config, until,
+    parameter_schema, parameter_values, physical_rules, plan_query, session_config, until,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
@@ -403,6 +403,7 @@ impl QueryEngine {
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(Arc::clone(self.memory.runtime()))
+            .with_physical_optimizer_rules(physical_rules())
             .with_table_functions(Default::default())
             .with_file_formats(Vec::new())
             .build();

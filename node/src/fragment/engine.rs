@@ -17,8 +17,8 @@ use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
-    Tables, Workers, fingerprint, from_datafusion, parameter_schema, plan_query, product_table_of,
-    session_config,
+    Tables, Workers, fingerprint, from_datafusion, parameter_schema, physical_rules, plan_query,
+    product_table_of, session_config,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -334,6 +334,7 @@ impl Engine {
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(Arc::clone(self.memory.runtime()))
+            .with_physical_optimizer_rules(physical_rules())
             .with_scalar_functions(self.functions.scalar.clone())
             .with_aggregate_functions(self.functions.aggregate.clone())
             .with_window_functions(self.functions.window.clone())
