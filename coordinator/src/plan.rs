@@ -5,6 +5,7 @@ mod estimate;
 mod gather;
 mod optimization;
 mod pieces;
+mod preaggregate;
 mod push;
 mod reduce;
 mod remote;

@@ -10,6 +10,7 @@ mod drift;
 mod faults;
 mod federation;
 mod names;
+mod preaggregation;
 mod pruning;
 mod pushdown;
 mod random;

@@ -45,18 +45,22 @@ pub(super) fn gather(
     if !gathered.transformed {
         return Ok(plan);
     }
-    // What the new order left above a join goes below it again, columns and conditions.
-    let rules = Optimizer::with_rules(vec![
-        Arc::new(PushDownFilter::new()),
-        Arc::new(OptimizeProjections::new()),
-    ]);
-    let config = OptimizerContext::new_with_config_options(state.config_options().clone());
-    let tidied = rules.optimize(gathered.data, &config, |_, _| {})?;
+    let tidied = tidied(gathered.data, state)?;
     Ok(if tidied.schema() == plan.schema() {
         tidied
     } else {
         plan
     })
+}
+
+/// `plan` with what a change left above a join below it again, columns and conditions.
+pub(super) fn tidied(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let rules = Optimizer::with_rules(vec![
+        Arc::new(PushDownFilter::new()),
+        Arc::new(OptimizeProjections::new()),
+    ]);
+    let config = OptimizerContext::new_with_config_options(state.config_options().clone());
+    rules.optimize(plan, &config, |_, _| {})
 }
 
 fn regroup(

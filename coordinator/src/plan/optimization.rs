@@ -30,14 +30,17 @@ pub enum Optimization {
     Split,
     /// What is read twice in the same way is shipped once.
     Share,
+    /// Nodes group rows that are only needed by the group.
+    Preaggregate,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Gather,
         Self::Bind,
         Self::Order,
+        Self::Preaggregate,
         Self::Unite,
         Self::Bound,
         Self::Distinct,
@@ -64,6 +67,7 @@ impl Optimization {
             Self::NotNull => "not_null",
             Self::Split => "split",
             Self::Share => "share",
+            Self::Preaggregate => "preaggregate",
         }
     }
 

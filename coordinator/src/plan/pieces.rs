@@ -6,6 +6,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::cut::{CutPlan, Cutter};
 use super::gather::gather;
+use super::preaggregate::preaggregate;
 use super::push::push;
 use super::reduce::reduce;
 use super::scalar::Scalars;
@@ -30,6 +31,10 @@ pub fn pieces(
     let mut cutter = Cutter::new(sites, steps, &context);
     let mut cut = |plan| {
         let plan = gather(plan, sites, state, steps)?;
+        let plan = match steps.on(Optimization::Preaggregate) {
+            true => preaggregate(plan, sites, state),
+            false => plan,
+        };
         let plan = push(plan, sites, steps, state)?;
         cutter.cut(plan)
     };

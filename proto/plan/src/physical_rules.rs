@@ -8,6 +8,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
 /// The rule that moves conditions down to the files.
 const PUSHDOWN: &str = "FilterPushdown";
@@ -57,8 +58,8 @@ impl PhysicalOptimizerRule for Confined {
         let children = children
             .into_iter()
             .map(|child| self.optimize(Arc::clone(child), config))
-            .collect::<Result<_>>()?;
-        plan.with_new_children(children)
+            .collect::<Result<Vec<_>>>()?;
+        replace_children_if_necessary(plan, children)
     }
 
     fn name(&self) -> &str {
