@@ -28,7 +28,7 @@ pub enum Installed {
 pub struct DuckDb(Talk);
 
 enum Talk {
-    Python(Worker),
+    Python(Box<Worker>),
     Program(Box<Shell>),
 }
 
@@ -52,7 +52,7 @@ impl DuckDb {
             Installed::Python(python) => {
                 let mut command = Command::new(python);
                 command.arg("-c").arg(SCRIPT).arg(folder);
-                Talk::Python(Worker::start("DuckDB", command).await?)
+                Talk::Python(Box::new(Worker::start("DuckDB", command).await?))
             }
             Installed::Program(program) => {
                 Talk::Program(Box::new(Shell::start(program, folder).await?))

@@ -10,7 +10,6 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use tokio::time::timeout_at;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
@@ -330,10 +329,10 @@ impl QueryEngine {
         self.queries
             .start(id, &session.principal().subject, flows)?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
-        let rows = timeout_at(deadline.into(), self.answer(&state, cut, Arc::clone(&run))).await;
-        let rows = rows.unwrap_or_else(|_| Err(too_late()));
-        let rows = rows.unwrap_or_else(|error| futures::stream::iter([Err(error)]).boxed());
-        let tracked = Tracked::new(rows, id, self.queries.clone());
+        // Nothing runs before the rows are asked for, so that a query given up by then is ended too.
+        let (engine, started) = (self.clone(), Arc::clone(&run));
+        let rows = futures::stream::once(async move { engine.answer(&state, cut, started).await });
+        let tracked = Tracked::new(rows.try_flatten().boxed(), id, self.queries.clone());
         let batches = until(deadline.into(), tracked.boxed(), too_late);
         Ok((run, ResultStream { schema, batches }))
     }
@@ -355,7 +354,7 @@ impl QueryEngine {
         }
         for (literal, counters) in cut.literals.iter().zip(run.literal_counters(&cut)) {
             let value = values.get(literal.scalar);
-            counters.sent(1, value.map_or(0, |value| scalar::bytes(value)));
+            counters.sent(1, value.map_or(0, scalar::bytes));
         }
         self.rows(state, cut, run).await
     }

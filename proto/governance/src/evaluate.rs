@@ -205,8 +205,8 @@ mod tests {
         let user = || Grantee::User("ann".to_owned());
         assert_eq!(disclosed(&[], List), None);
         let open = grant("open", user(), &["*"]);
-        assert_eq!(disclosed(&[open.clone()], List), List);
-        assert_eq!(disclosed(&[open.clone()], None), None);
+        assert_eq!(disclosed(std::slice::from_ref(&open), List), List);
+        assert_eq!(disclosed(std::slice::from_ref(&open), None), None);
         let mut narrow = grant("narrow", user(), &["c_custkey"]);
         narrow.key_disclosure = Some(Range);
         assert_eq!(disclosed(&[open.clone(), narrow.clone()], Bloom), Range);
