@@ -2,6 +2,8 @@
 
 // A test that cannot go on fails here, with the reason.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// A long run says how far it is.
+#![allow(clippy::print_stdout)]
 
 mod client;
 mod compare;

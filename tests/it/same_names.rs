@@ -10,9 +10,17 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::SessionContext;
-use harness::{Mesh, MeshOptions, Published, Rows, grant, run, single_process, unguarded_process};
+use harness::{
+    Column, Mesh, MeshOptions, Published, Rows, grant, run, single_process, unguarded_process,
+};
 
-const NAMES: &[(&str, &[(&str, &str, &str)], &str)] = &[
+/// A table without rows: name, columns.
+type Described = (&'static str, &'static [Column<'static>], &'static str);
+
+/// A file of a table: its columns with their values.
+type File = Vec<(&'static str, ArrayRef)>;
+
+const NAMES: &[Described] = &[
     (
         "ta",
         &[("id", "string", "varchar"), ("ty", "string", "varchar")],
@@ -49,7 +57,7 @@ fn write(domain: &str, data: &Path) {
     let paid: Vec<i64> = (0..8 * ROWS).step_by(2).collect();
     let mut amounts = vec![30; paid.len()];
     *amounts.last_mut().expect("payments") = 10;
-    let files: Vec<(&str, Vec<Vec<(&str, ArrayRef)>>)> = vec![
+    let files: Vec<(&str, Vec<File>)> = vec![
         (
             "ta",
             vec![vec![("id", text(&["a1"])), ("ty", text(&["x1"]))]],

@@ -1,7 +1,6 @@
 //! TPC-DS: several domains answer all 99 queries like one process, and like another engine.
 
 use std::error::Error;
-use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -162,7 +161,7 @@ async fn ask_alone(engine: &SessionContext, sql: &str) -> Result<Answer, String>
     Ok(Answer::of(&batches))
 }
 
-fn told(error: impl Error + Display) -> String {
+fn told(error: impl Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

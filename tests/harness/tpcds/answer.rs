@@ -41,6 +41,11 @@ impl Answer {
         self.0.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether it says nothing: no rows, or nothing but NULL and zero in them.
     pub fn is_void(&self) -> bool {
         self.0.iter().flatten().all(Cell::is_void)
