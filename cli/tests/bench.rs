@@ -89,7 +89,9 @@ fn six_domains_behind_a_slow_link_answer_alike() {
     assert_eq!(json["queries"][0]["answer"], "equal");
     assert_eq!(json["settings"]["off"][0], "gather");
     let flows = json["queries"][0]["flows"].as_array().expect("flows");
-    let sources: Vec<&Value> = flows.iter().map(|flow| &flow["source"]).collect();
+    // Beside its rows, a domain may send keys to another.
+    let mut sources: Vec<&Value> = flows.iter().map(|flow| &flow["source"]).collect();
+    sources.dedup();
     assert_eq!(sources, ["crm", "logistics", "sales"]);
 }
 
