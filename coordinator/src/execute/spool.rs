@@ -4,11 +4,12 @@
 //! by a few batches afterwards. Rows that memory has no room for go to disk.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics};
 use datafusion::physical_plan::spill::spill_pool::{self, SpillPoolSink};
@@ -21,6 +22,9 @@ use weft_plan::from_datafusion;
 
 /// Batches that the writer may be ahead once rows are no longer set aside.
 const AHEAD: usize = 4;
+/// The part of all memory that the rows of one fragment may take: what is set aside early must not
+/// leave later joins and sorts without.
+const SHARE: usize = 8;
 /// Bytes of one file on disk.
 const FILE_BYTES: usize = 64 << 20;
 
@@ -31,6 +35,8 @@ pub(super) struct Writer {
     room: Arc<Semaphore>,
     aside: bool,
     reservation: MemoryReservation,
+    held: Arc<AtomicUsize>,
+    most: usize,
     spill: Arc<SpillManager>,
 }
 
@@ -49,8 +55,20 @@ enum Item {
 
 /// What a waiting batch occupies; given back on drop.
 struct Held {
-    _memory: Arc<MemoryReservation>,
+    _memory: Arc<Part>,
     _room: Option<OwnedSemaphorePermit>,
+}
+
+/// The memory of one batch.
+struct Part {
+    memory: MemoryReservation,
+    held: Arc<AtomicUsize>,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.memory.size(), Ordering::Relaxed);
+    }
 }
 
 /// A spool for `readers` readers of rows of `schema`.
@@ -69,6 +87,11 @@ pub(super) fn spool(
         room: Arc::new(Semaphore::new(AHEAD)),
         aside: true,
         reservation: consumer.register(&runtime.memory_pool),
+        held: Arc::default(),
+        most: match runtime.memory_pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes / SHARE,
+            _ => usize::MAX,
+        },
         spill: Arc::new(SpillManager::new(Arc::clone(runtime), metrics, schema)),
     };
     (writer, receivers.into_iter().map(Reader).collect())
@@ -125,10 +148,18 @@ impl Writer {
         }
     }
 
-    fn hold(&self, batch: &RecordBatch) -> Option<Arc<MemoryReservation>> {
-        let part = self.reservation.new_empty();
-        part.try_grow(get_record_batch_memory_size(batch)).ok()?;
-        Some(Arc::new(part))
+    fn hold(&self, batch: &RecordBatch) -> Option<Arc<Part>> {
+        let bytes = get_record_batch_memory_size(batch);
+        if self.held.load(Ordering::Relaxed).saturating_add(bytes) > self.most {
+            return None;
+        }
+        let memory = self.reservation.new_empty();
+        memory.try_grow(bytes).ok()?;
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        Some(Arc::new(Part {
+            memory,
+            held: Arc::clone(&self.held),
+        }))
     }
 
     fn turn_to_disk(&mut self) {
