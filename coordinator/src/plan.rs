@@ -17,6 +17,6 @@ pub use cut::{CutPlan, FragmentPlan, LiteralFlow};
 pub use estimate::Estimate;
 pub use optimization::{Optimization, Optimizations};
 pub use pieces::pieces;
-pub use reduce::{KeyFlow, Reason, Reduction, Refused, SET_ASIDE, leaves};
+pub use reduce::{KeyFlow, Reason, Reduction, Refused, leaves};
 pub use remote::RemoteFragment;
 pub use site::{Site, Sites};

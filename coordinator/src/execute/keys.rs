@@ -11,7 +11,7 @@ use weft_plan::KeySet;
 use weft_wire::rpc::fragment::key_filter::Form;
 use weft_wire::rpc::fragment::{ArrowMessage, KeyFilter};
 
-use crate::plan::{KeyFlow, SET_ASIDE};
+use crate::plan::KeyFlow;
 
 /// Bytes of keys that travel with one fragment at most.
 const MOST_BYTES: usize = 16 << 20;
@@ -106,8 +106,7 @@ impl Collector {
     /// Whether sending so many keys, and setting `read` bytes of rows aside for them, would cost
     /// more than it spares.
     pub(super) fn is_lost(&self, read: f64) -> bool {
-        let spared = self.flow.unreduced.spared_by(self.keys.len());
-        spared <= 0.0 || read * SET_ASIDE > self.flow.unreduced.bytes
+        self.flow.is_lost(self.keys.len(), read)
     }
 
     /// The keys as they may travel, unless they would be too many.

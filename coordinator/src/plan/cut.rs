@@ -223,7 +223,11 @@ impl<'a> Cutter<'a> {
             return Ok(None);
         }
         let scalars = scalar::awaited(plan)?;
-        let Some(encoded) = self.encode(&scalar::without_values(plan)?, &site.domain) else {
+        let encoded = match scalars.is_empty() {
+            true => self.encode(plan, &site.domain),
+            false => self.encode(&scalar::without_values(plan)?, &site.domain),
+        };
+        let Some(encoded) = encoded else {
             return Ok(None);
         };
         let output: SchemaRef = Arc::new(plan.schema().as_arrow().clone());

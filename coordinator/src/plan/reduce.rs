@@ -20,10 +20,10 @@ use weft_governance::KeyDisclosure;
 use weft_plan::KeySet;
 
 use super::cut::{CutPlan, FragmentPlan};
+use super::estimate::Estimate;
 use lineage::{Place, disclosure, source, targets};
 
 pub use lineage::leaves;
-pub use schedule::SET_ASIDE;
 
 /// Join keys on their way from one fragment's rows to another fragment.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,11 +184,18 @@ struct Found {
 }
 
 impl KeyFlow {
-    /// Bytes that so many keys of `from` take as a list.
-    pub fn key_bytes(&self, keys: f64, from: &FragmentPlan) -> f64 {
+    /// Bytes that so many keys of rows like `from` take as a list.
+    pub fn key_bytes(&self, keys: f64, from: &Estimate) -> f64 {
         let columns = self.from_columns.iter();
-        let columns = columns.filter_map(|column| from.estimate.columns.get(*column));
+        let columns = columns.filter_map(|column| from.columns.get(*column));
         keys * columns.map(|column| column.width).sum::<f64>()
+    }
+
+    /// Whether sending so many keys, and setting `read` bytes of rows aside for them, would cost
+    /// more than it spares.
+    pub fn is_lost(&self, keys: usize, read: f64) -> bool {
+        let spared = self.unreduced.spared_by(keys);
+        spared <= 0.0 || read * schedule::SET_ASIDE > self.unreduced.bytes
     }
 
     fn refused(&self, reason: Reason) -> Refused {

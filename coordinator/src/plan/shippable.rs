@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::scalar::StandIn;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::WindowFunctionDefinition;
 use datafusion::logical_expr::{Distinct, Expr, FetchType, LogicalPlan, SkipType, Unnest, Values};
 use weft_plan::{MOST_LITERALS, MOST_UNNESTED};
+
+use super::scalar::StandIn;
 
 /// Whether every node and expression of `plan`, subqueries included, has a place in a fragment for
 /// a node that runs `functions`.

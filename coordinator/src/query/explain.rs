@@ -6,7 +6,6 @@ use arrow::array::{ArrayRef, StringBuilder, UInt64Builder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::from_datafusion;
 
 use super::flow::{Flow, FlowForm};
 use crate::plan::CutPlan;
@@ -33,16 +32,14 @@ pub(super) fn schema(analyzed: bool) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// What came out of each place: the rows of the answer, and what crossed.
-pub(super) struct Actuals {
-    pub(super) answer_rows: u64,
-    pub(super) flows: Vec<Flow>,
-}
-
-/// The explanation of `cut`.
-pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<RecordBatch, Error> {
+/// The explanation of `cut`, whose flows are `flows`; with the rows of the `answer` if it ran, and
+/// what crossed.
+pub(super) fn explain(
+    cut: &CutPlan,
+    flows: &[Flow],
+    answer: Option<u64>,
+) -> Result<RecordBatch, Error> {
     let mut lines = Vec::new();
-    let answer = actuals.map(|actuals| actuals.answer_rows);
     part(
         &mut lines,
         "coordinator",
@@ -54,20 +51,11 @@ pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<Record
         let text = format!("scalar_{index}:\n{}", scalar.display_indent());
         part(&mut lines, "coordinator", &text, None, None);
     }
-    let planned;
-    let flows = match actuals {
-        Some(actuals) => &actuals.flows,
-        None => {
-            planned = Flow::all(cut, None).map_err(from_datafusion)?;
-            &planned
-        }
-    };
     for fragment in &cut.fragments {
         for flow in flows
             .iter()
             .filter(|flow| flow.fragment == fragment.ordinal)
         {
-            let (rows, bytes) = (flow.counters.rows(), flow.counters.bytes());
             let text = match flow.form {
                 FlowForm::Rows => format!(
                     "fragment #{} at {}\n{}",
@@ -90,17 +78,12 @@ pub(super) fn explain(cut: &CutPlan, actuals: Option<&Actuals>) -> Result<Record
                 ),
             };
             let place = flow.source.to_string();
-            let came = actuals.map(|_| (rows, bytes));
-            part(
-                &mut lines,
-                &place,
-                &text,
-                came.map(|(rows, _)| rows),
-                came.map(|(_, bytes)| bytes),
-            );
+            let rows = answer.map(|_| flow.counters.rows());
+            let bytes = answer.map(|_| flow.counters.bytes());
+            part(&mut lines, &place, &text, rows, bytes);
         }
     }
-    batch(&lines, actuals.is_some())
+    batch(&lines, answer.is_some())
 }
 
 /// The lines of one place; its figures stand on the first.

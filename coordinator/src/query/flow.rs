@@ -91,12 +91,10 @@ impl Flow {
                 let from = cut.fragments.iter().find(|it| it.ordinal == flow.from);
                 if let Some(from) = from.filter(|_| flow.to == fragment.ordinal) {
                     let counters = run.map(|run| Arc::clone(run.key_counters(index)));
-                    flows.push(Self::of_keys(
-                        flow,
-                        from,
-                        fragment,
-                        counters.unwrap_or_default(),
-                    ));
+                    flows.push(Self {
+                        counters: counters.unwrap_or_default(),
+                        ..Self::of_keys(flow, from, fragment)
+                    });
                 }
             }
             for (index, literal) in cut.literals.iter().enumerate() {
@@ -151,12 +149,7 @@ impl Flow {
         }
     }
 
-    fn of_keys(
-        flow: &KeyFlow,
-        from: &FragmentPlan,
-        to: &FragmentPlan,
-        counters: Arc<Counters>,
-    ) -> Self {
+    fn of_keys(flow: &KeyFlow, from: &FragmentPlan, to: &FragmentPlan) -> Self {
         let compared = columns(&to.output, flow.to_columns.iter().copied());
         let keys = from.estimate.distinct(&flow.from_columns);
         Self {
@@ -169,16 +162,14 @@ impl Flow {
             operator: format!("only rows with {} among them", compared.join(", ")),
             expected: Expected {
                 rows: keys as u64,
-                bytes: flow.key_bytes(keys, from) as u64,
+                bytes: flow.key_bytes(keys, &from.estimate) as u64,
             },
             grants: grants(from),
             alternatives: Vec::new(),
-            counters,
+            counters: Arc::default(),
         }
     }
-}
 
-impl Flow {
     fn of_literal(
         cut: &CutPlan,
         literal: &LiteralFlow,

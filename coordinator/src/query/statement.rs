@@ -19,7 +19,7 @@ use weft_plan::{
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
 use super::batches::Tracked;
-use super::explain::{self, Actuals};
+use super::explain;
 use super::flow::Flow;
 use super::flow_table::{flow_schema, flow_table};
 use super::run::{QueryRun, Resources, too_late};
@@ -151,12 +151,12 @@ impl QueryEngine {
             }
             Parsed::Explain(Explain::Plan, query) => {
                 let planned = self.planned(session, query, values).await?;
-                Ok(one(explain::explain(&planned.cut, None)?))
+                let flows = Flow::all(&planned.cut, None).map_err(from_datafusion)?;
+                Ok(one(explain::explain(&planned.cut, &flows, None)?))
             }
             Parsed::Explain(Explain::Analyze, query) => {
-                let (cut, answer_rows, flows) = self.analyze(session, query, values).await?;
-                let actuals = Actuals { answer_rows, flows };
-                Ok(one(explain::explain(&cut, Some(&actuals))?))
+                let (cut, answer, flows) = self.analyze(session, query, values).await?;
+                Ok(one(explain::explain(&cut, &flows, Some(answer))?))
             }
             Parsed::Explain(Explain::Flow, query) => {
                 let planned = self.planned(session, query, values).await?;

@@ -31,9 +31,8 @@ pub(super) fn filtered(mut input: Estimate, predicate: &Expr, schema: &DFSchema)
             }
         }
     }
-    for (index, Interval { from, to }) in intervals {
-        let share = to.unwrap_or(1.0) - from.unwrap_or(0.0);
-        input = kept(input, share, Some((index, None)));
+    for (index, interval) in intervals {
+        input = kept(input, interval.share(), Some((index, None)));
     }
     input
 }
@@ -68,6 +67,25 @@ struct Interval {
 }
 
 impl Interval {
+    fn from(part: f64) -> Self {
+        Self {
+            from: Some(part),
+            to: None,
+        }
+    }
+
+    fn to(part: f64) -> Self {
+        Self {
+            from: None,
+            to: Some(part),
+        }
+    }
+
+    /// The part of the rows in it.
+    fn share(self) -> f64 {
+        self.to.unwrap_or(1.0) - self.from.unwrap_or(0.0)
+    }
+
     fn and(self, other: Self) -> Self {
         let both =
             |one: Option<f64>, other: Option<f64>, pick: fn(f64, f64) -> f64| match (one, other) {
@@ -88,20 +106,8 @@ fn interval(input: &Estimate, condition: &Expr, schema: &DFSchema) -> Option<(us
         let (low, high) = input.columns.get(index)?.range?;
         Some((index, part(low, high, literal(bound)?)))
     };
-    let from = |(index, part)| {
-        let interval = Interval {
-            from: Some(part),
-            to: None,
-        };
-        (index, interval)
-    };
-    let to = |(index, part)| {
-        let interval = Interval {
-            from: None,
-            to: Some(part),
-        };
-        (index, interval)
-    };
+    let from = |(index, part)| (index, Interval::from(part));
+    let to = |(index, part)| (index, Interval::to(part));
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::Lt | Operator::LtEq => place(left, right)
@@ -115,11 +121,7 @@ fn interval(input: &Estimate, condition: &Expr, schema: &DFSchema) -> Option<(us
         Expr::Between(between) if !between.negated => {
             let (index, low) = place(&between.expr, &between.low)?;
             let (_, high) = place(&between.expr, &between.high)?;
-            let interval = Interval {
-                from: Some(low),
-                to: Some(high),
-            };
-            Some((index, interval))
+            Some((index, Interval::from(low).and(Interval::to(high))))
         }
         _ => None,
     }
@@ -170,6 +172,9 @@ fn named(condition: &Expr, schema: &DFSchema) -> Option<(usize, Option<f64>)> {
 fn share(input: &Estimate, condition: &Expr, schema: &DFSchema) -> f64 {
     let of = |expr: &Expr| share(input, expr, schema).clamp(0.0, 1.0);
     let column = |expr: &Expr| index_of(expr, schema).and_then(|index| input.columns.get(index));
+    if let Some((_, interval)) = interval(input, condition, schema) {
+        return interval.share();
+    }
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::And => of(left) * of(right),
@@ -186,8 +191,7 @@ fn share(input: &Estimate, condition: &Expr, schema: &DFSchema) -> f64 {
                 Some(one) => (1.0 - one.nulls) * (1.0 - 1.0 / one.distinct),
                 None => 1.0 - PATTERN,
             },
-            Operator::Lt | Operator::LtEq => below(column(left), left, column(right), right),
-            Operator::Gt | Operator::GtEq => below(column(right), right, column(left), left),
+            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => COMPARISON,
             Operator::LikeMatch | Operator::ILikeMatch | Operator::RegexMatch => PATTERN,
             _ => OTHER,
         },
@@ -206,41 +210,18 @@ fn share(input: &Estimate, condition: &Expr, schema: &DFSchema) -> f64 {
                 false => share,
             }
         }
-        Expr::Between(between) => {
-            let share = column(&between.expr)
-                .and_then(|column| {
-                    let (low, high) = column.range?;
-                    let (from, to) = (literal(&between.low)?, literal(&between.high)?);
-                    Some(part(low, high, to) - part(low, high, from))
-                })
-                .unwrap_or(COMPARISON * COMPARISON);
-            match between.negated {
-                true => 1.0 - share,
-                false => share,
-            }
+        Expr::Between(between) if between.negated => {
+            let mut within = between.clone();
+            within.negated = false;
+            1.0 - of(&Expr::Between(within))
         }
+        Expr::Between(_) => COMPARISON * COMPARISON,
         Expr::Literal(value, _) => match value {
             datafusion::common::ScalarValue::Boolean(Some(true)) => 1.0,
             _ => 0.0,
         },
         _ => OTHER,
     }
-}
-
-/// Of `lesser < greater`.
-fn below(
-    lesser: Option<&ColumnEstimate>,
-    lesser_expr: &Expr,
-    greater: Option<&ColumnEstimate>,
-    greater_expr: &Expr,
-) -> f64 {
-    let bounded = |column: Option<&ColumnEstimate>, bound: &Expr| {
-        let (low, high) = column?.range?;
-        Some(part(low, high, literal(bound)?))
-    };
-    bounded(lesser, greater_expr)
-        .or_else(|| bounded(greater, lesser_expr).map(|part| 1.0 - part))
-        .unwrap_or(COMPARISON)
 }
 
 /// The part of `low..high` that lies below `bound`.

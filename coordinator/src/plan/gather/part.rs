@@ -69,14 +69,10 @@ impl Cost {
     fn of(one: &Part, other: &Part, on: Vec<(Expr, Expr)>) -> Result<Self> {
         let crossed = on.is_empty();
         let joined = Estimate::of(&joined(one, other, on)?);
-        let at_one_node = match (&one.site, &other.site) {
-            (Some(one), Some(other)) => one.node == other.node,
-            _ => false,
-        };
         let apart = Estimate::of(&one.plan).bytes() + Estimate::of(&other.plan).bytes();
         Ok(Self {
             crossed,
-            swells: at_one_node && joined.bytes() > apart,
+            swells: one.site_with(other).is_some() && joined.bytes() > apart,
             rows: joined.rows,
         })
     }
@@ -205,10 +201,7 @@ impl Assembly {
             // The later one first: its removal does not move the earlier one.
             let (other, one) = (rest.remove(other), rest.remove(one));
             let root = one.root;
-            let site = one.site.clone().filter(|site| {
-                let other = other.site.as_ref();
-                other.is_some_and(|other| other.node == site.node)
-            });
+            let site = one.site_with(&other).cloned();
             let joined = self.merge(one, other, root, site, false)?;
             let joined = self.settle(joined, false)?.0;
             costs.retain(|(l, r), _| !joined.members.contains(l) && !joined.members.contains(r));
@@ -225,14 +218,13 @@ impl Assembly {
         let mut best: Option<(Cost, usize, usize)> = None;
         for (at, one) in parts.iter().enumerate() {
             for (later, other) in parts.iter().enumerate().skip(at + 1) {
-                let on = self.pairs_between(one, other);
                 let (Some(l), Some(r)) = (one.members.first(), other.members.first()) else {
                     continue;
                 };
                 let cost = match costs.get(&(*l, *r)) {
                     Some(cost) => *cost,
                     None => {
-                        let cost = Cost::of(one, other, on)?;
+                        let cost = Cost::of(one, other, self.pairs_between(one, other))?;
                         costs.insert((*l, *r), cost);
                         cost
                     }
@@ -289,12 +281,8 @@ impl Assembly {
     fn mergeable(&self) -> Result<Option<(usize, usize, usize)>> {
         let mut best: Option<(f64, (usize, usize, usize))> = None;
         for (at, one) in self.parts.iter().enumerate() {
-            let Some(site) = &one.site else {
-                continue;
-            };
             for (later, other) in self.parts.iter().enumerate().skip(at + 1) {
-                let together = other.site.as_ref().is_some_and(|it| it.node == site.node);
-                let root = match together {
+                let root = match one.site_with(other).is_some() {
                     true if self.names_key(other, one) => one.root,
                     true if self.names_key(one, other) => other.root,
                     _ => continue,
@@ -420,6 +408,14 @@ impl Assembly {
             plan,
         };
         Ok((part, reduced))
+    }
+}
+
+impl Part {
+    /// Where both are, if that is one place.
+    fn site_with(&self, other: &Self) -> Option<&Arc<Site>> {
+        let (own, other) = self.site.as_ref().zip(other.site.as_ref())?;
+        (own.node == other.node).then_some(own)
     }
 }
 

@@ -15,7 +15,7 @@ const WORTHWHILE: f64 = 0.8;
 /// spare.
 const HOPE: f64 = 0.1;
 /// Bytes that setting aside one byte of an answer for its keys counts as: work, but no crossing.
-pub const SET_ASIDE: f64 = 0.02;
+pub(super) const SET_ASIDE: f64 = 0.02;
 
 /// Those of the `possible` flows that spare more than they cost; without `weigh`, as many as do not
 /// wait for one another.
@@ -83,14 +83,18 @@ impl Search<'_> {
             return Reason::OtherWay;
         }
         let sent = order.done.iter().find(|(done, _)| *done == flow.from);
-        let estimate = |ordinal| self.estimates.iter().find(|(it, _)| *it == ordinal);
-        match (sent, estimate(flow.from), estimate(flow.to)) {
-            (Some((_, sent)), Some((_, from)), Some((_, to))) => {
+        match (sent, self.estimate(flow.from), self.estimate(flow.to)) {
+            (Some((_, sent)), Some(from), Some(to)) => {
                 let keys = from.distinct(&flow.from_columns).min(*sent);
                 Reason::Keeps((keys / to.distinct(&flow.to_columns)).min(1.0))
             }
             _ => Reason::Keeps(1.0),
         }
+    }
+
+    fn estimate(&self, ordinal: u32) -> Option<&Estimate> {
+        let known = self.estimates.iter().find(|(it, _)| *it == ordinal);
+        known.map(|(_, estimate)| *estimate)
     }
 
     fn best(&self) -> Order {
@@ -135,24 +139,18 @@ impl Search<'_> {
         let mut rows = estimate.rows;
         let width = estimate.width();
         for (index, flow) in self.possible.iter().enumerate() {
-            let Some((from, sent)) = order.done.iter().find(|(done, _)| *done == flow.from) else {
+            if flow.to != to {
                 continue;
-            };
-            let source = self.estimates.iter().find(|(ordinal, _)| ordinal == from);
-            let Some((_, source)) = source.filter(|_| flow.to == to) else {
+            }
+            let sent = order.done.iter().find(|(done, _)| *done == flow.from);
+            let (Some((_, sent)), Some(source)) = (sent, self.estimate(flow.from)) else {
                 continue;
             };
             let keys = source.distinct(&flow.from_columns).min(*sent).max(1.0);
             let kept = (keys / estimate.distinct(&flow.to_columns)).min(1.0);
             let spared = rows * width * (1.0 - kept);
-            let key_width: f64 = flow
-                .from_columns
-                .iter()
-                .filter_map(|column| source.columns.get(*column))
-                .map(|column| column.width)
-                .sum();
             let set_aside = sent * source.width() * SET_ASIDE;
-            let paid = keys * key_width + set_aside;
+            let paid = flow.key_bytes(keys, source) + set_aside;
             let unreduced = match self.weigh {
                 true => Unreduced {
                     bytes: rows * width,
