@@ -72,6 +72,7 @@ fn groups(input: &Estimate, aggregate: &Aggregate, bounds: &[Bound]) -> f64 {
     for expr in &aggregate.group_expr {
         match expr {
             Expr::Column(column) => columns.extend(schema.maybe_index_of_column(column)),
+            Expr::Alias(alias) => values.push(alias.expr.as_ref()),
             expr => values.push(expr),
         }
     }

@@ -10,7 +10,7 @@ use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, Expr, ExprSchemable, LogicalPlan, Projection, cast, lit, when,
+    Aggregate, AggregateUDF, Expr, ExprSchemable, LogicalPlan, cast, lit, when,
 };
 
 use super::benefit::{spared, spared_by_computing};
@@ -63,31 +63,23 @@ fn grouped(plan: &LogicalPlan, demand: Demand, names: &Names) -> Result<Option<F
             measures.push(measure);
         }
     }
-    // A column of the plan may be called what a measure would be.
-    let Ok(aggregate) = Aggregate::try_new(Arc::new(plan.clone()), groups.clone(), measures) else {
+    // What is computed gets a name that nothing else has: two expressions may go by the same.
+    let named = |expr: &Expr| match expr {
+        Expr::Column(_) => expr.clone(),
+        expr => expr.clone().alias(names.fresh()),
+    };
+    let grouped = Aggregate::try_new(
+        Arc::new(plan.clone()),
+        groups.iter().map(named).collect(),
+        measures.iter().map(named).collect(),
+    )?;
+    let Some(spared) = spared(&grouped, &demand) else {
         return Ok(None);
     };
-    let Some(spared) = spared(&aggregate, &demand) else {
-        return Ok(None);
-    };
-    // What has no name of its own gets one that nothing else has.
-    let mut columns = Vec::new();
-    let mut named = Vec::new();
-    for (index, field) in aggregate.schema.iter().enumerate() {
-        let column = Expr::Column(Column::from(field));
-        if matches!(groups.get(index), Some(Expr::Column(_))) {
-            named.push(column.clone());
-            columns.push(column);
-        } else {
-            let name = names.fresh();
-            columns.push(column.alias(&name));
-            named.push(Expr::Column(Column::new_unqualified(name)));
-        }
-    }
-    let aggregate = Arc::new(LogicalPlan::Aggregate(aggregate));
-    let plan = LogicalPlan::Projection(Projection::try_new(columns, aggregate)?);
+    let schema = Arc::clone(&grouped.schema);
+    let columns: Vec<Expr> = schema.iter().map(|it| Expr::Column(it.into())).collect();
     let place = |expr: &Expr| {
-        named
+        columns
             .get(groups.iter().position(|group| group == expr)?)
             .cloned()
     };
@@ -96,11 +88,13 @@ fn grouped(plan: &LogicalPlan, demand: Demand, names: &Names) -> Result<Option<F
         None => replace(key, |column| place(&Expr::Column(column.clone()))),
     });
     let keys = keys.collect::<Result<_>>()?;
-    let partials = places.iter().filter_map(|place| named.get(*place).cloned());
+    let partials = places
+        .iter()
+        .filter_map(|place| columns.get(*place).cloned());
     Ok(Some(Found {
         keys,
         partials: partials.collect(),
-        plan,
+        plan: LogicalPlan::Aggregate(grouped),
         spared,
     }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use super::demand::{Demand, Measure, Partial, canonical};
 use super::descent::{Descent, best};
 use super::grouping::over;
+use super::total::is_total;
 
 /// Digits of decimals of which an average is computed in 128 bits, with a scale that still grows.
 const WIDEST: u8 = 25;
@@ -141,12 +142,20 @@ fn taken_apart(aggregate: &Aggregate) -> Result<Option<(Demand, Vec<Merge>)>> {
             "max" => Merge::Greatest(ask(Measure::Greatest(arg.clone()))),
             "avg" if has_mean(&data_type) => Merge::Mean(
                 ask(Measure::Sum(arg.clone())),
-                ask(Measure::Count(arg.clone())),
+                ask(Measure::Count(uncast(arg, schema)?)),
             ),
             _ => return Ok(None),
         });
     }
     Ok(Some((demand, merges)))
+}
+
+/// What is NULL where `expr` is.
+fn uncast(expr: &Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(match expr {
+        Expr::Cast(cast) if is_total(expr, schema)? => cast.expr.as_ref().clone(),
+        expr => expr.clone(),
+    })
 }
 
 /// The aggregate, from its merged parts.

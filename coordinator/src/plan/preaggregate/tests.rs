@@ -339,8 +339,7 @@ const LEFT_ALONE: &[&str] = &[
 #[tokio::test]
 async fn answers_stay_when_nodes_group() {
     let mut wrong = Vec::new();
-    let (mut asked, mut left) = (0, 0);
-    for seed in 1..=2 {
+    for seed in 1..=4 {
         let world = World::new(seed);
         for sql in GROUPED {
             let (plan, grouped) = match world.plans(sql).await {
@@ -355,16 +354,12 @@ async fn answers_stay_when_nodes_group() {
             let same_columns = plan.schema().as_arrow() == grouped.schema().as_arrow();
             let (rows, found) = (world.run(plan).await, world.run(grouped).await);
             let equal = matches!((&rows, &found), (Ok(rows), Ok(found)) if rows == found);
-            if !same_columns || !equal {
+            if !changed || !same_columns || !equal {
                 wrong.push(format!("{sql}\n{rows:#?}\n{found:#?}\n{shown}"));
             }
-            asked += 1;
-            // Two measures of the same name keep a query from being grouped.
-            left += usize::from(!changed);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert!(left * 10 <= asked, "{left} of {asked} are not grouped");
 }
 
 #[tokio::test]
