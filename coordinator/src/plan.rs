@@ -10,6 +10,7 @@ mod push;
 mod reduce;
 mod remote;
 mod scalar;
+mod ship;
 mod shippable;
 mod site;
 
@@ -19,4 +20,5 @@ pub use optimization::{Optimization, Optimizations};
 pub use pieces::pieces;
 pub use reduce::{KeyFlow, Reason, Reduction, Refused, leaves};
 pub use remote::RemoteFragment;
+pub use ship::{Alternative, Objection, Shipment, Unshipped};
 pub use site::{Site, Sites};

@@ -78,6 +78,7 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
         masked,
         filtered,
         disclosure,
+        flow_to,
         grants,
         rows: _,
         columns: _,
@@ -96,6 +97,7 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
             .into_iter()
             .map(|disclosure| rpc::KeyDisclosure::from(disclosure).into())
             .collect(),
+        flow_to: Some(flow_to.into()),
         statistics: known.map(|known| known.to_message()),
     }
 }

@@ -4,15 +4,18 @@
 //! [`Permit`](crate::enforce::Permit) at the gate; [`Engine::run`] runs permits only.
 
 pub mod allow;
+mod arrival;
 mod engine;
 mod exchange;
 mod key_filter;
+mod shipped;
 mod terminal;
 
 use std::fmt;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::LogicalPlan;
 use weft_governance::{FragmentId, ServerId, TableAccess};
 use weft_plan::Semantics;
@@ -22,6 +25,7 @@ pub use exchange::FragmentService;
 pub(crate) use exchange::too_late;
 pub use key_filter::KeySummary;
 pub(crate) use key_filter::KeyTest;
+pub use shipped::ShipmentSummary;
 
 /// A plan, what it reads, and where it came from.
 #[derive(Debug)]
@@ -35,6 +39,9 @@ pub struct Fragment {
     timeout: Duration,
     output: SchemaRef,
     keys: Vec<KeySummary>,
+    shipments: Vec<ShipmentSummary>,
+    /// What the shipments occupy.
+    memory: Option<MemoryReservation>,
 }
 
 /// How the asker reached the node.
@@ -87,6 +94,11 @@ impl Fragment {
     /// The keys of other domains that came with it.
     pub fn keys(&self) -> &[KeySummary] {
         &self.keys
+    }
+
+    /// The rows of other domains that came with it.
+    pub fn shipments(&self) -> &[ShipmentSummary] {
+        &self.shipments
     }
 
     /// The schema of its answer.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
-use weft_governance::{Columns, Grant, Grantee, KeyDisclosure, Mask};
+use weft_governance::{Columns, FlowTo, Grant, Grantee, KeyDisclosure, Mask};
 
 use crate::product::{Product, Table};
 use crate::settings::GrantSettings;
@@ -57,6 +57,7 @@ fn expand(
         row_filter,
         masks,
         key_disclosure,
+        flow_to,
     } = setting;
     let grantee = match (user, group) {
         (Some(user), None) => Grantee::User(user.clone()),
@@ -69,6 +70,7 @@ fn expand(
         .map(str::parse::<KeyDisclosure>)
         .transpose()
         .map_err(|error| error.to_string())?;
+    let flow_to = flow_to.as_deref().map(domains).transpose()?;
     let names = products.iter().map(|product| product.reference.product());
     let found = products
         .iter()
@@ -100,9 +102,25 @@ fn expand(
                 row_filter: row_filter.clone(),
                 masks: column_masks(masks, table)?,
                 key_disclosure,
+                flow_to: flow_to.clone(),
             })
         })
         .collect()
+}
+
+fn domains(names: &[String]) -> Result<FlowTo, String> {
+    if names == ["*"] {
+        return Ok(FlowTo::Anywhere);
+    }
+    let domain = |name: &String| {
+        let parsed = name.parse();
+        parsed.map_err(|error| format!("`flow_to` names no domain: {error}"))
+    };
+    names
+        .iter()
+        .map(domain)
+        .collect::<Result<_, String>>()
+        .map(FlowTo::Domains)
 }
 
 fn only_columns(columns: Option<&[String]>, table: &Table) -> Result<Columns, String> {

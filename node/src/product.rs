@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use weft_governance::{KeyDisclosure, ProductRef, TableRef};
+use weft_governance::{FlowTo, KeyDisclosure, ProductRef, TableRef};
 
 pub use load::{Loaded, load};
 pub use problem::Problem;
@@ -68,6 +68,8 @@ pub struct Table {
     pub key: Vec<String>,
     /// How much of each column, in the order of `schema`, may travel to other domains as join keys.
     pub disclosure: Vec<KeyDisclosure>,
+    /// Where its rows may flow.
+    pub flow_to: FlowTo,
     /// The data behind them, with the same schema.
     pub source: Arc<dyn TableProvider>,
 }

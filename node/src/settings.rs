@@ -99,4 +99,8 @@ pub struct GrantSettings {
     /// `list`. It narrows what the contract says with `weft.keyDisclosure`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_disclosure: Option<String>,
+    /// The domains to whose nodes rows may be sent, so that joins are done there; `["*"]` for all.
+    /// It narrows what the contract says with `weft.flowTo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow_to: Option<Vec<String>>,
 }

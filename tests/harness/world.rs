@@ -25,7 +25,7 @@ impl Published<'_> {
         let folder = data.join(self.product);
         fs::create_dir_all(&folder).expect("folder");
         let mut contract = format!(
-            "apiVersion: v3.1.0\nkind: DataContract\nid: {}-{}\nname: {}\nversion: 1.0.0\nstatus: active\ndomain: {}\ndataProduct: {}\ncustomProperties:\n  - property: weft.keyDisclosure\n    value: list\nschema:\n",
+            "apiVersion: v3.1.0\nkind: DataContract\nid: {}-{}\nname: {}\nversion: 1.0.0\nstatus: active\ndomain: {}\ndataProduct: {}\ncustomProperties:\n  - property: weft.keyDisclosure\n    value: list\n  - property: weft.flowTo\n    value: \"*\"\nschema:\n",
             self.domain, self.product, self.product, self.domain, self.product
         );
         for (table, columns, rows) in self.tables {

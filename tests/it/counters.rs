@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use harness::{Client, Mesh, MeshOptions, grant_table, run};
 use weft_node::GrantSettings;
-use workload::tpch::QUERIES;
+use workload::Layout;
+use workload::tpch::{QUERIES, Table};
 
 /// Large enough that rows, not messages, make up the bytes.
 const SCALE: f64 = 0.1;
@@ -97,6 +98,7 @@ fn guarded(domain: &str) -> Vec<GrantSettings> {
 
 async fn count(mesh: &Mesh) -> Counts {
     let mut analyst = mesh.sign_in("analyst").await;
+    know_statistics(mesh, &mut analyst).await;
     let mut counts = Counts::new();
     for query in &QUERIES {
         if let Err(error) = analyst.query(&query.qualified()).await {
@@ -109,6 +111,20 @@ async fn count(mesh: &Mesh) -> Counts {
         }
     }
     counts
+}
+
+/// Waits until the nodes know what their grants show of all tables.
+async fn know_statistics(mesh: &Mesh, analyst: &mut Client) {
+    analyst.query("SHOW TABLES").await.expect("tables");
+    for domain in ["sales", "crm", "supply"] {
+        mesh.wait_for_statistics(domain).await;
+    }
+    for table in Table::ALL {
+        let sql = format!("SHOW STATS FOR {}", Layout::Three.full_name(table));
+        let known = analyst.query(&sql).await.expect("statistics");
+        let rows = known.column("row_count");
+        assert_ne!(rows.last(), Some(&"NULL"), "{table}");
+    }
 }
 
 /// What crossed for the last query; ids of queries rise with time.

@@ -17,6 +17,7 @@ mod random;
 mod reduction;
 mod refusals;
 mod same_names;
+mod shipping;
 mod statistics;
 mod tpcds;
 mod tpch;

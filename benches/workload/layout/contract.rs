@@ -13,7 +13,7 @@ pub(super) fn compose(product: &Product) -> String {
         tables,
     } = product;
     let mut contract = format!(
-        "apiVersion: v3.1.0\nkind: DataContract\nid: {domain}-{name}\nname: {name}\nversion: 1.0.0\nstatus: active\ndomain: {domain}\ndataProduct: {name}\n\ncustomProperties:\n  - property: weft.discoverable\n    value: everyone\n  - property: weft.keyDisclosure\n    value: list\n\nschema:\n"
+        "apiVersion: v3.1.0\nkind: DataContract\nid: {domain}-{name}\nname: {name}\nversion: 1.0.0\nstatus: active\ndomain: {domain}\ndataProduct: {name}\n\ncustomProperties:\n  - property: weft.discoverable\n    value: everyone\n  - property: weft.keyDisclosure\n    value: list\n  - property: weft.flowTo\n    value: \"*\"\n\nschema:\n"
     );
     for table in *tables {
         for line in own_references(&described(*table), tables) {

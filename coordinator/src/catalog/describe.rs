@@ -76,6 +76,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         key,
         key_disclosure,
         grants,
+        flow_to,
         statistics,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
@@ -97,6 +98,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
                     .map(convert::key_disclosure)
                     .collect(),
             )
+            .with_flow(flow_to.map(convert::flow_to).unwrap_or_default())
             .with_statistics(statistics.map(Arc::new)),
         description,
         masked: masked.into_iter().collect(),

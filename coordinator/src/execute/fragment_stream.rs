@@ -27,6 +27,7 @@ use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
 
 use super::keys::Keys;
+use super::shipment::ReadyRows;
 use crate::channels::DataChannel;
 use crate::plan::FragmentPlan;
 use crate::query::QueryRun;
@@ -70,17 +71,25 @@ impl Counters {
 
 pub(super) type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
 
-/// Sends `fragment` to its node, with keys that its rows must have, and returns its rows. Dropping
-/// them cancels it there.
+/// What goes to a node along with a fragment.
+#[derive(Debug, Default)]
+pub(super) struct Luggage {
+    /// Keys that its rows must have.
+    pub(super) keys: Vec<Arc<Keys>>,
+    /// Rows of other domains that it reads.
+    pub(super) shipped: Vec<Arc<ReadyRows>>,
+}
+
+/// Sends `fragment` with `luggage` to its node, and returns its rows. Dropping them cancels it there.
 pub(super) async fn open(
     fragment: Arc<FragmentPlan>,
-    keys: &[Arc<Keys>],
+    luggage: &Luggage,
     run: Arc<QueryRun>,
 ) -> Result<Rows, Error> {
     let domain = fragment.site.domain.clone();
     let mut lost = run.registry().watch(&fragment.site.node)?;
     let opened = tokio::select! {
-        opened = request(&fragment, keys, &run) => opened,
+        opened = request(&fragment, luggage, &run) => opened,
         () = lost.lost() => Err(gone(&domain)),
     };
     let (frames, request, channel) = opened.map_err(|error| at(error, &domain))?;
@@ -108,13 +117,13 @@ pub(super) async fn open(
 
 async fn request(
     fragment: &FragmentPlan,
-    keys: &[Arc<Keys>],
+    luggage: &Luggage,
     run: &QueryRun,
 ) -> Result<(Streaming<FlightData>, OpenRequest, DataChannel), Error> {
     let entry = run.registry().up(&fragment.site.node)?;
     let now = SystemTime::now();
     let token = run.session().token_for(&fragment.site.node, now).await?;
-    let message = Bytes::from(message(fragment, keys, run)?.encode_to_vec());
+    let message = Bytes::from(message(fragment, luggage, run)?.encode_to_vec());
     let delegation = Delegation {
         fragment: sha256(&message),
         user_token: sha256(token.as_bytes()),
@@ -148,7 +157,7 @@ async fn request(
 
 fn message(
     fragment: &FragmentPlan,
-    keys: &[Arc<Keys>],
+    luggage: &Luggage,
     run: &QueryRun,
 ) -> Result<FragmentRequest, Error> {
     let semantics = run.semantics();
@@ -175,7 +184,12 @@ fn message(
         }),
         tables,
         output_schema: weft_door::schema::to_bytes(&fragment.output),
-        key_filters: keys.iter().map(|keys| keys.filter.clone()).collect(),
+        key_filters: luggage.keys.iter().map(|it| it.filter.clone()).collect(),
+        shipped: luggage
+            .shipped
+            .iter()
+            .map(|it| it.message.clone())
+            .collect(),
     })
 }
 

@@ -11,6 +11,7 @@ use weft_plan::KeySet;
 use weft_wire::rpc::fragment::key_filter::Form;
 use weft_wire::rpc::fragment::{ArrowMessage, KeyFilter};
 
+use super::shipment::message;
 use crate::plan::KeyFlow;
 
 /// Bytes of keys that travel with one fragment at most.
@@ -181,10 +182,6 @@ fn encoded(
     let mut encoder = Encoder::new(Arc::clone(schema));
     let first = encoder.schema_frame();
     let frames = std::iter::once(first).chain(encoder.encode(&batch)?);
-    let message = |frame: arrow_flight::FlightData| ArrowMessage {
-        header: frame.data_header.into(),
-        body: frame.data_body.into(),
-    };
     Ok(frames.map(message).collect())
 }
 

@@ -1,8 +1,9 @@
 //! Who sends what to whom within one query: rows of fragments to the plan, keys of fragments to
 //! other fragments.
 //!
-//! A fragment whose keys others wait for, or that is read in several places, is fetched by a task
-//! of its own and set aside; all others are fetched as the plan asks for their rows.
+//! A fragment whose keys others wait for, that is read in several places, or whose rows may be sent
+//! on to another node, is fetched by a task of its own and set aside; all others are fetched as the
+//! plan asks for their rows.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +17,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weft_governance::{Error, ErrorKind, code};
 
-use super::fragment_stream::{self, Rows};
+use super::fragment_stream::{self, Luggage, Rows};
 use super::keys::{Collector, Keys};
+use super::shipment::{ReadyRows, Shipped};
 use super::spool::{Reader, Writer, spool};
-use crate::plan::{CutPlan, FragmentPlan, KeyFlow, Reduction, leaves};
+use crate::plan::{CutPlan, FragmentPlan, KeyFlow, Reduction, Shipment, leaves};
 use crate::query::QueryRun;
 
 /// The traffic of one run. Dropping it ends every fetch.
@@ -29,6 +31,7 @@ pub struct Relay {
     runtime: Arc<RuntimeEnv>,
     sources: Vec<Source>,
     reduction: Reduction,
+    shipped: Shipped,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,7 @@ struct Fetch {
     readers: Vec<Reader>,
     /// By flow.
     keys: BTreeMap<usize, watch::Receiver<Known>>,
+    size: watch::Receiver<Size>,
     task: JoinHandle<()>,
 }
 
@@ -57,11 +61,23 @@ enum Known {
     Failed(Error),
 }
 
+/// How large a fragment's answer is, compared with what may be sent on of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// So far it is small enough.
+    Growing,
+    /// All of it is.
+    Small,
+    /// It is too large.
+    Large,
+}
+
 /// Keys that a fragment waits for.
 type Awaited = Vec<(usize, watch::Receiver<Known>)>;
 
 impl Relay {
-    /// The traffic of `cut` for `run`. Rows that are set aside use the memory of `runtime`.
+    /// The traffic of `cut` for `run`, for which the rows in `shipped` are there already. Rows that
+    /// are set aside use the memory of `runtime`.
     ///
     /// # Errors
     /// If the plan is malformed.
@@ -69,6 +85,7 @@ impl Relay {
         cut: &CutPlan,
         run: Arc<QueryRun>,
         runtime: Arc<RuntimeEnv>,
+        shipped: Shipped,
     ) -> datafusion::common::Result<Arc<Self>> {
         let leaves = leaves(&cut.plan)?;
         let source = |fragment: &Arc<FragmentPlan>| Source {
@@ -81,6 +98,7 @@ impl Relay {
             runtime,
             sources: cut.fragments.iter().map(source).collect(),
             reduction: cut.reduction.clone(),
+            shipped,
         }))
     }
 
@@ -103,30 +121,86 @@ impl Relay {
             .inspect(move |_| _ = &self)
     }
 
-    async fn open(&self, ordinal: u32) -> Result<Rows, Error> {
-        let source = self.source(ordinal)?;
-        if source.readers > 1 || self.flows_from(ordinal).next().is_some() {
-            let mut fetch = self.fetch(ordinal)?;
-            let reader = fetch.as_mut().and_then(|fetch| fetch.readers.pop());
-            if let Some(reader) = reader {
-                return Ok(reader.rows());
-            }
+    /// The rows that have arrived by way of this and earlier shipments once those of `shipment` are
+    /// there, if they are at most `most` bytes. Otherwise they wait for the plan.
+    ///
+    /// # Errors
+    /// If they cannot be fetched.
+    pub async fn few(&self, shipment: Shipment, most: u64) -> Result<Option<Shipped>, Error> {
+        let ordinal = shipment.from;
+        let mut size = match self.fetch(ordinal, Some(most))?.as_ref() {
+            Some(fetch) => fetch.size.clone(),
+            None => return Err(broken()),
+        };
+        let size = size.wait_for(|size| *size != Size::Growing).await;
+        let size = size.map(|size| *size).map_err(|_| broken())?;
+        let counted = self.run.counters(ordinal).bytes();
+        let bytes = usize::try_from(counted).unwrap_or(usize::MAX);
+        let memory = MemoryConsumer::new("rows to ship").register(&self.runtime.memory_pool);
+        // Once as rows, once encoded.
+        let fits = memory.try_grow(bytes.saturating_mul(2)).is_ok();
+        if size != Size::Small || !fits {
+            return Ok(None);
         }
-        let keys = self.awaited(ordinal)?;
-        open(Arc::clone(&source.fragment), keys, Arc::clone(&self.run)).await
+        let rows = self.open(ordinal).await?;
+        let rows: Vec<RecordBatch> = rows.try_collect().await?;
+        let number = shipment.number;
+        let output = Arc::clone(&self.source(ordinal)?.fragment.output);
+        let ready = ReadyRows::new(number, output, &rows, memory)?;
+        let mut shipped = self.shipped.clone();
+        shipped.insert(number, Arc::new(ready));
+        Ok(Some(shipped))
     }
 
-    /// Starts to fetch `ordinal` ahead, unless that has begun.
-    fn fetch(&self, ordinal: u32) -> Result<MutexGuard<'_, Option<Fetch>>, Error> {
+    async fn open(&self, ordinal: u32) -> Result<Rows, Error> {
+        let source = self.source(ordinal)?;
+        let ahead = source.readers > 1 || self.flows_from(ordinal).next().is_some();
+        if let Some(reader) = self.reader(source, ahead)? {
+            return Ok(reader.rows());
+        }
+        let keys = self.awaited(ordinal)?;
+        let run = Arc::clone(&self.run);
+        open(
+            Arc::clone(&source.fragment),
+            keys,
+            self.shipped_to(source),
+            run,
+        )
+        .await
+    }
+
+    /// A reader of rows that are fetched ahead, if they are; with `ahead`, they will be.
+    fn reader(&self, source: &Source, ahead: bool) -> Result<Option<Reader>, Error> {
+        let mut fetch = match ahead {
+            true => self.fetch(source.fragment.ordinal, None)?,
+            false => source.fetch.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        Ok(fetch.as_mut().and_then(|fetch| fetch.readers.pop()))
+    }
+
+    /// The rows that `source` reads beside its node's own.
+    fn shipped_to(&self, source: &Source) -> Vec<Arc<ReadyRows>> {
+        let numbers = source.fragment.shipped.iter();
+        let ready = numbers.filter_map(|number| self.shipped.get(number));
+        ready.cloned().collect()
+    }
+
+    /// Starts to fetch `ordinal` ahead, unless that has begun, and finds out whether it is larger
+    /// than `most` bytes.
+    fn fetch(
+        &self,
+        ordinal: u32,
+        most: Option<u64>,
+    ) -> Result<MutexGuard<'_, Option<Fetch>>, Error> {
         let source = self.source(ordinal)?;
         let mut fetch = source.fetch.lock().unwrap_or_else(PoisonError::into_inner);
         if fetch.is_none() {
-            *fetch = Some(self.start(source)?);
+            *fetch = Some(self.start(source, most)?);
         }
         Ok(fetch)
     }
 
-    fn start(&self, source: &Source) -> Result<Fetch, Error> {
+    fn start(&self, source: &Source, most: Option<u64>) -> Result<Fetch, Error> {
         let Source {
             fragment, readers, ..
         } = source;
@@ -140,17 +214,25 @@ impl Relay {
         }
         let output = Arc::clone(&fragment.output);
         let (writer, readers) = spool(*readers, output, &self.runtime);
+        let (size, seen) = watch::channel(match most {
+            Some(_) => Size::Growing,
+            None => Size::Large,
+        });
         let fetching = Fetching {
             fragment: Arc::clone(fragment),
             run: Arc::clone(&self.run),
             runtime: Arc::clone(&self.runtime),
             awaited: self.awaited(fragment.ordinal)?,
+            shipped: self.shipped_to(source),
             outlets,
+            most: most.unwrap_or_default(),
+            size,
             writer,
         };
         Ok(Fetch {
             readers,
             keys,
+            size: seen,
             task: tokio::spawn(fetching.run()),
         })
     }
@@ -161,7 +243,7 @@ impl Relay {
         flows
             .filter(|(_, flow)| flow.to == ordinal)
             .map(|(index, flow)| {
-                let fetch = self.fetch(flow.from)?;
+                let fetch = self.fetch(flow.from, None)?;
                 let keys = fetch.as_ref().and_then(|fetch| fetch.keys.get(&index));
                 Ok((index, keys.cloned().ok_or_else(broken)?))
             })
@@ -174,10 +256,9 @@ impl Relay {
     }
 
     fn source(&self, ordinal: u32) -> Result<&Source, Error> {
-        let index = usize::try_from(ordinal).ok();
-        index
-            .and_then(|index| self.sources.get(index))
-            .ok_or_else(broken)
+        let mut sources = self.sources.iter();
+        let found = sources.find(|source| source.fragment.ordinal == ordinal);
+        found.ok_or_else(broken)
     }
 }
 
@@ -198,6 +279,7 @@ impl std::fmt::Debug for Fetch {
 async fn open(
     fragment: Arc<FragmentPlan>,
     awaited: Awaited,
+    shipped: Vec<Arc<ReadyRows>>,
     run: Arc<QueryRun>,
 ) -> Result<Rows, Error> {
     let mut keys = Vec::new();
@@ -216,8 +298,15 @@ async fn open(
             Ok(Known::NotYet) | Err(_) => return Err(broken()),
         }
     }
-    match begin(&fragment, &keys, &run).await {
-        Err(error) if error.kind() == ErrorKind::Unavailable => begin(&fragment, &keys, &run).await,
+    for rows in &shipped {
+        run.shipment_counters(rows.number())
+            .sent(rows.rows, rows.bytes);
+    }
+    let luggage = Luggage { keys, shipped };
+    match begin(&fragment, &luggage, &run).await {
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            begin(&fragment, &luggage, &run).await
+        }
         begun => begun,
     }
 }
@@ -225,10 +314,10 @@ async fn open(
 /// The rows of `fragment`, of which the first have come.
 async fn begin(
     fragment: &Arc<FragmentPlan>,
-    keys: &[Arc<Keys>],
+    luggage: &Luggage,
     run: &Arc<QueryRun>,
 ) -> Result<Rows, Error> {
-    let mut rows = fragment_stream::open(Arc::clone(fragment), keys, Arc::clone(run)).await?;
+    let mut rows = fragment_stream::open(Arc::clone(fragment), luggage, Arc::clone(run)).await?;
     match rows.next().await {
         Some(Err(error)) => Err(error),
         first => Ok(futures::stream::iter(first).chain(rows).boxed()),
@@ -241,7 +330,11 @@ struct Fetching {
     run: Arc<QueryRun>,
     runtime: Arc<RuntimeEnv>,
     awaited: Awaited,
+    shipped: Vec<Arc<ReadyRows>>,
     outlets: Vec<(Collector, watch::Sender<Known>)>,
+    /// Bytes up to which all of it may be sent on.
+    most: u64,
+    size: watch::Sender<Size>,
     writer: Writer,
 }
 
@@ -254,12 +347,17 @@ impl Fetching {
             }
         }
         self.writer.finish(end);
+        // Whoever reads finds the end, or what went wrong.
+        if *self.size.borrow() == Size::Growing {
+            self.size.send_replace(Size::Small);
+        }
     }
 
     async fn fetch(&mut self) -> Result<(), Error> {
         let awaited = std::mem::take(&mut self.awaited);
         let fragment = Arc::clone(&self.fragment);
-        let mut rows = open(fragment, awaited, Arc::clone(&self.run)).await?;
+        let shipped = std::mem::take(&mut self.shipped);
+        let mut rows = open(fragment, awaited, shipped, Arc::clone(&self.run)).await?;
         let memory = MemoryConsumer::new("join keys").register(&self.runtime.memory_pool);
         let mut read = 0.0;
         while let Some(batch) = rows.try_next().await? {
@@ -277,7 +375,11 @@ impl Fetching {
                 }
                 worthwhile
             });
-            if self.outlets.is_empty() {
+            let large = self.run.counters(self.fragment.ordinal).bytes() > self.most;
+            if large {
+                self.size.send_replace(Size::Large);
+            }
+            if large && self.outlets.is_empty() {
                 self.writer.release();
             }
             if !self.writer.push(batch).await? && self.outlets.is_empty() {

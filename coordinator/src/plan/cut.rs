@@ -13,13 +13,14 @@ use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use prost::Message;
 use weft_governance::DomainId;
-use weft_plan::{LeafCodec, ProductTable, product_table_of};
+use weft_plan::{LeafCodec, ProductTable, product_table_of, shipped_table_of};
 
 use super::estimate::Estimate;
 use super::optimization::{Optimization, Optimizations};
 use super::reduce::{Reduction, leaves};
 use super::remote::RemoteFragment;
 use super::scalar;
+use super::ship::{Alternative, Shipment, Unshipped};
 use super::shippable::is_shippable;
 use super::site::{Site, Sites, only_site};
 
@@ -42,6 +43,8 @@ pub struct FragmentPlan {
     pub estimate: Estimate,
     /// The scalars whose values it waits for.
     pub scalars: Vec<usize>,
+    /// The shipments that it reads, by number.
+    pub shipped: Vec<u32>,
 }
 
 impl FragmentPlan {
@@ -60,6 +63,7 @@ impl FragmentPlan {
             output: Arc::clone(&self.output),
             estimate: self.estimate.clone(),
             scalars: Vec::new(),
+            shipped: self.shipped.clone(),
         })
     }
 }
@@ -77,6 +81,12 @@ pub struct CutPlan {
     pub fragments: Vec<Arc<FragmentPlan>>,
     /// How they spare one another rows.
     pub reduction: Reduction,
+    /// Rows that go from one of them into another.
+    pub shipments: Vec<Shipment>,
+    /// How the query goes on if the rows of one fragment turn out to be few.
+    pub alternative: Option<Box<Alternative>>,
+    /// The rows that do not go to another node, each with the reason.
+    pub unshipped: Vec<Unshipped>,
 }
 
 /// The value of a scalar on its way to a node.
@@ -114,6 +124,9 @@ impl CutPlan {
             literals,
             fragments,
             reduction: Reduction::default(),
+            shipments: Vec::new(),
+            alternative: None,
+            unshipped: Vec::new(),
         })
     }
 
@@ -136,6 +149,10 @@ impl CutPlan {
                 .map(|plan| scalar::bound(plan, values))
                 .collect::<Result<_>>()?,
             fragments: self.fragments.iter().map(fragment).collect::<Result<_>>()?,
+            alternative: match &self.alternative {
+                Some(alternative) => Some(Box::new(alternative.bound(values)?)),
+                None => None,
+            },
             ..self.clone()
         })
     }
@@ -150,7 +167,23 @@ impl CutPlan {
         };
         Ok(Self {
             plan: plan.clone(),
+            alternative: None,
             ..self.clone()
+        })
+    }
+
+    /// The query once its first `shipments` were decided to go.
+    pub fn decided(&self, shipments: usize) -> &Self {
+        match &self.alternative {
+            Some(alternative) if shipments > 0 => alternative.cut.decided(shipments - 1),
+            _ => self,
+        }
+    }
+
+    /// The query in all forms that it may take, the one without shipments first.
+    pub fn forms(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |form| {
+            form.alternative.as_ref().map(|it| &it.cut)
         })
     }
 }
@@ -161,19 +194,29 @@ pub(super) struct Cutter<'a> {
     context: &'a TaskContext,
     /// Whether a fragment like an earlier one is that one.
     share: bool,
+    /// Those that were cut off elsewhere come first.
     fragments: Vec<Arc<FragmentPlan>>,
     /// Where the fragments of the plan begin that is being cut.
     first: usize,
+    /// The number of the next fragment, unless that is taken.
+    next: u32,
 }
 
 impl<'a> Cutter<'a> {
-    pub(super) fn new(sites: &'a Sites, steps: &Optimizations, context: &'a TaskContext) -> Self {
+    /// A cutter that leaves the numbers of the fragments `known` alone.
+    pub(super) fn new(
+        sites: &'a Sites,
+        steps: &Optimizations,
+        context: &'a TaskContext,
+        known: Vec<Arc<FragmentPlan>>,
+    ) -> Self {
         Self {
             sites,
             context,
             share: steps.on(Optimization::Share),
-            fragments: Vec::new(),
-            first: 0,
+            first: known.len(),
+            fragments: known,
+            next: 0,
         }
     }
 
@@ -184,7 +227,7 @@ impl<'a> Cutter<'a> {
         self.place(plan)
     }
 
-    /// What went away.
+    /// All fragments, those that were known before first.
     pub(super) fn finish(self) -> Vec<Arc<FragmentPlan>> {
         self.fragments
     }
@@ -242,7 +285,7 @@ impl<'a> Cutter<'a> {
         {
             return Ok(Some(Arc::clone(known)));
         }
-        let ordinal = u32::try_from(self.fragments.len()).unwrap_or(u32::MAX);
+        let ordinal = self.number();
         let fragment = Arc::new(FragmentPlan {
             ordinal,
             site,
@@ -251,10 +294,19 @@ impl<'a> Cutter<'a> {
             output,
             estimate: Estimate::of(plan),
             scalars,
+            shipped: shipped(plan)?,
             plan: plan.clone(),
         });
         self.fragments.push(Arc::clone(&fragment));
         Ok(Some(fragment))
+    }
+
+    fn number(&mut self) -> u32 {
+        let taken = |number| self.fragments.iter().any(|it| it.ordinal == number);
+        let number = (self.next..).find(|number| !taken(*number));
+        let number = number.unwrap_or(u32::MAX);
+        self.next = number.saturating_add(1);
+        number
     }
 
     /// The encoding of `plan`, unless it would not come out at the other end as it is here: what
@@ -326,4 +378,19 @@ fn tables(plan: &LogicalPlan) -> Result<Vec<ProductTable>> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(tables)
+}
+
+/// The shipments that `plan` reads.
+pub(super) fn shipped(plan: &LogicalPlan) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(shipped) = shipped_table_of(scan)
+            && !found.contains(&shipped.number())
+        {
+            found.push(shipped.number());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }

@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{
     Distinct, Expr, FetchType, Join, JoinType, LogicalPlan, SkipType, TableScan,
 };
-use weft_plan::{ColumnStatistics, product_table_of};
+use weft_plan::{ColumnStatistics, TableStatistics, product_table_of, shipped_table_of};
 
 /// Rows of a table that nothing is known of.
 const UNKNOWN_ROWS: f64 = 100_000.0;
@@ -140,6 +140,22 @@ impl Estimate {
         product(columns).min(self.rows).max(1.0)
     }
 
+    /// The same in the form in which owners speak of their tables.
+    pub(super) fn statistics(&self) -> TableStatistics {
+        let end = |end: f64| ScalarValue::Float64(Some(end));
+        let column = |column: &ColumnEstimate| ColumnStatistics {
+            distinct: Some(column.distinct as u64),
+            nulls: Some((column.nulls * self.rows) as u64),
+            low: column.range.map(|(low, _)| end(low)),
+            high: column.range.map(|(_, high)| end(high)),
+            width: Some(column.width),
+        };
+        TableStatistics {
+            rows: self.rows as u64,
+            columns: self.columns.iter().map(column).collect(),
+        }
+    }
+
     fn unknown(schema: &Schema, rows: f64) -> Self {
         let column = |data_type| ColumnEstimate {
             distinct: (rows * UNKNOWN_DISTINCT).max(1.0),
@@ -156,8 +172,10 @@ impl Estimate {
 
     fn of_table(scan: &TableScan) -> Self {
         let schema = scan.projected_schema.as_arrow();
-        let table = product_table_of(scan);
-        let Some(statistics) = table.as_ref().and_then(|table| table.statistics()) else {
+        let (table, shipped) = (product_table_of(scan), shipped_table_of(scan));
+        let own = table.as_ref().and_then(|table| table.statistics());
+        let came = || Some(&shipped.as_ref()?.planned()?.statistics);
+        let Some(statistics) = own.or_else(came) else {
             return Self::unknown(schema, UNKNOWN_ROWS);
         };
         let rows = statistics.rows as f64;
@@ -307,11 +325,44 @@ impl Estimate {
         let used = used
             .iter()
             .filter_map(|column| self.columns.get(schema.maybe_index_of_column(column)?));
+        let distinct = product(used).min(self.rows);
+        let parts = self.parts_of_time(expr, schema).unwrap_or(f64::INFINITY);
         ColumnEstimate {
-            distinct: product(used).min(self.rows).max(1.0),
+            distinct: distinct.min(parts).max(1.0),
             nulls: 0.0,
             range: None,
             width: width_of(data_type),
+        }
+    }
+
+    /// Different values of `expr`, if it takes a part of a date or a time.
+    fn parts_of_time(&self, expr: &Expr, schema: &DFSchema) -> Option<f64> {
+        let function = match expr {
+            Expr::Alias(alias) => return self.parts_of_time(&alias.expr, schema),
+            Expr::Cast(cast) => return self.parts_of_time(&cast.expr, schema),
+            Expr::ScalarFunction(function) if function.name() == "date_part" => function,
+            _ => return None,
+        };
+        let [Expr::Literal(part, _), time] = function.args.as_slice() else {
+            return None;
+        };
+        let part = part.try_as_str()??.to_lowercase();
+        match part.as_str() {
+            "year" => {
+                let index = index_of(time, schema)?;
+                let (low, high) = self.columns.get(index)?.range?;
+                let in_days = schema.field(index).data_type() == &DataType::Date32;
+                in_days.then(|| ((high - low) / 365.0).ceil() + 1.0)
+            }
+            "quarter" => Some(4.0),
+            "month" => Some(12.0),
+            "week" => Some(53.0),
+            "day" => Some(31.0),
+            "dow" | "isodow" => Some(7.0),
+            "doy" => Some(366.0),
+            "hour" => Some(24.0),
+            "minute" | "second" => Some(60.0),
+            _ => None,
         }
     }
 

@@ -14,7 +14,8 @@ pub enum Optimization {
     Order,
     /// The join keys of one domain's rows keep others from sending rows without partners.
     Reduce,
-    /// Costs decide which of the possible flows of keys are used; left out, all are.
+    /// Costs decide which of the possible flows of keys, and of rows from node to node, are used; left
+    /// out, all are.
     Weigh,
     /// Joins keep one side in memory; left out, they sort both and go on from disk.
     Hash,
@@ -32,11 +33,13 @@ pub enum Optimization {
     Share,
     /// Nodes group rows that are only needed by the group.
     Preaggregate,
+    /// The small side of a join is sent to the node of the large side, and joined there.
+    Ship,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Gather,
         Self::Bind,
         Self::Order,
@@ -48,6 +51,7 @@ impl Optimization {
         Self::Split,
         Self::Share,
         Self::Reduce,
+        Self::Ship,
         Self::Weigh,
         Self::Hash,
     ];
@@ -68,6 +72,7 @@ impl Optimization {
             Self::Split => "split",
             Self::Share => "share",
             Self::Preaggregate => "preaggregate",
+            Self::Ship => "ship",
         }
     }
 

@@ -10,6 +10,7 @@ use super::preaggregate::preaggregate;
 use super::push::push;
 use super::reduce::reduce;
 use super::scalar::Scalars;
+use super::ship::ship;
 use super::{Optimization, Optimizations, Sites};
 
 /// Takes an optimized plan apart: what each node runs, what is found first, what stays here.
@@ -22,32 +23,62 @@ pub fn pieces(
     steps: &Optimizations,
     state: &SessionState,
 ) -> Result<CutPlan> {
+    let planner = Planner {
+        sites,
+        steps,
+        state,
+    };
     let mut scalars = Scalars::default();
     let plan = match steps.on(Optimization::Bind) {
         true => scalars.take(plan, sites)?.data,
         false => plan,
     };
     let context = state.task_ctx();
-    let mut cutter = Cutter::new(sites, steps, &context);
-    let mut cut = |plan| {
-        let plan = gather(plan, sites, state, steps)?;
-        let plan = match steps.on(Optimization::Preaggregate) {
-            true => preaggregate(plan, sites, state),
-            false => plan,
-        };
-        let plan = push(plan, sites, steps, state)?;
-        cutter.cut(plan)
-    };
+    let mut cutter = Cutter::new(sites, steps, &context, Vec::new());
     let scalars: Vec<LogicalPlan> = scalars
         .plans
         .into_iter()
-        .map(&mut cut)
+        .map(|scalar| cutter.cut(planner.arranged(scalar)?))
         .collect::<Result<_>>()?;
-    let plan = cut(plan)?;
-    let mut cut = CutPlan::new(plan, scalars, cutter.finish())?;
-    if steps.on(Optimization::Reduce) {
-        let weigh = steps.on(Optimization::Weigh);
-        cut.reduction = reduce(&cut, weigh)?;
+    let placed = cutter.cut(planner.arranged(plan.clone())?)?;
+    let cut = CutPlan::new(placed, scalars, cutter.finish())?;
+    let cut = planner.reduced(cut)?;
+    match steps.on(Optimization::Ship) {
+        true => ship(cut, &planner, plan),
+        false => Ok(cut),
     }
-    Ok(cut)
+}
+
+/// What the steps need to know.
+pub(super) struct Planner<'a> {
+    pub(super) sites: &'a Sites,
+    pub(super) steps: &'a Optimizations,
+    pub(super) state: &'a SessionState,
+}
+
+impl Planner<'_> {
+    /// `plan` with as much as possible in the reach of single nodes.
+    pub(super) fn arranged(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let plan = gather(plan, self.sites, self.state, self.steps)?;
+        let plan = match self.steps.on(Optimization::Preaggregate) {
+            true => preaggregate(plan, self.sites, self.state),
+            false => plan,
+        };
+        push(plan, self.sites, self.steps, self.state)
+    }
+
+    /// The same, with no more groups than the query asks for.
+    pub(super) fn arranged_ungrouped(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let plan = gather(plan, self.sites, self.state, self.steps)?;
+        push(plan, self.sites, self.steps, self.state)
+    }
+
+    /// `cut`, whose fragments spare one another rows.
+    pub(super) fn reduced(&self, cut: CutPlan) -> Result<CutPlan> {
+        if !self.steps.on(Optimization::Reduce) {
+            return Ok(cut);
+        }
+        let reduction = reduce(&cut, self.steps.on(Optimization::Weigh))?;
+        Ok(CutPlan { reduction, ..cut })
+    }
 }

@@ -21,9 +21,10 @@ use weft_plan::KeySet;
 
 use super::cut::{CutPlan, FragmentPlan};
 use super::estimate::Estimate;
-use lineage::{Place, disclosure, source, targets};
+use lineage::{Place, source, targets};
 
 pub use lineage::leaves;
+pub(super) use lineage::{disclosure, origin};
 
 /// Join keys on their way from one fragment's rows to another fragment.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,9 +136,10 @@ impl fmt::Display for Reason {
 /// # Errors
 /// If the plan is malformed.
 pub(super) fn reduce(cut: &CutPlan, weigh: bool) -> Result<Reduction> {
-    let mut whole = reduce_part(&cut.plan, &cut.fragments, weigh)?;
-    for scalar in &cut.scalars {
-        let mut part = reduce_part(scalar, &cut.fragments, weigh)?;
+    let mut whole = Reduction::default();
+    // Those of scalars stand first, at the same place whatever becomes of the rest of the query.
+    for part in cut.scalars.iter().chain([&cut.plan]) {
+        let mut part = reduce_part(part, &cut.fragments, weigh)?;
         whole.flows.append(&mut part.flows);
         whole.rows.append(&mut part.rows);
         whole.refused.append(&mut part.refused);
@@ -435,5 +437,5 @@ fn steps(
 }
 
 fn fragment(fragments: &[Arc<FragmentPlan>], ordinal: u32) -> Option<&Arc<FragmentPlan>> {
-    fragments.get(usize::try_from(ordinal).ok()?)
+    fragments.iter().find(|it| it.ordinal == ordinal)
 }

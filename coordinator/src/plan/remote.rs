@@ -31,6 +31,11 @@ impl RemoteFragment {
         }
     }
 
+    /// The columns of its rows, by the names that the plan above knows.
+    pub(super) fn columns(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
     /// What runs there.
     pub fn fragment(&self) -> &Arc<FragmentPlan> {
         &self.fragment

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, TableScan};
 use weft_governance::{DomainId, ServerId, TableRef};
-use weft_plan::product_table_of;
+use weft_plan::{product_table_of, shipped_table_of};
 
 /// A node that fragments can go to.
 #[derive(Debug, Clone)]
@@ -29,8 +29,7 @@ pub(super) fn only_site(plan: &LogicalPlan, sites: &Sites) -> Result<Option<Arc<
     let mut several = false;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
-            let here = product_table_of(scan).and_then(|table| sites.get(table.table()).cloned());
-            match (here, &site) {
+            match (site_of(scan, sites), &site) {
                 (None, _) => several = true,
                 (Some(here), None) => site = Some(here),
                 (Some(here), Some(site)) => several |= here.node != site.node,
@@ -43,4 +42,14 @@ pub(super) fn only_site(plan: &LogicalPlan, sites: &Sites) -> Result<Option<Arc<
         })
     })?;
     Ok(site.filter(|_| !several))
+}
+
+/// Where a leaf is read: a table where it is served, rows of another domain where they go.
+fn site_of(scan: &TableScan, sites: &Sites) -> Option<Arc<Site>> {
+    if let Some(table) = product_table_of(scan) {
+        return sites.get(table.table()).cloned();
+    }
+    let shipped = shipped_table_of(scan)?;
+    let to = &shipped.planned()?.to;
+    sites.values().find(|site| site.node == *to).cloned()
 }

@@ -69,6 +69,12 @@ pub(super) fn explain(
                     flow.operator,
                     fragment.ordinal,
                 ),
+                FlowForm::Shipment => format!(
+                    "{} for fragment #{}: {}",
+                    flow.form.name(),
+                    fragment.ordinal,
+                    flow.operator,
+                ),
                 FlowForm::Keys(_) => format!(
                     "{} of {} for fragment #{}: {}",
                     flow.form.name(),

@@ -58,6 +58,8 @@ pub enum FlowForm {
     Keys(KeyDisclosure),
     /// The value of a scalar subquery.
     Literal,
+    /// Rows that the other domain joins with its own.
+    Shipment,
 }
 
 impl FlowForm {
@@ -70,6 +72,7 @@ impl FlowForm {
             Self::Keys(KeyDisclosure::Range) => "key range",
             Self::Keys(KeyDisclosure::None) => "no keys",
             Self::Literal => "literal",
+            Self::Shipment => "shipped rows",
         }
     }
 }
@@ -85,10 +88,16 @@ impl Flow {
         for scalar in &cut.scalars {
             operators.append(&mut self::operators(scalar)?);
         }
+        for shipment in &cut.shipments {
+            if let Some(to) = fragment(cut, shipment.to) {
+                let onward = format!("sent on to {}", to.site.domain);
+                operators.insert(shipment.from, onward);
+            }
+        }
         let mut flows = Vec::new();
         for fragment in &cut.fragments {
             for (index, flow) in cut.reduction.flows.iter().enumerate() {
-                let from = cut.fragments.iter().find(|it| it.ordinal == flow.from);
+                let from = self::fragment(cut, flow.from);
                 if let Some(from) = from.filter(|_| flow.to == fragment.ordinal) {
                     let counters = run.map(|run| Arc::clone(run.key_counters(index)));
                     flows.push(Self {
@@ -98,12 +107,21 @@ impl Flow {
                 }
             }
             for (index, literal) in cut.literals.iter().enumerate() {
-                let from = cut.fragments.iter().find(|it| it.ordinal == literal.from);
+                let from = self::fragment(cut, literal.from);
                 if let Some(from) = from.filter(|_| literal.to == fragment.ordinal) {
-                    let counters = run.and_then(|run| run.literal_counters(cut).nth(index));
+                    let counters = run.map(|run| Arc::clone(run.literal_counters(index)));
+                    flows.push(Self {
+                        counters: counters.unwrap_or_default(),
+                        ..Self::of_literal(cut, literal, from, fragment)
+                    });
+                }
+            }
+            for shipment in cut.shipments.iter().filter(|it| it.to == fragment.ordinal) {
+                if let Some(from) = self::fragment(cut, shipment.from) {
+                    let counters = run.map(|run| run.shipment_counters(shipment.number));
                     flows.push(Self {
                         counters: counters.cloned().unwrap_or_default(),
-                        ..Self::of_literal(cut, literal, from, fragment)
+                        ..Self::of_shipment(cut, from, fragment)
                     });
                 }
             }
@@ -123,20 +141,23 @@ impl Flow {
         let Reduction { rows, refused, .. } = &cut.reduction;
         let rows = rows.get(&fragment.ordinal).copied();
         let rows = rows.unwrap_or(fragment.estimate.rows);
-        let alternatives: BTreeSet<String> = refused
+        let mut alternatives: BTreeSet<String> = refused
             .iter()
             .filter(|it| it.to == fragment.ordinal)
             .filter_map(|it| {
-                let from = cut.fragments.iter().find(|from| from.ordinal == it.from)?;
+                let from = self::fragment(cut, it.from)?;
                 Some(format!("no keys of {}: {}", from.site.domain, it.reason))
             })
             .collect();
+        let unshipped = cut.unshipped.iter();
+        let unshipped = unshipped.filter(|it| it.from == fragment.ordinal);
+        alternatives.extend(unshipped.map(|it| format!("not sent on to {}: {}", it.to, it.reason)));
         Self {
             fragment: fragment.ordinal,
             source: fragment.site.domain.clone(),
             destination: None,
             form: FlowForm::Rows,
-            tables: tables(fragment),
+            tables: tables_behind(cut, fragment),
             columns: columns(&fragment.output, every),
             operator: String::new(),
             expected: Expected {
@@ -167,6 +188,17 @@ impl Flow {
             grants: grants(from),
             alternatives: Vec::new(),
             counters: Arc::default(),
+        }
+    }
+
+    fn of_shipment(cut: &CutPlan, from: &FragmentPlan, to: &FragmentPlan) -> Self {
+        Self {
+            fragment: to.ordinal,
+            destination: Some(to.site.domain.clone()),
+            form: FlowForm::Shipment,
+            operator: format!("joined at {}", to.site.domain),
+            alternatives: Vec::new(),
+            ..Self::of_rows(cut, from)
         }
     }
 
@@ -226,6 +258,23 @@ fn grants(fragment: &FragmentPlan) -> Vec<String> {
         );
     }
     grants.into_iter().collect()
+}
+
+fn fragment(cut: &CutPlan, ordinal: u32) -> Option<&Arc<FragmentPlan>> {
+    cut.fragments.iter().find(|it| it.ordinal == ordinal)
+}
+
+/// The tables that the rows of `fragment` are made of, wherever they are.
+fn tables_behind(cut: &CutPlan, fragment: &FragmentPlan) -> Vec<TableRef> {
+    let mut behind = tables(fragment);
+    for shipment in cut.shipments.iter().filter(|it| it.to == fragment.ordinal) {
+        behind.extend(
+            self::fragment(cut, shipment.from)
+                .into_iter()
+                .flat_map(|it| tables(it)),
+        );
+    }
+    behind
 }
 
 fn tables(fragment: &FragmentPlan) -> Vec<TableRef> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use weft_governance::{Error, ErrorKind, QueryId, code};
@@ -34,31 +35,43 @@ pub struct QueryRun {
     resources: Resources,
     counters: Vec<Arc<Counters>>,
     key_counters: Vec<Arc<Counters>>,
+    literal_counters: Vec<Arc<Counters>>,
+    shipment_counters: Vec<Arc<Counters>>,
     spare: Arc<Counters>,
+    /// Shipments that were decided to go.
+    shipments: AtomicUsize,
 }
 
 impl QueryRun {
-    /// A run of a query with `fragments` fragments and `flows` flows of keys and values between
-    /// them.
+    /// A run of `cut`, in whatever form.
     pub fn new(
         id: QueryId,
         session: Arc<Session>,
         semantics: Semantics,
         deadline: Instant,
         resources: Resources,
-        fragments: usize,
-        flows: usize,
+        cut: &CutPlan,
     ) -> Self {
-        let counters = |count| (0..count).map(|_| Arc::default()).collect();
+        let most = |count: &dyn Fn(&CutPlan) -> usize| cut.forms().map(count).max().unwrap_or(0);
+        let counters =
+            |count: &dyn Fn(&CutPlan) -> usize| (0..most(count)).map(|_| Arc::default()).collect();
+        let numbers = |form: &CutPlan| {
+            let last = form.fragments.iter().map(|it| it.ordinal).max();
+            last.and_then(|last| usize::try_from(last).ok())
+                .map_or(0, |last| last + 1)
+        };
         Self {
             id,
             session,
             semantics,
             deadline,
             resources,
-            counters: counters(fragments),
-            key_counters: counters(flows),
+            counters: counters(&numbers),
+            key_counters: counters(&|form| form.reduction.flows.len()),
+            literal_counters: counters(&|form| form.literals.len()),
+            shipment_counters: counters(&|form| form.shipments.len()),
             spare: Arc::default(),
+            shipments: AtomicUsize::new(cut.forms().count() - 1),
         }
     }
 
@@ -105,10 +118,27 @@ impl QueryRun {
         self.key_counters.get(index).unwrap_or(&self.spare)
     }
 
-    /// The values that crossed the boundary, for each of the literals of `cut`.
-    pub fn literal_counters(&self, cut: &CutPlan) -> impl Iterator<Item = &Arc<Counters>> {
-        let before = cut.reduction.flows.len();
-        (0..cut.literals.len()).map(move |index| self.key_counters(before + index))
+    /// The value that crossed the boundary as the literal at `index`.
+    pub fn literal_counters(&self, index: usize) -> &Arc<Counters> {
+        self.literal_counters.get(index).unwrap_or(&self.spare)
+    }
+
+    /// The rows that went on to another node as the shipment `number`.
+    pub fn shipment_counters(&self, number: u32) -> &Arc<Counters> {
+        let index = usize::try_from(number).ok();
+        let counters = index.and_then(|index| self.shipment_counters.get(index));
+        counters.unwrap_or(&self.spare)
+    }
+
+    /// How many of the shipments that the query may make were decided to go, or have yet to be
+    /// decided.
+    pub fn shipments(&self) -> usize {
+        self.shipments.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the query makes so many shipments and no more.
+    pub(crate) fn decide(&self, shipments: usize) {
+        self.shipments.store(shipments, Ordering::Relaxed);
     }
 
     /// What is left of the time that the query may take.

@@ -108,6 +108,11 @@ impl RunningQueries {
         Ok(())
     }
 
+    /// Notes what crosses for a query that goes on in another way than it was to.
+    pub fn change_flows(&self, id: QueryId, flows: Vec<Flow>) {
+        self.update(id, |record| record.flows = flows);
+    }
+
     /// Notes how many rows of its answer a query has made.
     pub fn progress(&self, id: QueryId, rows: u64) {
         self.update(id, |record| record.rows = rows);

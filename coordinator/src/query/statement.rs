@@ -10,6 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tokio_util::task::AbortOnDropHandle;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
@@ -26,8 +27,8 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
-use crate::execute::{Relay, physical_plan};
-use crate::plan::{CutPlan, Optimization, Optimizations, pieces};
+use crate::execute::{Relay, Shipped, physical_plan};
+use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, pieces};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
@@ -151,8 +152,9 @@ impl QueryEngine {
             }
             Parsed::Explain(Explain::Plan, query) => {
                 let planned = self.planned(session, query, values).await?;
-                let flows = Flow::all(&planned.cut, None).map_err(from_datafusion)?;
-                Ok(one(explain::explain(&planned.cut, &flows, None)?))
+                let cut = planned.expected();
+                let flows = Flow::all(cut, None).map_err(from_datafusion)?;
+                Ok(one(explain::explain(cut, &flows, None)?))
             }
             Parsed::Explain(Explain::Analyze, query) => {
                 let (cut, answer, flows) = self.analyze(session, query, values).await?;
@@ -160,7 +162,7 @@ impl QueryEngine {
             }
             Parsed::Explain(Explain::Flow, query) => {
                 let planned = self.planned(session, query, values).await?;
-                let flows = Flow::all(&planned.cut, None).map_err(from_datafusion)?;
+                let flows = Flow::all(planned.expected(), None).map_err(from_datafusion)?;
                 Ok(one(flow_table(&flows.iter().collect::<Vec<_>>(), false)?))
             }
             Parsed::Explain(Explain::AnalyzeFlow, query) => {
@@ -230,8 +232,9 @@ impl QueryEngine {
         while let Some(batch) = result.batches.try_next().await? {
             answer_rows += batch.num_rows() as u64;
         }
-        let flows = Flow::all(&cut, Some(&run)).map_err(from_datafusion)?;
-        Ok((cut, answer_rows, flows))
+        let cut = cut.decided(run.shipments());
+        let flows = Flow::all(cut, Some(&run)).map_err(from_datafusion)?;
+        Ok((cut.clone(), answer_rows, flows))
     }
 
     async fn planned(
@@ -322,10 +325,10 @@ impl QueryEngine {
             semantics,
             deadline,
             self.resources.clone(),
-            cut.fragments.len(),
-            cut.reduction.flows.len() + cut.literals.len(),
+            &cut,
         ));
-        let flows = Flow::all(&cut, Some(&run)).map_err(from_datafusion)?;
+        let flows = Flow::all(cut.decided(run.shipments()), Some(&run));
+        let flows = flows.map_err(from_datafusion)?;
         self.queries
             .start(id, &session.principal().subject, flows)?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
@@ -337,7 +340,7 @@ impl QueryEngine {
         Ok((run, ResultStream { schema, batches }))
     }
 
-    /// The rows of `cut`, whose scalars are found first.
+    /// The rows of `cut`, whose scalars are found first, and then which rows go from node to node.
     async fn answer(
         &self,
         state: &SessionState,
@@ -348,28 +351,68 @@ impl QueryEngine {
         for index in 0..cut.scalars.len() {
             let part = cut.scalar(index).map_err(from_datafusion)?;
             let schema = Arc::clone(part.plan.schema());
-            let rows = self.rows(state, part, Arc::clone(&run)).await?;
+            let relay = self.relay(&part, &run, Shipped::new())?;
+            let rows = self.rows(state, part, relay).await?;
             values.push(scalar::only_value(rows, schema.field(0).data_type()).await?);
             cut = cut.bound(&values).map_err(from_datafusion)?;
         }
-        for (literal, counters) in cut.literals.iter().zip(run.literal_counters(&cut)) {
+        let mut shipped = Shipped::new();
+        let relay = loop {
+            let relay = self.relay(&cut, &run, shipped)?;
+            let Some(alternative) = cut.alternative.take() else {
+                break relay;
+            };
+            let Some(few) = self.few(&relay, &alternative).await? else {
+                run.decide(cut.shipments.len());
+                let flows = Flow::all(&cut, Some(&run)).map_err(from_datafusion)?;
+                self.queries.change_flows(run.id(), flows);
+                break relay;
+            };
+            shipped = few;
+            cut = alternative.cut;
+        };
+        for (index, literal) in cut.literals.iter().enumerate() {
             let value = values.get(literal.scalar);
-            counters.sent(1, value.map_or(0, scalar::bytes));
+            run.literal_counters(index)
+                .sent(1, value.map_or(0, scalar::bytes));
         }
-        self.rows(state, cut, run).await
+        self.rows(state, cut, relay).await
+    }
+
+    /// The rows that `alternative` sends on, read on the threads that plans run on.
+    async fn few(
+        &self,
+        relay: &Arc<Relay>,
+        alternative: &Alternative,
+    ) -> Result<Option<Shipped>, Error> {
+        let (relay, shipment, most) = (Arc::clone(relay), alternative.shipment, alternative.most);
+        let reading = async move { relay.few(shipment, most).await };
+        let reading = AbortOnDropHandle::new(self.workers.spawn(reading));
+        reading.await.map_err(|error| {
+            let message = "the coordinator failed while it read rows to be sent on";
+            Error::new(ErrorKind::Internal, code::INTERNAL, message).caused_by(error)
+        })?
+    }
+
+    fn relay(
+        &self,
+        cut: &CutPlan,
+        run: &Arc<QueryRun>,
+        shipped: Shipped,
+    ) -> Result<Arc<Relay>, Error> {
+        let runtime = Arc::clone(self.memory.runtime());
+        Relay::new(cut, Arc::clone(run), runtime, shipped).map_err(from_datafusion)
     }
 
     async fn rows(
         &self,
         state: &SessionState,
         cut: CutPlan,
-        run: Arc<QueryRun>,
+        relay: Arc<Relay>,
     ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
         let planning = state.clone();
         let interrupt = self.plans.start();
         let signal = interrupt.clone();
-        let runtime = Arc::clone(self.memory.runtime());
-        let relay = Relay::new(&cut, run, runtime).map_err(from_datafusion)?;
         let physical = self
             .planner
             .run_async(async move {
@@ -409,6 +452,13 @@ impl QueryEngine {
         state.execution_props_mut().query_execution_start_time =
             Some(DateTime::from_timestamp_nanos(semantics.query_start_ns));
         Ok(state)
+    }
+}
+
+impl Planned {
+    /// The query in the form that it is expected to take.
+    fn expected(&self) -> &CutPlan {
+        self.cut.decided(usize::MAX)
     }
 }
 

@@ -14,12 +14,13 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::ExecutionPlan;
 use weft_governance::{Error, ErrorKind, TableRef, code};
-use weft_plan::{ProductTable, product_table_of};
+use weft_plan::{ProductTable, product_table_of, shipped_table_of};
 
 use super::permit::Binding;
 use super::protected::ProtectedTable;
 
-/// Replaces every leaf of `plan` by the table that the permit allows, open or protected.
+/// Replaces every product table of `plan` by the table that the permit allows, open or protected.
+/// Rows that came with the fragment stay.
 ///
 /// # Errors
 /// `WEFT-SCHEMA-DRIFT` if the plan was made for columns of another type or nullability.
@@ -38,6 +39,9 @@ pub(crate) fn bind(
 }
 
 fn bind_scan(scan: TableScan, bindings: &BTreeMap<TableRef, Binding>) -> Result<TableScan> {
+    if shipped_table_of(&scan).is_some() {
+        return Ok(scan);
+    }
     let leaf = product_table_of(&scan).ok_or_else(|| foreign("a leaf that is no product table"))?;
     let binding = bindings
         .get(leaf.table())

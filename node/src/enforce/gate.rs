@@ -204,12 +204,18 @@ fn details(
         .iter()
         .map(|keys| json!({"columns": keys.columns, "form": keys.form, "keys": keys.keys}))
         .collect();
+    let shipments: Vec<Value> = fragment
+        .shipments()
+        .iter()
+        .map(|rows| json!({"columns": rows.columns, "rows": rows.rows}))
+        .collect();
     json!({
         "via": fragment.via().to_string(),
         "digest": fragment.digest_hex(),
         "epoch": policy.epoch(),
         "tables": tables,
         "keys": keys,
+        "shipped": shipments,
         "refused": refusal.map(Error::code),
     })
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result as Planned;
-use weft_governance::evaluate::{evaluate, held, key_disclosure, visible_columns};
+use weft_governance::evaluate::{evaluate, flow_to, held, key_disclosure, visible_columns};
 use weft_governance::{
-    Decision, DomainId, Error, Grant, KeyDisclosure, Obligations, Principal, TableAccess, TableRef,
+    Decision, DomainId, Error, FlowTo, Grant, KeyDisclosure, Obligations, Principal, TableAccess,
+    TableRef,
 };
 
 use super::mask;
@@ -51,6 +52,8 @@ pub struct VisibleTable {
     pub filtered: bool,
     /// How much of each visible column may travel to other domains as join keys.
     pub disclosure: Vec<KeyDisclosure>,
+    /// Where rows may flow.
+    pub flow_to: FlowTo,
     /// The ids of the grants that the principal holds on it.
     pub grants: Vec<String>,
     /// How the rows are seen when no column of them is read; `None` if not even then.
@@ -163,7 +166,7 @@ impl Policy {
         let fields = guarded.table.schema.fields().iter();
         let fields: Vec<_> = fields
             .filter(|field| grant.columns.contains(field.name()))
-            .cloned()
+            .map(|field| shown_as(field, grant.masks.contains_key(field.name())))
             .collect();
         let columns: BTreeSet<String> = fields.iter().map(|field| field.name().clone()).collect();
         let masks = grant.masks.iter();
@@ -190,6 +193,7 @@ impl Policy {
             schema,
             key,
             disclosure,
+            flow_to: flows,
             ..
         } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
@@ -202,12 +206,9 @@ impl Policy {
             .iter()
             .filter(|field| seen.contains(field.name().as_str()))
             .map(|field| {
-                // What the contract requires, a mask may replace with NULL.
                 let mut grants = held(&self.grants, principal, reference);
-                match grants.any(|grant| grant.masks.contains_key(field.name())) {
-                    true => Arc::new(field.as_ref().clone().with_nullable(true)),
-                    false => Arc::clone(field),
-                }
+                let masked = grants.any(|grant| grant.masks.contains_key(field.name()));
+                shown_as(field, masked)
             })
             .collect();
         let disclosure = schema
@@ -249,6 +250,7 @@ impl Policy {
             masked,
             filtered,
             disclosure,
+            flow_to: flow_to(&self.grants, principal, reference, flows),
             grants: held(&self.grants, principal, reference)
                 .map(|grant| grant.id.clone())
                 .collect(),
@@ -272,5 +274,13 @@ impl Policy {
             Decision::Allow(duties) => Some(duties),
             Decision::Deny(_) => None,
         }
+    }
+}
+
+/// `field` as a grant shows it: what the contract requires, a mask may replace with NULL.
+fn shown_as(field: &FieldRef, masked: bool) -> FieldRef {
+    match masked {
+        true => Arc::new(field.as_ref().clone().with_nullable(true)),
+        false => Arc::clone(field),
     }
 }

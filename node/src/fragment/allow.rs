@@ -15,7 +15,7 @@ use datafusion_proto::protobuf::{
 };
 use prost::Message;
 use weft_governance::{DomainId, Error, ErrorKind, ProductRef, TableAccess, TableRef, code};
-use weft_wire::rpc::fragment::ProductScan;
+use weft_wire::rpc::fragment::{Leaf, ProductScan, leaf};
 
 /// How large a fragment may be.
 #[derive(Debug, Clone)]
@@ -200,15 +200,18 @@ impl Walk<'_> {
                 .map(|field| field.name.clone())
                 .collect(),
         };
-        let table = ProductScan::decode(custom_table_data.as_slice())
-            .ok()
-            .and_then(|ProductScan { product, table }| {
-                ProductRef::new(self.domain.clone(), &product)
-                    .ok()?
-                    .table(&table)
-                    .ok()
-            })
-            .ok_or_else(|| refused("a scan of something other than a product table"))?;
+        let leaf = Leaf::decode(custom_table_data.as_slice());
+        let table = match leaf.ok().and_then(|leaf| leaf.leaf) {
+            // Its asker has seen these rows.
+            Some(leaf::Leaf::Shipped(_)) => return Ok(()),
+            Some(leaf::Leaf::Product(ProductScan { product, table })) => {
+                let product = ProductRef::new(self.domain.clone(), &product).ok();
+                product.and_then(|product| product.table(&table).ok())
+            }
+            None => None,
+        };
+        let table =
+            table.ok_or_else(|| refused("a scan of something other than a product table"))?;
         self.reads.entry(table).or_default().extend(columns);
         Ok(())
     }

@@ -18,7 +18,7 @@ use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAcce
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
     Tables, Workers, fingerprint, from_datafusion, parameter_schema, physical_rules, plan_query,
-    product_table_of, session_config,
+    product_table_of, session_config, shipped_table_of,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -26,6 +26,7 @@ use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, TableExpectation};
 use weft_wire::token::sha256;
 
 use super::allow::{self, Allowed, FragmentLimits};
+use super::shipped::Shipments;
 use super::{Fragment, Via, key_filter};
 use crate::enforce::Permit;
 use crate::enforce::bind;
@@ -127,6 +128,7 @@ impl Engine {
             tables,
             output_schema,
             key_filters,
+            shipped,
         } = request;
         if encoding != FRAGMENT_ENCODING {
             return Err(protocol(format!(
@@ -148,12 +150,14 @@ impl Engine {
         let output = Arc::new(schema_from(&output_schema)?);
         let engine = self.clone();
         let state = self.state(&semantics)?;
+        let pool = &self.memory.runtime().memory_pool;
+        let came = Shipments::decode(shipped, pool)?;
         let (plan, accesses) = self
             .planner
             .run(move || engine.convert(&state, &plan, &tables))
             .await?;
-        let (plan, keys) =
-            key_filter::apply(plan, key_filters, &self.memory.runtime().memory_pool)?;
+        let (plan, shipments, memory) = came.put_into(plan)?;
+        let (plan, keys) = key_filter::apply(plan, key_filters, pool)?;
         if !same_columns(plan.schema().as_arrow(), &output) {
             return Err(Error::new(
                 ErrorKind::SchemaDrift,
@@ -171,6 +175,8 @@ impl Engine {
             timeout: Duration::from_millis(timeout_ms),
             output,
             keys,
+            shipments,
+            memory: Some(memory),
         })
     }
 
@@ -240,6 +246,8 @@ impl Engine {
             timeout,
             output,
             keys: Vec::new(),
+            shipments: Vec::new(),
+            memory: None,
         })
     }
 
@@ -255,6 +263,7 @@ impl Engine {
             plan,
             semantics,
             output,
+            memory,
             ..
         } = fragment;
         let state = self.state(&semantics)?;
@@ -279,6 +288,8 @@ impl Engine {
         let batches = stream
             .map_err(move |error| incident::hide(id, error))
             .map(move |batch| batch.and_then(|batch| cast_to(&output, batch)))
+            // Rows that came along are there until the last was sent.
+            .inspect(move |_| _ = &memory)
             .boxed();
         Ok(Running {
             schema,
@@ -348,11 +359,15 @@ impl Engine {
     }
 }
 
-/// Every leaf of the converted plan must be a product table with the schema that was announced.
+/// Every leaf of the converted plan must be rows that came along, or a product table with the schema
+/// that was announced.
 fn check_leaves(plan: &LogicalPlan, expected: &[TableExpectation]) -> Result<(), Error> {
     let mut problem = None;
-    visit_leaves(plan, &mut |leaf| {
-        let Some(table) = leaf else {
+    visit_scans(plan, &mut |scan| {
+        if shipped_table_of(scan).is_some() {
+            return;
+        }
+        let Some(table) = product_table_of(scan) else {
             problem = Some(malformed("leaf"));
             return;
         };
@@ -389,13 +404,6 @@ fn accesses(plan: &LogicalPlan) -> Result<Vec<TableAccess>, Error> {
         .into_iter()
         .map(|(table, columns)| TableAccess { table, columns })
         .collect())
-}
-
-fn visit_leaves(
-    plan: &LogicalPlan,
-    f: &mut dyn FnMut(Option<&weft_plan::ProductTable>),
-) -> Result<(), Error> {
-    visit_scans(plan, &mut |scan| f(product_table_of(scan).as_ref()))
 }
 
 fn visit_scans(

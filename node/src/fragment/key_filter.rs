@@ -9,7 +9,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use arrow_flight::FlightData;
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -17,13 +16,13 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, Filter, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility, lit,
 };
-use weft_door::guard::{DecodeLimits, Decoded, Decoder};
 use weft_governance::Error;
 use weft_plan::{KeyBitmap, KeyBloom, KeySet, from_datafusion};
 use weft_wire::rpc::fragment::ArrowMessage;
 use weft_wire::rpc::fragment::KeyFilter as Message;
 use weft_wire::rpc::fragment::key_filter::Form;
 
+use super::arrival::decode;
 use super::engine::malformed;
 use crate::incident;
 
@@ -233,7 +232,7 @@ fn list(
 ) -> std::result::Result<KeySet, Error> {
     let types = columns.iter().map(|it| it.data_type.clone()).collect();
     let mut set = KeySet::new(types, nulls).map_err(|_| malformed("type of a key"))?;
-    for batch in decode(messages)? {
+    for batch in decode(messages)?.1 {
         set.insert(&fitted(&batch, columns)?)
             .map_err(|_| malformed("type of a key"))?;
         reservation
@@ -253,24 +252,6 @@ fn ends(set: &KeySet) -> std::result::Result<Option<(ScalarValue, ScalarValue)>,
     };
     let end = |row| ScalarValue::try_from_array(only, row).map_err(|_| malformed("key"));
     Ok(Some((end(0)?, end(1)?)))
-}
-
-fn decode(messages: Vec<ArrowMessage>) -> std::result::Result<Vec<RecordBatch>, Error> {
-    let mut decoder = Decoder::new(DecodeLimits::default());
-    let mut batches = Vec::new();
-    for ArrowMessage { header, body } in messages {
-        let frame = FlightData {
-            data_header: header.into(),
-            data_body: body.into(),
-            ..FlightData::default()
-        };
-        match decoder.decode(frame)? {
-            Decoded::Schema(_) => {}
-            Decoded::Batch(batch) => batches.push(batch),
-            Decoded::Metadata(_) => return Err(malformed("key filter")),
-        }
-    }
-    Ok(batches)
 }
 
 /// The columns of `batch` in the types of the plan, which may hold text in another layout than the

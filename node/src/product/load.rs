@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::SessionContext;
-use weft_governance::contract::{Contract, Node, SchemaObject};
-use weft_governance::{DomainId, KeyDisclosure, ProductRef};
+use weft_governance::contract::{Contract, Node, SchemaObject, Value};
+use weft_governance::{DomainId, FlowTo, KeyDisclosure, ProductRef};
 
 use super::declared::Declared;
 use super::files;
@@ -24,6 +24,12 @@ const DISCOVERABLE: &str = "weft.discoverable";
 
 /// How much of a product, a table or a column may travel to other domains as join keys.
 const KEY_DISCLOSURE: &str = "weft.keyDisclosure";
+
+/// To which other domains' nodes rows of a product or a table may be sent.
+const FLOW_TO: &str = "weft.flowTo";
+
+/// In its place: to all of them.
+const ANYWHERE: &str = "*";
 
 /// The products of a data directory, and what keeps others from being served.
 #[derive(Debug, Clone, Default)]
@@ -241,6 +247,7 @@ impl Loader<'_> {
             Arc::new(source::open(session, &declared, files).await?);
         let description = object.description.clone().unwrap_or_default();
         let disclosure = disclosure(contract, object)?;
+        let flow_to = flow_to(contract, object)?;
         let key = object.properties.iter().filter(|it| it.primary_key);
         Ok(Table {
             key: key.map(|it| it.name.clone()).collect(),
@@ -249,6 +256,7 @@ impl Loader<'_> {
             description,
             source,
             disclosure,
+            flow_to,
         })
     }
 }
@@ -285,6 +293,35 @@ fn stated_disclosure(stated: Option<&Node>) -> Result<Option<KeyDisclosure>, Vec
             })
         })
         .transpose()
+}
+
+/// Where the contract lets rows of the table flow: the narrower of product and table, nowhere for a
+/// product that says nothing.
+fn flow_to(contract: &Contract, object: &SchemaObject) -> Result<FlowTo, Vec<Trouble>> {
+    let product = contract.custom_property(FLOW_TO).map(stated_flow);
+    let table = object.custom_property(FLOW_TO).map(stated_flow);
+    let product = product.transpose()?.unwrap_or_default();
+    Ok(match table.transpose()? {
+        Some(table) => product.narrowed(&table),
+        None => product,
+    })
+}
+
+fn stated_flow(node: &Node) -> Result<FlowTo, Vec<Trouble>> {
+    if node.as_text() == Some(ANYWHERE) {
+        return Ok(FlowTo::Anywhere);
+    }
+    let domains = match &node.value {
+        Value::List(domains) => domains
+            .iter()
+            .map(|domain| domain.as_text()?.parse().ok())
+            .collect::<Option<_>>(),
+        _ => None,
+    };
+    domains.map(FlowTo::Domains).ok_or_else(|| {
+        let message = format!("`{FLOW_TO}` must be a list of domains, or `{ANYWHERE}` for all");
+        vec![Trouble::contract(node.at, message)]
+    })
 }
 
 /// The contracts in `folder`, in the order of their names.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::access::TableAccess;
 use crate::decision::{Decision, Denial, Obligations};
 use crate::disclosure::KeyDisclosure;
+use crate::flow_to::FlowTo;
 use crate::grant::Grant;
 use crate::id::TableRef;
 use crate::principal::Principal;
@@ -64,6 +65,25 @@ pub fn key_disclosure(
         })
         .min();
     narrowest.unwrap_or(KeyDisclosure::None).min(owner)
+}
+
+/// Where rows of `table` may flow under the grants that `principal` holds on it. `owner` is what the
+/// product and the table say.
+pub fn flow_to(
+    grants: &[Grant],
+    principal: &Principal,
+    table: &TableRef,
+    owner: &FlowTo,
+) -> FlowTo {
+    let mut narrowest = None;
+    for grant in held(grants, principal, table) {
+        let allowed = grant.flow_to.as_ref().unwrap_or(&FlowTo::Anywhere);
+        narrowest = Some(match narrowest {
+            None => allowed.clone(),
+            Some(known) => FlowTo::narrowed(known, allowed),
+        });
+    }
+    narrowest.unwrap_or_default().narrowed(owner)
 }
 
 /// The grants that `principal` holds on `table`.
@@ -127,6 +147,7 @@ mod tests {
             row_filter: None,
             masks: BTreeMap::new(),
             key_disclosure: None,
+            flow_to: None,
         }
     }
 
@@ -212,5 +233,25 @@ mod tests {
         assert_eq!(disclosed(&[open.clone(), narrow.clone()], Bloom), Range);
         narrow.masks.insert("c_custkey".to_owned(), Mask::Sha256);
         assert_eq!(disclosed(&[open, narrow], List), None);
+    }
+
+    #[test]
+    fn rows_flow_where_product_and_all_grants_let_them() {
+        let user = || Grantee::User("ann".to_owned());
+        let flows = |grants: &[Grant], owner: &FlowTo| flow_to(grants, &ann(), &table(), owner);
+        assert_eq!(flows(&[], &FlowTo::Anywhere), FlowTo::Nowhere);
+        let open = grant("open", user(), &["*"]);
+        assert_eq!(
+            flows(std::slice::from_ref(&open), &FlowTo::Anywhere),
+            FlowTo::Anywhere
+        );
+        assert_eq!(
+            flows(std::slice::from_ref(&open), &FlowTo::Nowhere),
+            FlowTo::Nowhere
+        );
+        let sales = FlowTo::Domains(BTreeSet::from(["sales".parse().expect("valid")]));
+        let mut narrow = grant("narrow", user(), &["c_custkey"]);
+        narrow.flow_to = Some(sales.clone());
+        assert_eq!(flows(&[open, narrow], &FlowTo::Anywhere), sales);
     }
 }

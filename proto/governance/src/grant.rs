@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::disclosure::KeyDisclosure;
+use crate::flow_to::FlowTo;
 use crate::id::TableRef;
 use crate::principal::Principal;
 
@@ -31,6 +32,8 @@ pub struct Grant {
     pub masks: BTreeMap<String, Mask>,
     /// Narrows what the product and its columns disclose as join keys; absent, it narrows nothing.
     pub key_disclosure: Option<KeyDisclosure>,
+    /// Narrows where the product lets rows flow; absent, it narrows nothing.
+    pub flow_to: Option<FlowTo>,
 }
 
 /// Who a grant is for.

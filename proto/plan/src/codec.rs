@@ -10,11 +10,12 @@ use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use prost::Message;
 use weft_governance::{DomainId, ProductRef};
-use weft_wire::rpc::fragment::ProductScan;
+use weft_wire::rpc::fragment::{Leaf, ProductScan, ShippedScan, leaf};
 
 use crate::leaf::ProductTable;
+use crate::shipped::ShippedTable;
 
-/// Reads and writes [`ProductTable`]s, and nothing else: extension nodes, file formats and foreign
+/// Reads and writes [`ProductTable`]s and [`ShippedTable`]s, and nothing else: extension nodes, file formats and foreign
 /// tables have no encoding here.
 #[derive(Debug)]
 pub struct LeafCodec {
@@ -52,10 +53,17 @@ impl LogicalExtensionCodec for LeafCodec {
         schema: SchemaRef,
         _ctx: &TaskContext,
     ) -> Result<Arc<dyn TableProvider>> {
-        let ProductScan { product, table } = ProductScan::decode(buf).map_err(external)?;
-        let product = ProductRef::new(self.domain.clone(), &product).map_err(external)?;
-        let table = product.table(&table).map_err(external)?;
-        Ok(Arc::new(ProductTable::new(table, schema)))
+        match Leaf::decode(buf).map_err(external)?.leaf {
+            Some(leaf::Leaf::Product(ProductScan { product, table })) => {
+                let product = ProductRef::new(self.domain.clone(), &product).map_err(external)?;
+                let table = product.table(&table).map_err(external)?;
+                Ok(Arc::new(ProductTable::new(table, schema)))
+            }
+            Some(leaf::Leaf::Shipped(ShippedScan { number })) => {
+                Ok(Arc::new(ShippedTable::new(number, schema)))
+            }
+            None => not_impl_err!("a leaf that reads nothing"),
+        }
     }
 
     fn try_encode_table_provider(
@@ -64,17 +72,22 @@ impl LogicalExtensionCodec for LeafCodec {
         node: Arc<dyn TableProvider>,
         buf: &mut Vec<u8>,
     ) -> Result<()> {
-        let Some(leaf) = node.downcast_ref::<ProductTable>() else {
+        let leaf = if let Some(table) = node.downcast_ref::<ProductTable>() {
+            if *table.table().domain() != self.domain {
+                return not_impl_err!("{table_ref} is not a table of domain {}", self.domain);
+            }
+            leaf::Leaf::Product(ProductScan {
+                product: table.table().product().product().to_owned(),
+                table: table.table().table().to_owned(),
+            })
+        } else if let Some(shipped) = node.downcast_ref::<ShippedTable>() {
+            let number = shipped.number();
+            leaf::Leaf::Shipped(ShippedScan { number })
+        } else {
             return not_impl_err!("{table_ref} is not a table of a data product");
         };
-        if *leaf.table().domain() != self.domain {
-            return not_impl_err!("{table_ref} is not a table of domain {}", self.domain);
-        }
-        let scan = ProductScan {
-            product: leaf.table().product().product().to_owned(),
-            table: leaf.table().table().to_owned(),
-        };
-        scan.encode(buf).map_err(external)
+        let leaf = Leaf { leaf: Some(leaf) };
+        leaf.encode(buf).map_err(external)
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{Expr, TableScan, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use weft_governance::{Error, ErrorKind, KeyDisclosure, TableRef, code};
+use weft_governance::{DomainId, Error, ErrorKind, FlowTo, KeyDisclosure, TableRef, code};
 
 /// A table of a data product, with the columns that the asker may name. It cannot be read.
 ///
@@ -22,6 +22,7 @@ pub struct ProductTable {
     schema: SchemaRef,
     key: Vec<String>,
     disclosure: Vec<KeyDisclosure>,
+    flow_to: FlowTo,
     statistics: Option<Arc<TableStatistics>>,
     grants: Vec<String>,
 }
@@ -34,6 +35,7 @@ impl ProductTable {
             schema,
             key: Vec::new(),
             disclosure: Vec::new(),
+            flow_to: FlowTo::default(),
             statistics: None,
             grants: Vec::new(),
         }
@@ -56,6 +58,17 @@ impl ProductTable {
     /// unless its owner said otherwise.
     pub fn disclosure(&self, index: usize) -> KeyDisclosure {
         self.disclosure.get(index).copied().unwrap_or_default()
+    }
+
+    /// The table whose owner lets rows flow to these domains.
+    #[must_use]
+    pub fn with_flow(self, flow_to: FlowTo) -> Self {
+        Self { flow_to, ..self }
+    }
+
+    /// Whether its owner lets rows flow to the nodes of `domain`.
+    pub fn flows_to(&self, domain: &DomainId) -> bool {
+        domain == self.table.domain() || self.flow_to.allows(domain)
     }
 
     /// The table with what its owner says of its rows as the asker may see them.

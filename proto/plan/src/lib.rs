@@ -1,7 +1,8 @@
 //! What a coordinator and a node must do alike with a query: resolve names, plan SQL, encode plans.
 //!
-//! The one leaf of every plan is a [`ProductTable`]: a table of a data product that nobody has
-//! been allowed to read yet. Reading it is the owner's business.
+//! The leaf of every plan is a [`ProductTable`]: a table of a data product that nobody has been
+//! allowed to read yet. Reading it is the owner's business. Beside it there may be [`ShippedTable`]s:
+//! rows of another domain that its owner has let go.
 
 mod codec;
 mod failure;
@@ -17,6 +18,7 @@ mod names;
 mod parameters;
 mod physical_rules;
 mod session;
+mod shipped;
 mod statistics;
 mod threads;
 mod workers;
@@ -35,6 +37,7 @@ pub use names::{Current, FullName, NameIndex, resolve};
 pub use parameters::{bind_parameters, parameter_schema, parameter_values};
 pub use physical_rules::physical_rules;
 pub use session::{Semantics, session_config};
+pub use shipped::{PlannedShipment, ShippedTable, shipped_table_of};
 pub use statistics::{ColumnStatistics, TableStatistics};
 pub use threads::PlannerThreads;
 pub use workers::{Workers, until};

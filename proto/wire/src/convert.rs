@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use weft_governance::{KeyDisclosure, Principal};
+use weft_governance::{FlowTo, KeyDisclosure, Principal};
 
 use crate::rpc::authority as rpc;
 use crate::rpc::node;
@@ -60,6 +60,29 @@ pub fn key_disclosure(number: i32) -> KeyDisclosure {
         Ok(node::KeyDisclosure::List) => KeyDisclosure::List,
         Ok(node::KeyDisclosure::None) | Err(_) => KeyDisclosure::None,
     }
+}
+
+impl From<FlowTo> for node::FlowTo {
+    fn from(flow: FlowTo) -> Self {
+        let domains = match &flow {
+            FlowTo::Domains(domains) => domains.iter().map(ToString::to_string).collect(),
+            FlowTo::Nowhere | FlowTo::Anywhere => Vec::new(),
+        };
+        Self {
+            anywhere: flow == FlowTo::Anywhere,
+            domains,
+        }
+    }
+}
+
+/// Where rows may flow by `message`; what names no domain allows nothing.
+pub fn flow_to(message: node::FlowTo) -> FlowTo {
+    let node::FlowTo { anywhere, domains } = message;
+    if anywhere {
+        return FlowTo::Anywhere;
+    }
+    let domains = domains.iter().filter_map(|domain| domain.parse().ok());
+    FlowTo::Domains(domains.collect())
 }
 
 /// A moment as whole seconds since 1970-01-01 UTC.

@@ -145,7 +145,7 @@ impl Layout {
                 "apiVersion: v3.1.0\nkind: DataContract\nid: tpcds-{domain}-{product}\n\
                  name: {product}\nversion: 1.0.0\nstatus: active\ndomain: {domain}\n\
                  dataProduct: {product}\ncustomProperties:\n  - property: weft.keyDisclosure\n    \
-                 value: list\nschema:\n"
+                 value: list\n  - property: weft.flowTo\n    value: \"*\"\nschema:\n"
             );
             for table in *tables {
                 let source = data.table(table);

@@ -2,7 +2,7 @@
 
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan};
-use weft_plan::product_table_of;
+use weft_plan::{product_table_of, shipped_table_of};
 
 /// Sets of columns of `plan`'s output of which no two rows have the same values, as far as the
 /// contracts say.
@@ -19,9 +19,13 @@ pub(in crate::plan) fn keys(plan: &LogicalPlan) -> Vec<Vec<Column>> {
 }
 
 /// The same, as positions.
-fn indexes(plan: &LogicalPlan) -> Vec<Vec<usize>> {
+pub(in crate::plan) fn indexes(plan: &LogicalPlan) -> Vec<Vec<usize>> {
     match plan {
         LogicalPlan::TableScan(scan) => {
+            if let Some(shipped) = shipped_table_of(scan) {
+                let planned = shipped.planned().filter(|_| scan.projection.is_none());
+                return planned.map_or_else(Vec::new, |planned| planned.keys.clone());
+            }
             let Some(table) = product_table_of(scan).filter(|table| !table.key().is_empty()) else {
                 return Vec::new();
             };

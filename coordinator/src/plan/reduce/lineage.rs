@@ -4,7 +4,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, JoinType, LogicalPlan, Window};
 use weft_governance::KeyDisclosure;
-use weft_plan::product_table_of;
+use weft_plan::{product_table_of, shipped_table_of};
 
 use crate::plan::RemoteFragment;
 
@@ -61,19 +61,20 @@ pub(super) fn targets(plan: &LogicalPlan, index: usize, strict: bool) -> Result<
 }
 
 /// How much of column `index` of a fragment's `plan` may travel to other domains.
-pub(super) fn disclosure(plan: &LogicalPlan, index: usize) -> Result<KeyDisclosure> {
+pub(in crate::plan) fn disclosure(plan: &LogicalPlan, index: usize) -> Result<KeyDisclosure> {
     match plan {
         LogicalPlan::TableScan(scan) => {
             let column = match &scan.projection {
                 Some(projection) => projection.get(index).copied(),
                 None => Some(index),
             };
-            let table = product_table_of(scan);
-            Ok(table
-                .zip(column)
-                .map_or(KeyDisclosure::None, |(table, column)| {
-                    table.disclosure(column)
-                }))
+            let Some(column) = column else {
+                return Ok(KeyDisclosure::None);
+            };
+            let own = product_table_of(scan).map(|table| table.disclosure(column));
+            let came = shipped_table_of(scan);
+            let came = came.and_then(|it| it.planned()?.disclosure.get(column).copied());
+            Ok(own.or(came).unwrap_or_default())
         }
         LogicalPlan::Union(union) => {
             let mut least = KeyDisclosure::List;
@@ -111,7 +112,7 @@ fn leaf(plan: &LogicalPlan, column: usize) -> Option<Place> {
 }
 
 /// The input of `plan` and the column of it that column `index` of `plan` repeats unchanged.
-fn origin(plan: &LogicalPlan, index: usize) -> Option<(&LogicalPlan, usize)> {
+pub(in crate::plan) fn origin(plan: &LogicalPlan, index: usize) -> Option<(&LogicalPlan, usize)> {
     match plan {
         LogicalPlan::Projection(projection) => {
             let column = column_of(projection.expr.get(index)?)?;

@@ -1,0 +1,170 @@
+//! Rows that shipped rows have no partner for are dropped before they are grouped.
+//!
+//! The node would group all of its rows and then join the groups. Joined on columns that they are
+//! grouped by, the shipped rows tell before that which of them are needed.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, NullEquality, Result};
+use datafusion::logical_expr::{Expr, Join, JoinConstraint, JoinType, LogicalPlan, Projection};
+use weft_plan::shipped_table_of;
+
+use crate::plan::reduce::origin;
+
+/// `plan` with its own rows checked against shipped rows below their groups.
+///
+/// # Errors
+/// If the plan is malformed.
+pub(super) fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::Join(join) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        let checked = match (
+            join.join_type,
+            is_shipped(&join.left),
+            is_shipped(&join.right),
+        ) {
+            (JoinType::Inner, false, true) => {
+                let on = join.on.iter().map(|(own, shipped)| (own, shipped));
+                checked(&join.left, &join.right, on)?.map(|left| (left, Arc::clone(&join.right)))
+            }
+            (JoinType::Inner, true, false) => {
+                let on = join.on.iter().map(|(shipped, own)| (own, shipped));
+                checked(&join.right, &join.left, on)?.map(|right| (Arc::clone(&join.left), right))
+            }
+            _ => None,
+        };
+        Ok(match checked {
+            Some((left, right)) => {
+                let join = Join {
+                    left,
+                    right,
+                    ..join.clone()
+                };
+                Transformed::yes(LogicalPlan::Join(join))
+            }
+            None => Transformed::no(node),
+        })
+    })
+    .map(|checked| checked.data)
+}
+
+/// Whether `plan` is shipped rows and nothing else.
+fn is_shipped(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(scan) => shipped_table_of(scan).is_some(),
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().into_iter().all(is_shipped)
+        }
+        _ => false,
+    }
+}
+
+/// `plan`, joined with `shipped` on columns `on`, with that check below its groups, if it has any.
+fn checked<'a>(
+    plan: &LogicalPlan,
+    shipped: &LogicalPlan,
+    on: impl Iterator<Item = (&'a Expr, &'a Expr)>,
+) -> Result<Option<Arc<LogicalPlan>>> {
+    let (mut columns, mut keys) = (Vec::new(), Vec::new());
+    for (own, shipped_key) in on {
+        let (Expr::Column(own), Expr::Column(key)) = (own, shipped_key) else {
+            return Ok(None);
+        };
+        let places = plan.schema().maybe_index_of_column(own);
+        let places = places.zip(shipped.schema().maybe_index_of_column(key));
+        let Some((place, key_place)) = places else {
+            return Ok(None);
+        };
+        let (own, key_type) = (
+            plan.schema().field(place),
+            shipped.schema().field(key_place),
+        );
+        if own.data_type() != key_type.data_type() {
+            return Ok(None);
+        }
+        keys.push(Expr::Column(key.clone()).alias(format!("__shipped_key_{}", columns.len())));
+        columns.push(place);
+    }
+    if columns.is_empty() {
+        return Ok(None);
+    }
+    let keys = Projection::try_new(keys, Arc::new(shipped.clone()))?;
+    let keys = LogicalPlan::Projection(keys);
+    Ok(laid(plan, &columns, &keys, false)?.map(Arc::new))
+}
+
+/// `plan` with `keys` laid on its `columns` as far down as they come from, if that is below an
+/// aggregate.
+fn laid(
+    plan: &LogicalPlan,
+    columns: &[usize],
+    keys: &LogicalPlan,
+    below: bool,
+) -> Result<Option<LogicalPlan>> {
+    let Some((input, places)) = lower(plan, columns) else {
+        return match below {
+            true => reduced(plan, columns, keys).map(Some),
+            false => Ok(None),
+        };
+    };
+    let below = below || matches!(plan, LogicalPlan::Aggregate(_));
+    let Some(laid) = laid(input, &places, keys, below)? else {
+        return Ok(None);
+    };
+    let inputs = plan.inputs().into_iter();
+    let inputs = inputs.map(|it| match std::ptr::eq(it, input) {
+        true => laid.clone(),
+        false => it.clone(),
+    });
+    let inputs = inputs.collect();
+    plan.with_new_exprs(plan.expressions(), inputs).map(Some)
+}
+
+/// The input that all `columns` of `plan` come from, and their places there, if rows that are
+/// dropped there are the same that would be dropped here.
+fn lower<'a>(plan: &'a LogicalPlan, columns: &[usize]) -> Option<(&'a LogicalPlan, Vec<usize>)> {
+    let passes = match plan {
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Aggregate(_) => true,
+        LogicalPlan::Join(join) => join.join_type == JoinType::Inner,
+        _ => false,
+    };
+    if !passes {
+        return None;
+    }
+    let mut found: Option<&LogicalPlan> = None;
+    let mut places = Vec::with_capacity(columns.len());
+    for column in columns {
+        let (input, place) = origin(plan, *column)?;
+        if found.is_some_and(|known| !std::ptr::eq(known, input)) {
+            return None;
+        }
+        found = Some(input);
+        places.push(place);
+    }
+    Some((found?, places))
+}
+
+fn reduced(plan: &LogicalPlan, columns: &[usize], keys: &LogicalPlan) -> Result<LogicalPlan> {
+    let on = columns.iter().zip(keys.schema().iter());
+    let on = on.map(|(place, key)| {
+        let own = Column::from(plan.schema().qualified_field(*place));
+        (Expr::Column(own), Expr::Column(Column::from(key)))
+    });
+    let join = Join::try_new(
+        Arc::new(plan.clone()),
+        Arc::new(keys.clone()),
+        on.collect(),
+        None,
+        JoinType::LeftSemi,
+        JoinConstraint::On,
+        NullEquality::NullEqualsNothing,
+        false,
+    )?;
+    Ok(LogicalPlan::Join(join))
+}
