@@ -252,6 +252,13 @@ impl Mesh {
             .expect("registry");
     }
 
+    /// Waits until the coordinator sees every node up.
+    pub async fn wait_for_all(&self) {
+        for domain in self.nodes.keys() {
+            self.wait_for(domain, |entry| entry.is_up()).await;
+        }
+    }
+
     /// Waits until `fragments` fragments compute at the node of `domain`.
     pub async fn wait_for_fragments(&self, domain: &str, fragments: usize) {
         let reached = async {

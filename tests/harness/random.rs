@@ -1,5 +1,5 @@
 //! Queries made by chance, answered by a mesh of three domains and by one process over the same
-//! files. Both must say the same.
+//! files. Both must say the same, whatever keys the domains let travel to one another.
 //!
 //! ```text
 //! cargo test --test it random                          500 queries, the same ones every time
@@ -21,7 +21,7 @@ mod shrink;
 mod verdict;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt;
 use std::sync::Arc;
@@ -113,6 +113,8 @@ pub struct Compared {
     pub same: usize,
     /// Those of them with rows.
     pub with_rows: usize,
+    /// Queries for which keys of one domain went to another.
+    pub with_keys: usize,
     /// Queries that one process does not plan, by reason.
     pub refused: BTreeMap<String, usize>,
     /// Queries that one process did not finish.
@@ -135,9 +137,10 @@ impl fmt::Display for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} answers are the same, {} of them with rows; one process refused {} % and did not finish {}; {} differ",
+            "{} answers are the same, {} of them with rows, {} by way of keys; one process refused {} % and did not finish {}; {} differ",
             self.same,
             self.with_rows,
+            self.with_keys,
             self.refused_share(),
             self.skipped,
             self.differences.len()
@@ -243,7 +246,18 @@ impl Place {
         while let Some(worker) = workers.join_next().await {
             worker.expect("a worker ends well");
         }
-        std::mem::take(&mut *self.compared.lock().await)
+        let mut compared = std::mem::take(&mut *self.compared.lock().await);
+        compared.with_keys = self.queries_with_keys().await;
+        compared
+    }
+
+    /// Queries, of those that the coordinator remembers, for which keys went to a node.
+    async fn queries_with_keys(&self) -> usize {
+        let mut client = self.mesh.sign_in("analyst").await;
+        let asked = "SELECT count(DISTINCT query_id) AS queries FROM system.runtime.flows \
+                     WHERE form LIKE 'key%'";
+        let counted = client.query(asked).await.expect("flows");
+        counted.column("queries")[0].parse().expect("a number")
     }
 
     async fn work(&self, wanted: usize) {
@@ -269,24 +283,21 @@ impl Place {
 
     async fn ask(&self, client: &mut Client, number: u64) {
         let mut dice = Dice::of_part(self.seed, number);
-        let without = match dice.chance(20) {
-            true => Some(*dice.pick(&Optimization::ALL)),
-            false => None,
-        };
+        let without = steps_left_out(&mut dice);
         let query = Generator::new(dice, &self.world).query();
-        let setting = without.map(|step| format!("SET weft.optimizer.{}", step.name()));
-        if let Some(setting) = &setting {
-            let off = client.query(&format!("{setting} = off")).await;
+        for step in &without {
+            let off = format!("SET weft.optimizer.{} = off", step.name());
+            let off = client.query(&off).await;
             off.expect("a step can be left out");
         }
         if self.asked.print {
             println!("{}:{number} {query}", self.number);
         }
         let verdict = self.verdict(client, &query).await;
-        self.record(client, number, query, verdict, setting.as_deref())
-            .await;
-        if let Some(setting) = &setting {
-            let on = client.query(&format!("{setting} = on")).await;
+        self.record(client, number, query, verdict, &without).await;
+        for step in &without {
+            let on = format!("SET weft.optimizer.{} = on", step.name());
+            let on = client.query(&on).await;
             on.expect("a step can be taken again");
         }
     }
@@ -297,7 +308,7 @@ impl Place {
         number: u64,
         query: Query,
         verdict: Verdict,
-        setting: Option<&str>,
+        without: &BTreeSet<Optimization>,
     ) {
         match verdict {
             Verdict::Same(rows) => {
@@ -323,17 +334,19 @@ impl Place {
             Verdict::Different(first) => {
                 let (smallest, difference) = self.shrink(client, &query, first).await;
                 let difference = difference.told;
-                let step = match setting {
-                    Some(setting) => format!("{setting} = off"),
-                    None => "every step of the planner".to_owned(),
-                };
+                let without = without.iter().map(|step| step.name());
+                let without: Vec<&str> = without.collect();
                 let sql = smallest.to_string();
                 let plan = match client.query(&format!("EXPLAIN {sql}")).await {
                     Ok(plan) => plan.to_string(),
                     Err(error) => format!("EXPLAIN: {error}"),
                 };
+                let flows = match client.query(&format!("EXPLAIN FLOW {sql}")).await {
+                    Ok(flows) => flows.to_string(),
+                    Err(error) => format!("EXPLAIN FLOW: {error}"),
+                };
                 let report = format!(
-                    "\n== WEFT_RANDOM_SEED={} WEFT_RANDOM_ONLY={}:{number}, {step}\n{}\n-- as made:\n-- {query}\n\n{sql};\n\n{difference}\n{plan}",
+                    "\n== WEFT_RANDOM_SEED={} WEFT_RANDOM_ONLY={}:{number}, steps left out: {without:?}\n{}\n-- as made:\n-- {query}\n\n{sql};\n\n{difference}\n{plan}\n{flows}",
                     self.asked.seed,
                     self.number,
                     self.world.script(&sql),
@@ -350,7 +363,14 @@ impl Place {
 
     async fn verdict(&self, client: &mut Client, query: &Query) -> Verdict {
         let ordered = !query.order.is_empty();
-        judge(&self.oracle, client, &query.to_string(), ordered).await
+        judge(
+            &self.oracle,
+            &self.mesh,
+            client,
+            &query.to_string(),
+            ordered,
+        )
+        .await
     }
 
     /// The smallest query found that still differs, and how.
@@ -382,11 +402,25 @@ impl Place {
     }
 }
 
+/// The steps of the planner that a query does without. For every other query all possible keys flow:
+/// of tables this small, few are worth their way.
+fn steps_left_out(dice: &mut Dice) -> BTreeSet<Optimization> {
+    let mut without = BTreeSet::new();
+    if dice.chance(50) {
+        without.insert(Optimization::Weigh);
+    }
+    if dice.chance(20) {
+        without.insert(*dice.pick(&Optimization::ALL));
+    }
+    without
+}
+
 impl Compared {
     fn add(&mut self, other: Self) {
         let Self {
             same,
             with_rows,
+            with_keys,
             refused,
             skipped,
             differences,
@@ -394,6 +428,7 @@ impl Compared {
         } = other;
         self.same += same;
         self.with_rows += with_rows;
+        self.with_keys += with_keys;
         self.skipped += skipped;
         self.differences.extend(differences);
         self.smallest.extend(smallest);

@@ -10,6 +10,7 @@ use weft_governance::{ErrorKind, code};
 
 use crate::client::{Client, Failure};
 use crate::compare::Rows;
+use crate::mesh::Mesh;
 
 /// A query that one process needs longer for says nothing of the mesh.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,6 +76,7 @@ pub(super) async fn alone(context: &SessionContext, sql: &str) -> Alone {
 /// Runs `sql` in both and compares; with `ordered`, the order of the rows too.
 pub(super) async fn judge(
     context: &SessionContext,
+    mesh: &Mesh,
     client: &mut Client,
     sql: &str,
     ordered: bool,
@@ -83,7 +85,7 @@ pub(super) async fn judge(
     if matches!(alone, Alone::TooLong) {
         return Verdict::Skipped;
     }
-    let federated = client.query(sql).await;
+    let federated = ask(mesh, client, sql).await;
     match (alone, federated) {
         (Alone::Rows(alone), Ok(federated)) => same(alone, federated, ordered),
         (Alone::Rows(alone), Err(error)) => {
@@ -104,6 +106,18 @@ pub(super) async fn judge(
         }
         (Alone::Refused(reason), _) => Verdict::Refused(reason),
         (Alone::Failed(_) | Alone::TooLong, _) => Verdict::Skipped,
+    }
+}
+
+/// Asks the mesh; once more if a node seemed to be gone, which on a busy machine one does that
+/// missed its heartbeats.
+async fn ask(mesh: &Mesh, client: &mut Client, sql: &str) -> Result<Rows, Failure> {
+    match client.query(sql).await {
+        Err(error) if error.code() == code::DOMAIN_UNAVAILABLE => {
+            mesh.wait_for_all().await;
+            client.query(sql).await
+        }
+        asked => asked,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Three domains with small tables: NULLs, duplicates, keys that overlap in part and differ in
 //! width, columns of the same name.
 
+mod disclosure;
 mod files;
 mod script;
 mod value;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::dice::Dice;
 use super::query::Kind;
+use disclosure::Disclosures;
 pub(super) use value::{Type, Value};
 
 /// The products and how many tables each has.
@@ -40,6 +42,7 @@ const COLUMNS: [(&str, &[Type]); 12] = [
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) tables: Vec<Table>,
+    disclosures: Disclosures,
 }
 
 /// A table with its rows.
@@ -73,7 +76,11 @@ impl World {
                 tables.push(Table::of(&mut dice, domain, product, number));
             }
         }
-        Self { tables }
+        let disclosures = Disclosures::of(seed, &tables);
+        Self {
+            tables,
+            disclosures,
+        }
     }
 
     /// The same without the last row of each table.
@@ -98,7 +105,8 @@ impl World {
             let data = folder.join(domain);
             let tables = self.tables.iter();
             let tables = tables.filter(|table| table.domain == domain && table.product == product);
-            files::write(&data.join(product), domain, product, tables);
+            let folder = data.join(product);
+            files::write(&folder, domain, product, tables, &self.disclosures);
             if !domains.iter().any(|(known, _)| *known == domain) {
                 domains.push((domain, data));
             }
@@ -110,7 +118,7 @@ impl World {
     pub(super) fn script(&self, sql: &str) -> String {
         let named = self.tables.iter();
         let named = named.filter(|table| sql.contains(&format!("{} ", table.full_name())));
-        script::script(named)
+        script::script(named, &self.disclosures)
     }
 }
 

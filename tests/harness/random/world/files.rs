@@ -13,24 +13,28 @@ use arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
 
+use super::disclosure::Disclosures;
 use super::{Column, Table, Type, Value};
 
 /// Rows of a group in a Parquet file: few, so that there are several.
 const GROUP: usize = 8;
 
-/// Writes `tables` and their contract into `folder`.
+/// Writes `tables` and their contract, with what it discloses of keys, into `folder`.
 pub(super) fn write<'a>(
     folder: &Path,
     domain: &str,
     product: &str,
     tables: impl Iterator<Item = &'a Table>,
+    disclosures: &Disclosures,
 ) {
     fs::create_dir_all(folder).expect("folder");
     let mut contract = format!(
-        "apiVersion: v3.1.0\nkind: DataContract\nid: {domain}-{product}\nname: {product}\nversion: 1.0.0\nstatus: active\ndomain: {domain}\ndataProduct: {product}\nschema:\n"
+        "apiVersion: v3.1.0\nkind: DataContract\nid: {domain}-{product}\nname: {product}\nversion: 1.0.0\nstatus: active\ndomain: {domain}\ndataProduct: {product}\n"
     );
+    contract.push_str(&disclosures.stated("", &[domain, product]));
+    contract.push_str("schema:\n");
     for table in tables {
-        contract.push_str(&declared(table));
+        contract.push_str(&declared(table, disclosures));
         let kind = if table.parquet { "parquet" } else { "ndjson" };
         if table.files == 1 {
             let file = folder.join(format!("{}.{kind}", table.name));
@@ -50,14 +54,20 @@ pub(super) fn write<'a>(
     fs::write(folder.join(format!("{product}.odcs.yaml")), contract).expect("contract");
 }
 
-fn declared(table: &Table) -> String {
-    let mut declared = format!("  - name: {}\n    properties:\n", table.name);
+fn declared(table: &Table, disclosures: &Disclosures) -> String {
+    let path = [table.domain, table.product, &table.name];
+    let mut declared = format!("  - name: {}\n", table.name);
+    declared.push_str(&disclosures.stated("    ", &path));
+    declared.push_str("    properties:\n");
     for (at, column) in table.columns.iter().enumerate() {
         let (logical, physical, _) = column.of.names();
         declared.push_str(&format!(
             "      - name: {}\n        logicalType: {logical}\n        physicalType: {physical}\n",
             column.name
         ));
+        let [domain, product, name] = path;
+        let path = [domain, product, name, column.name];
+        declared.push_str(&disclosures.stated("        ", &path));
         if let Some(place) = table.key.iter().position(|key| *key == at) {
             declared.push_str(&format!(
                 "        primaryKey: true\n        primaryKeyPosition: {}\n",

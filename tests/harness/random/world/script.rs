@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::Table;
+use super::disclosure::Disclosures;
 
-/// Statements that make `tables`.
-pub(super) fn script<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
+/// Statements that make `tables`, and what is disclosed of their keys.
+pub(super) fn script<'a>(
+    tables: impl Iterator<Item = &'a Table>,
+    disclosures: &Disclosures,
+) -> String {
     let mut domains = BTreeSet::new();
     let mut schemas = BTreeSet::new();
     let mut script = String::new();
@@ -18,6 +22,9 @@ pub(super) fn script<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
             script.push_str(&schema);
         }
         script.push_str(&create(table));
+    }
+    for (path, disclosure) in disclosures.said() {
+        script.push_str(&format!("-- keys of {path}: {disclosure}\n"));
     }
     script
 }
