@@ -14,7 +14,7 @@ mod windows;
 use std::collections::BTreeSet;
 
 use super::dice::Dice;
-use super::query::{Body, Direction, Expr, Group, Kind, Limit, Query, Select};
+use super::query::{Body, Direction, Distinct, Expr, Group, Kind, Limit, Query, Select};
 use super::world::World;
 use scope::{Column, Scope};
 
@@ -75,7 +75,7 @@ impl<'a> Generator<'a> {
 
     /// A query.
     pub(super) fn query(mut self) -> Query {
-        let shared = match self.dice.chance(12) {
+        let shared = match self.dice.chance(18) {
             true => 1 + self.dice.below(2),
             false => 0,
         };
@@ -119,10 +119,18 @@ impl<'a> Generator<'a> {
             })
             .collect();
         if self.dice.chance(60) {
+            let rows = *self.dice.pick(&[1, 2, 3, 5, 5, 10, 10, 20, 20, 40]);
             query.limit = Some(Limit {
-                rows: *self.dice.pick(&[0, 1, 2, 3, 5, 5, 10, 10, 20, 20, 40]),
-                skip: *self.dice.pick(&[0, 0, 0, 0, 1, 3, 10]),
+                rows: if self.dice.chance(3) { 0 } else { rows },
+                skip: *self.dice.pick(&[0, 0, 0, 0, 0, 0, 1, 1, 3, 10]),
             });
+        }
+        // The order above says which of the rows is the first.
+        if let Body::Select(select) = &mut query.body
+            && select.distinct == Distinct::Nothing
+            && self.dice.chance(15)
+        {
+            select.distinct = Distinct::On(1 + self.dice.below(width));
         }
     }
 
@@ -139,10 +147,12 @@ impl<'a> Generator<'a> {
                 ..*wish
             });
             let operator = self.dice.weighted(&[
-                (40, "UNION ALL"),
-                (25, "UNION"),
-                (15, "INTERSECT"),
-                (20, "EXCEPT"),
+                (38, "UNION ALL"),
+                (22, "UNION"),
+                (10, "INTERSECT"),
+                (8, "INTERSECT ALL"),
+                (13, "EXCEPT"),
+                (9, "EXCEPT ALL"),
             ]);
             rows += other.rows;
             let (mut left, mut right) = (body, Body::Select(Box::new(other.select)));
@@ -178,7 +188,7 @@ impl<'a> Generator<'a> {
     }
 
     fn filter(&mut self, scope: &Scope, wish: &Wish<'_>) -> Option<Expr> {
-        let terms = self.dice.weighted(&[(42, 0), (42, 1), (13, 2), (3, 3)]);
+        let terms = self.dice.weighted(&[(50, 0), (39, 1), (9, 2), (2, 3)]);
         let mut terms: Vec<Expr> = (0..terms)
             .map(|_| self.condition(scope, wish.depth))
             .collect();
@@ -205,10 +215,17 @@ impl<'a> Generator<'a> {
         MadeSelect {
             rows: scope.rows,
             select: Select {
-                distinct: self.dice.chance(15),
+                distinct: self.distinct(15),
                 items: self.named(items),
                 ..Select::empty()
             },
+        }
+    }
+
+    fn distinct(&mut self, percent: usize) -> Distinct {
+        match self.dice.chance(percent) {
+            true => Distinct::Rows,
+            false => Distinct::Nothing,
         }
     }
 
@@ -276,7 +293,7 @@ impl Body {
 impl Select {
     fn empty() -> Self {
         Self {
-            distinct: false,
+            distinct: Distinct::Nothing,
             items: Vec::new(),
             from: super::query::From::Named {
                 name: String::new(),

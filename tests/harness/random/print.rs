@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::query::{Body, Expr, From, Group, Kind, On, Query, Select};
+use super::query::{Body, Distinct, Expr, From, Group, Kind, On, Query, Select};
 
 impl Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,11 +57,16 @@ fn side(f: &mut fmt::Formatter<'_>, body: &Body) -> fmt::Result {
 
 impl Display for Select {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.distinct {
-            "SELECT DISTINCT "
-        } else {
-            "SELECT "
-        })?;
+        f.write_str("SELECT ")?;
+        match self.distinct {
+            Distinct::Nothing => {}
+            Distinct::Rows => f.write_str("DISTINCT ")?,
+            Distinct::On(columns) => {
+                let on = self.items.iter().take(columns);
+                let on: Vec<Expr> = on.map(|(item, _)| item.clone()).collect();
+                write!(f, "DISTINCT ON ({}) ", list(&on))?;
+            }
+        }
         for (at, (item, name)) in self.items.iter().enumerate() {
             let before = if at == 0 { "" } else { ", " };
             write!(f, "{before}{item} AS {name}")?;
@@ -98,6 +103,15 @@ impl Display for From {
         match self {
             Self::Named { name, alias } => write!(f, "{name} AS {alias}"),
             Self::Derived { query, alias } => write!(f, "({query}) AS {alias}"),
+            Self::Lateral { query, alias } => write!(f, "LATERAL ({query}) AS {alias}"),
+            Self::Unnest {
+                members,
+                column,
+                alias,
+            } => {
+                let members = members.join(", ");
+                write!(f, "unnest([{members}]) AS {alias}({column})")
+            }
             Self::Values {
                 rows,
                 columns,

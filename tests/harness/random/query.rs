@@ -48,13 +48,22 @@ pub(super) enum Body {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Select {
-    pub(super) distinct: bool,
+    pub(super) distinct: Distinct,
     /// Expressions and their names.
     pub(super) items: Vec<(Expr, String)>,
     pub(super) from: From,
     pub(super) filter: Option<Expr>,
     pub(super) group: Group,
     pub(super) having: Option<Expr>,
+}
+
+/// Which rows are left out because there are others like them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Distinct {
+    Nothing,
+    Rows,
+    /// Those that come later in the query's order with the same in so many columns, the first ones.
+    On(usize),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +84,17 @@ pub(super) enum From {
     },
     Derived {
         query: Box<Query>,
+        alias: String,
+    },
+    /// A query that may use the columns of what stands before it.
+    Lateral {
+        query: Box<Query>,
+        alias: String,
+    },
+    /// The members of an array, as a table of one column.
+    Unnest {
+        members: Vec<String>,
+        column: String,
         alias: String,
     },
     /// `VALUES`, and the names of the columns.

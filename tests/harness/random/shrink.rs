@@ -1,6 +1,6 @@
 //! Simpler queries than one, to find the smallest that still shows a difference.
 
-use super::query::{Body, Expr, From, Group, Kind, On, Query, Select};
+use super::query::{Body, Distinct, Expr, From, Group, Kind, On, Query, Select};
 
 impl Query {
     /// Queries that leave something out, those that leave out the most first. Some of them may not
@@ -20,6 +20,7 @@ impl Query {
             let mut without = self.clone();
             without.order.clear();
             without.limit = None;
+            without.body.forget_distinct_on();
             simpler.push(without);
         }
         if self.limit.is_some() {
@@ -86,9 +87,25 @@ impl Body {
         }
     }
 
+    /// Of rows that are the same in some columns, no order says which is the first.
+    fn forget_distinct_on(&mut self) {
+        if let Self::Select(select) = self
+            && let Distinct::On(_) = select.distinct
+        {
+            select.distinct = Distinct::Nothing;
+        }
+    }
+
     fn drop_column(&mut self, at: usize) {
         match self {
-            Self::Select(select) => drop(select.items.remove(at)),
+            Self::Select(select) => {
+                select.items.remove(at);
+                select.distinct = match select.distinct {
+                    Distinct::On(1) if at == 0 => Distinct::Nothing,
+                    Distinct::On(columns) if at < columns => Distinct::On(columns - 1),
+                    distinct => distinct,
+                };
+            }
             Self::Set { left, right, .. } => {
                 left.drop_column(at);
                 right.drop_column(at);
@@ -154,9 +171,9 @@ impl Select {
                 ..self.clone()
             });
         }
-        if self.distinct {
+        if self.distinct != Distinct::Nothing {
             simpler.push(Self {
-                distinct: false,
+                distinct: Distinct::Nothing,
                 ..self.clone()
             });
         }
@@ -246,6 +263,27 @@ impl From {
                     simpler.push((Self::Derived { query, alias }, Vec::new()));
                 }
             }
+            Self::Lateral { query, alias } => {
+                for query in query.simpler() {
+                    let query = Box::new(query);
+                    let alias = alias.clone();
+                    simpler.push((Self::Lateral { query, alias }, Vec::new()));
+                }
+            }
+            Self::Unnest {
+                members,
+                column,
+                alias,
+            } => {
+                for at in (0..members.len()).filter(|_| members.len() > 1) {
+                    let fewer = Self::Unnest {
+                        members: without(members, at),
+                        column: column.clone(),
+                        alias: alias.clone(),
+                    };
+                    simpler.push((fewer, Vec::new()));
+                }
+            }
             Self::Values {
                 rows,
                 columns,
@@ -299,6 +337,8 @@ impl From {
         match self {
             Self::Named { alias, .. }
             | Self::Derived { alias, .. }
+            | Self::Lateral { alias, .. }
+            | Self::Unnest { alias, .. }
             | Self::Values { alias, .. } => {
                 vec![alias.clone()]
             }
@@ -308,8 +348,10 @@ impl From {
 
     fn derived(&self, into: &mut Vec<Query>) {
         match self {
-            Self::Named { .. } | Self::Values { .. } => {}
-            Self::Derived { query, .. } => into.push(query.as_ref().clone()),
+            Self::Named { .. } | Self::Unnest { .. } | Self::Values { .. } => {}
+            Self::Derived { query, .. } | Self::Lateral { query, .. } => {
+                into.push(query.as_ref().clone());
+            }
             Self::Join { left, right, .. } => {
                 left.derived(into);
                 right.derived(into);
@@ -318,15 +360,21 @@ impl From {
     }
 
     fn forget(&mut self, lost: &[String]) {
-        if let Self::Join {
-            left, right, on, ..
-        } = self
-        {
-            left.forget(lost);
-            right.forget(lost);
-            if let On::Condition(condition) = on {
-                condition.forget(lost);
+        match self {
+            Self::Join {
+                left, right, on, ..
+            } => {
+                left.forget(lost);
+                right.forget(lost);
+                if let On::Condition(condition) = on {
+                    condition.forget(lost);
+                }
             }
+            Self::Lateral { query, .. } => query.body.forget(lost),
+            Self::Named { .. }
+            | Self::Derived { .. }
+            | Self::Unnest { .. }
+            | Self::Values { .. } => {}
         }
     }
 }

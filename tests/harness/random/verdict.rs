@@ -100,7 +100,7 @@ pub(super) async fn judge(
             let alone = format!("one process refuses it: {reason}\n");
             Verdict::different(Sort::Blame, alone, &error)
         }
-        (Alone::Failed(reason), Err(error)) if error.kind() == ErrorKind::Internal => {
+        (Alone::Failed(reason), Err(error)) if is_wrong_for_failed(&error, &reason) => {
             let alone = format!("one process fails: {reason}\n");
             Verdict::different(Sort::Blame, alone, &error)
         }
@@ -164,6 +164,11 @@ fn is_wrong_for_refused(error: &Failure, reason: &str) -> bool {
     } else {
         !planned.contains(&error.code())
     }
+}
+
+/// What fails on the data is the asker's, unless the engine itself breaks on it.
+fn is_wrong_for_failed(error: &Failure, reason: &str) -> bool {
+    error.kind() == ErrorKind::Internal && !reason.contains("panicked")
 }
 
 /// The first rows.

@@ -140,7 +140,7 @@ impl Table {
         if dice.chance(50) {
             dice.shuffle(&mut columns);
         }
-        let count = dice.weighted(&[(4, 0), (4, 1), (40, 12), (34, 30), (18, 60)]);
+        let count = dice.weighted(&[(2, 0), (3, 1), (40, 12), (35, 30), (20, 60)]);
         let count = match count {
             12 | 30 | 60 => count / 2 + dice.below(count / 2 + 1),
             few => few,

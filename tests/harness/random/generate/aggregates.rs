@@ -30,7 +30,7 @@ impl Generator<'_> {
                 }
             })
             .collect();
-        let having = self.dice.chance(25).then(|| {
+        let having = self.dice.chance(20).then(|| {
             let kind = *self
                 .dice
                 .pick(&[Kind::Int, Kind::Int, Kind::Decimal, Kind::Text]);
@@ -51,7 +51,7 @@ impl Generator<'_> {
                 _ => scope.rows,
             },
             select: Select {
-                distinct: self.dice.chance(6),
+                distinct: self.distinct(6),
                 items: self.named(items),
                 group,
                 having,

@@ -113,7 +113,23 @@ impl Generator<'_> {
         if self.dice.chance(4) {
             return kind.null();
         }
-        let of = match kind {
+        let of = self.type_of(kind);
+        let value = Value::any(&mut self.dice, of, 0);
+        self.written(kind, of, &value)
+    }
+
+    /// Two literals of `kind`; seldom is the first the greater one.
+    pub(super) fn bounds(&mut self, kind: Kind) -> [Expr; 2] {
+        let of = self.type_of(kind);
+        let mut values = [(); 2].map(|()| Value::any(&mut self.dice, of, 0));
+        if self.dice.chance(90) {
+            values.sort();
+        }
+        values.map(|value| self.written(kind, of, &value))
+    }
+
+    fn type_of(&mut self, kind: Kind) -> Type {
+        match kind {
             Int => Type::Long,
             Decimal => *self.dice.pick(&[Type::Money, Type::Rate]),
             Double => Type::Double,
@@ -121,8 +137,11 @@ impl Generator<'_> {
             Day => Type::Day,
             Moment => Type::Moment,
             Flag => Type::Flag,
-        };
-        let sql = of.show(&Value::any(&mut self.dice, of, 0));
+        }
+    }
+
+    fn written(&mut self, kind: Kind, of: Type, value: &Value) -> Expr {
+        let sql = of.show(value);
         let sql = match kind {
             Day => format!("DATE {sql}"),
             Moment => format!("TIMESTAMP {sql}"),

@@ -77,11 +77,11 @@ impl Generator<'_> {
         let kind = self.known_kind(scope);
         let column = self.leaf(scope, kind);
         match self.dice.below(100) {
-            0..14 => Expr::form("{} IS NULL", vec![column], flag),
-            14..26 => Expr::form("{} IS NOT NULL", vec![column], flag),
+            0..8 => Expr::form("{} IS NULL", vec![column], flag),
+            8..26 => Expr::form("{} IS NOT NULL", vec![column], flag),
             26..40 => {
                 let mut operands = vec![column];
-                for _ in 0..1 + self.dice.below(4) {
+                for _ in 0..1 + self.dice.below(6) {
                     operands.push(self.literal(kind));
                 }
                 let places = vec!["{}"; operands.len() - 1].join(", ");
@@ -89,7 +89,8 @@ impl Generator<'_> {
                 Expr::form(format!("{{}}{not} IN ({places})"), operands, flag)
             }
             40..50 if kind != Kind::Flag => {
-                let operands = vec![column, self.literal(kind), self.literal(kind)];
+                let [least, most] = self.bounds(kind);
+                let operands = vec![column, least, most];
                 let not = if self.dice.chance(25) { " NOT" } else { "" };
                 Expr::form(format!("{{}}{not} BETWEEN {{}} AND {{}}"), operands, flag)
             }

@@ -2,7 +2,7 @@
 
 use super::scope::{Relation, Scope};
 use super::{Generator, Wish};
-use crate::random::query::{Expr, From, Kind, On};
+use crate::random::query::{Body, Expr, From, Kind, On, Query};
 
 /// More rows than this are not joined.
 const ROWS: usize = 20_000;
@@ -33,8 +33,12 @@ impl Generator<'_> {
         let mut all = self.input(wish, &mut next);
         let mut added = 1;
         while added < inputs {
-            let mut right = self.input(wish, &mut next);
             added += 1;
+            if wish.outer.is_none() && wish.depth > 0 && self.dice.chance(7) {
+                all = self.lateral(all, wish, &mut next);
+                continue;
+            }
+            let mut right = self.input(wish, &mut next);
             if added < inputs && self.dice.chance(15) {
                 let further = self.input(wish, &mut next);
                 right = self.join(right, further);
@@ -71,6 +75,9 @@ impl Generator<'_> {
         }
         if which < 13 {
             return self.values(alias);
+        }
+        if which < 15 {
+            return self.unnest(alias);
         }
         if which < 60 && !self.shared.is_empty() {
             let shared = self.dice.pick(&self.shared).clone();
@@ -130,6 +137,70 @@ impl Generator<'_> {
                 alias: alias.clone(),
             },
             relations: vec![Relation { alias, columns }],
+        }
+    }
+
+    fn unnest(&mut self, alias: String) -> Input {
+        let (name, kind) = *self.dice.pick(&[
+            ("id", Kind::Int),
+            ("k", Kind::Int),
+            ("name", Kind::Text),
+            ("day", Kind::Day),
+        ]);
+        let count = 1 + self.dice.below(5);
+        let members = (0..count).map(|_| self.literal(kind).to_string());
+        Input {
+            rows: count,
+            from: From::Unnest {
+                members: members.collect(),
+                column: name.to_owned(),
+                alias: alias.clone(),
+            },
+            relations: vec![Relation {
+                alias,
+                columns: vec![(name.to_owned(), kind)],
+            }],
+        }
+    }
+
+    /// `left` beside a query over its rows.
+    fn lateral(&mut self, left: Input, wish: &Wish<'_>, next: &mut usize) -> Input {
+        let alias = format!("t{next}");
+        *next += 1;
+        let outer = Scope {
+            next: *next,
+            ..Self::scope(&left)
+        };
+        let made = self.select(&Wish {
+            kinds: None,
+            depth: wish.depth - 1,
+            outer: Some(&outer),
+        });
+        let mut relations = left.relations;
+        relations.push(Relation {
+            alias: alias.clone(),
+            columns: made.select.columns(),
+        });
+        let (join, on) = self.dice.weighted(&[
+            (60, ("CROSS JOIN", None)),
+            (20, ("JOIN", Some("true"))),
+            (20, ("LEFT JOIN", Some("true"))),
+        ]);
+        let query = Query::of(Body::Select(Box::new(made.select)));
+        Input {
+            rows: left.rows.saturating_mul(made.rows.max(1)) / 3,
+            from: From::Join {
+                join,
+                left: Box::new(left.from),
+                right: Box::new(From::Lateral {
+                    query: Box::new(query),
+                    alias,
+                }),
+                on: on.map_or(On::Nothing, |on| {
+                    On::Condition(Expr::literal(on, Kind::Flag))
+                }),
+            },
+            relations,
         }
     }
 

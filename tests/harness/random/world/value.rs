@@ -22,7 +22,7 @@ pub(in crate::random) enum Type {
 }
 
 /// A value of a column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::random) enum Value {
     Null,
     /// Of a decimal: without its point. Of a double: in quarters, so that sums are exact. Of a day:
