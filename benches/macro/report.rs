@@ -63,6 +63,7 @@ impl fmt::Display for Report {
             warm_up,
             off,
             link,
+            compression,
         } = &self.settings;
         write!(
             f,
@@ -73,6 +74,9 @@ impl fmt::Display for Report {
         }
         if let Some(link) = link {
             write!(f, ", over a link of {link}")?;
+        }
+        if compression == "lz4" {
+            f.write_str(", rows compressed")?;
         }
         let Machine { cores, profile, .. } = &self.machine;
         write!(f, "\n{cores} core(s), {profile} build")?;
@@ -151,6 +155,7 @@ pub(super) mod tests {
             warm_up: 1,
             off: vec!["gather".to_owned()],
             link: None,
+            compression: "auto".to_owned(),
         };
         Report {
             settings,

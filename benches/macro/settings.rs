@@ -19,4 +19,6 @@ pub struct Settings {
     pub off: Vec<String>,
     /// The slow link between the coordinator and each node.
     pub link: Option<Link>,
+    /// Which of Weft's nodes compress what they send, as its settings say it.
+    pub compression: String,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use weft_coordinator::Transport;
 use workload::Layout;
 use workload::bench::Link;
 
@@ -222,6 +223,9 @@ pub(crate) struct BenchArgs {
     /// Put a slow link between the coordinator and each node, such as 100mbit,20ms
     #[arg(long, value_name = "RATE,RTT")]
     pub(crate) link: Option<Link>,
+    /// Which nodes compress what they send: auto, none or lz4, which is usual for a slow link
+    #[arg(long, value_name = "HOW", value_parser = compression)]
+    pub(crate) compression: Option<String>,
     /// Leave out these engines
     #[arg(long, value_enum, value_name = "ENGINE", value_delimiter = ',')]
     pub(crate) without: Vec<Other>,
@@ -270,6 +274,13 @@ fn step(text: &str) -> Result<String, String> {
     is_name
         .then(|| text.to_owned())
         .ok_or_else(|| "a step is a name such as `gather`".to_owned())
+}
+
+fn compression(text: &str) -> Result<String, String> {
+    match text.parse::<Transport>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("it is `auto`, `none` or `lz4`".to_owned()),
+    }
 }
 
 #[cfg(test)]

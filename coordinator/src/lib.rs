@@ -12,6 +12,8 @@ pub mod registry;
 mod server;
 pub mod session;
 mod settings;
+mod transport;
 
 pub use server::Coordinator;
 pub use settings::{ClientListen, QueryLimits, Settings};
+pub use transport::Transport;

@@ -126,6 +126,7 @@ fn engine(
             identity: Arc::clone(identity),
             registry: registry.clone(),
             channels: channels.clone(),
+            transport: settings.transport,
         },
         catalogs: catalogs.clone(),
         queries: RunningQueries::new(limits.max_concurrent),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use weft_door::Limits;
 use weft_governance::{Error, ErrorKind, code};
 
+use crate::transport::Transport;
+
 /// Settings of a coordinator.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -20,6 +22,8 @@ pub struct Settings {
     pub basic_sign_in: bool,
     /// How often nodes are to send a sign of life. Three missed ones make a node unreachable.
     pub heartbeat_interval: Duration,
+    /// Which nodes are asked to compress the rows that they send.
+    pub transport: Transport,
     /// Limits of queries.
     pub limits: QueryLimits,
     /// Limits of connections and sessions.

@@ -8,7 +8,9 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 use weft_authority::{AuthorityServer, Settings as AuthoritySettings, User, hash_password};
 use weft_coordinator::registry::NodeEntry;
-use weft_coordinator::{ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings};
+use weft_coordinator::{
+    ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings, Transport,
+};
 use weft_governance::ServerId;
 use weft_node::{CoordinatorAddress, GrantSettings, Node, NodeLimits, Settings as NodeSettings};
 use weft_wire::authority::Authority;
@@ -33,6 +35,8 @@ pub struct MeshOptions {
     pub node_memory: usize,
     /// What queries may take.
     pub query_limits: QueryLimits,
+    /// How rows travel from nodes.
+    pub transport: Transport,
 }
 
 /// A running mesh. Dropping it stops it.
@@ -80,6 +84,7 @@ impl MeshOptions {
             lease_lifetime: Duration::from_secs(3600),
             node_memory: NodeLimits::default().memory,
             query_limits: QueryLimits::default(),
+            transport: Transport::default(),
         }
     }
 }
@@ -119,6 +124,7 @@ impl Mesh {
             state: state("coordinator"),
             basic_sign_in: true,
             heartbeat_interval: Duration::from_secs(1),
+            transport: options.transport,
             limits: options.query_limits,
             door: Default::default(),
         };

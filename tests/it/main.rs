@@ -5,6 +5,7 @@
 
 mod architecture;
 mod barrier;
+mod compression;
 mod counters;
 mod drift;
 mod faults;

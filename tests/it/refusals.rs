@@ -292,6 +292,7 @@ fn message(plan: Vec<u8>, key_filters: Vec<KeyFilter>) -> (Vec<u8>, QueryId) {
         key_filters,
         shipped: Vec::new(),
         ordinal: 0,
+        compression: 0,
     };
     (request.encode_to_vec(), query)
 }

@@ -33,6 +33,7 @@ use crate::exit::{Exit, note};
 struct Options {
     layout: Layout,
     link: Option<Link>,
+    compression: String,
 }
 
 impl Options {
@@ -65,6 +66,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Exit, Error> {
     let options = Options {
         layout: args.domains,
         link: args.link,
+        compression: compression(args),
     };
     let mesh = Mesh::start(place, &options, &data).await?;
     let measured = measure(args, &mesh, &data).await;
@@ -80,6 +82,14 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Exit, Error> {
     } else {
         Exit::Ok
     })
+}
+
+/// Which nodes compress what they send. Both ends of a slow link are on this machine, which they
+/// would not be if it were one.
+fn compression(args: &BenchArgs) -> String {
+    let usual = if args.link.is_some() { "lz4" } else { "auto" };
+    let asked = args.compression.clone();
+    asked.unwrap_or_else(|| usual.to_owned())
 }
 
 /// The process of DataFusion.
@@ -127,6 +137,7 @@ async fn measure(args: &BenchArgs, mesh: &Mesh, data: &LaidOut) -> Result<Report
             warm_up: args.warm_up,
             off: args.off.clone(),
             link: args.link,
+            compression: compression(args),
         },
         machine: Machine::this(versions),
         queries,

@@ -125,10 +125,10 @@ impl Demo {
             ],
             advertise: None,
         });
-        Self::start_with(place, &served, options.port).await
+        Self::start_with(place, &served, options.port, "auto").await
     }
 
-    /// Starts a mesh of any domains, with the demo's people.
+    /// Starts a mesh of any domains, with the demo's people and this `transport.compression`.
     ///
     /// # Errors
     /// If a process does not start.
@@ -136,6 +136,7 @@ impl Demo {
         place: Place,
         served: &[Served],
         port: Option<u16>,
+        compression: &str,
     ) -> Result<Self, Error> {
         let folder = &place.folder;
         let people = People::with_new_passwords()?;
@@ -148,7 +149,7 @@ impl Demo {
             folder,
             temporary: place.temporary.is_some(),
         };
-        let coordinator = start_coordinator(home, &authority, port).await?;
+        let coordinator = start_coordinator(home, &authority, port, compression).await?;
         let mut nodes = BTreeMap::new();
         for domain in served {
             let node = start_node(home, &authority, &coordinator, domain).await?;
@@ -300,6 +301,7 @@ async fn start_coordinator(
     home: Home<'_>,
     authority: &AuthorityServer,
     port: Option<u16>,
+    compression: &str,
 ) -> Result<Child, Error> {
     let state = home.folder.join("coordinator");
     let token = join_token(
@@ -307,7 +309,8 @@ async fn start_coordinator(
         &ServerId::coordinator("main").map_err(defect)?,
         &state,
     )?;
-    let settings = settings::coordinator(&state, token.as_deref(), &authority.url(), port);
+    let (token, url) = (token.as_deref(), authority.url());
+    let settings = settings::coordinator(&state, token, &url, port, compression);
     let file = write(home.folder, "coordinator.toml", &settings)?;
     Child::start("coordinator", &["coordinator"], &file, home).await
 }

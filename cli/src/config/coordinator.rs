@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use weft_coordinator::{ClientListen, QueryLimits, Settings};
 use weft_door::limits::units;
+use weft_governance::Error;
 
 use super::keys::{DOOR, Keys};
 
@@ -16,6 +17,7 @@ use super::keys::{DOOR, Keys};
 pub(crate) struct CoordinatorConfig {
     pub(crate) coordinator: Coordinator,
     pub(crate) authority: AuthorityAddress,
+    pub(crate) transport: TransportConfig,
     pub(crate) limits: Limits,
     pub(crate) door: weft_door::Limits,
 }
@@ -48,6 +50,13 @@ pub(crate) struct AuthorityAddress {
     pub(crate) url: Option<String>,
 }
 
+/// How rows travel from nodes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TransportConfig {
+    pub(crate) compression: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
@@ -74,6 +83,14 @@ impl Default for Coordinator {
             basic_sign_in: false,
             heartbeat_interval: Duration::from_secs(1),
             join_token_file: None,
+        }
+    }
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            compression: "auto".to_owned(),
         }
     }
 }
@@ -137,6 +154,10 @@ impl CoordinatorConfig {
                 "authority.url",
                 "Where the authority is: https://HOST:PORT.",
             ),
+            (
+                "transport.compression",
+                "Which nodes compress the rows that they send: `auto` is all that are not on this machine, `lz4` is all, `none` is none.",
+            ),
             ("limits.deadline", "How long a query may run."),
             ("limits.max_concurrent", "Queries at a time."),
             ("limits.memory", "Memory for all queries together."),
@@ -147,7 +168,10 @@ impl CoordinatorConfig {
     ];
 
     /// As the library takes them.
-    pub(crate) fn settings(&self) -> Settings {
+    ///
+    /// # Errors
+    /// `WEFT-SETTINGS` if there is no such compression.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
         let Limits {
             deadline,
             max_concurrent,
@@ -156,7 +180,7 @@ impl CoordinatorConfig {
             planner_threads,
         } = self.limits;
         let client_listen = self.coordinator.client_listen.as_ref();
-        Settings {
+        Ok(Settings {
             listen: self.coordinator.listen,
             client_listen: client_listen.map(|clients| ClientListen {
                 address: clients.address,
@@ -165,6 +189,7 @@ impl CoordinatorConfig {
             state: self.coordinator.state.clone(),
             basic_sign_in: self.coordinator.basic_sign_in,
             heartbeat_interval: self.coordinator.heartbeat_interval,
+            transport: self.transport.compression.parse()?,
             limits: QueryLimits {
                 deadline,
                 max_concurrent,
@@ -173,6 +198,6 @@ impl CoordinatorConfig {
                 planner_threads,
             },
             door: self.door.clone(),
-        }
+        })
     }
 }

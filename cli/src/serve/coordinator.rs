@@ -13,7 +13,7 @@ use crate::config::CoordinatorConfig;
 /// # Errors
 /// Whatever keeps the coordinator from starting.
 pub(crate) async fn run(config: CoordinatorConfig, until: Until) -> Result<(), Error> {
-    let settings = config.settings();
+    let settings = config.settings()?;
     let own = &config.coordinator;
     let (identity, url) = identity(&own.state, own.join_token_file.as_deref(), &own.hosts).await?;
     let ServerId::Coordinator { .. } = identity.id() else {

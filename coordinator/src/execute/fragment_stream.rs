@@ -15,13 +15,14 @@ use prost::Message;
 use tokio::sync::oneshot;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Streaming};
+use weft_door::Compression;
 use weft_door::guard::{DecodeLimits, Decoded, Decoder};
 use weft_governance::{DomainId, Error, ErrorKind, code};
 use weft_plan::fingerprint;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
 use weft_wire::rpc::fragment::fragment_terminal::End;
 use weft_wire::rpc::fragment::{
-    FragmentControl, FragmentRequest, FragmentTerminal, Semantics, TableExpectation,
+    self as rpc, FragmentControl, FragmentRequest, FragmentTerminal, Semantics, TableExpectation,
 };
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
@@ -92,11 +93,16 @@ pub(super) async fn open(
         opened = request(&fragment, luggage, &run) => opened,
         () = lost.lost() => Err(gone(&domain)),
     };
-    let (frames, request, channel) = opened.map_err(|error| at(error, &domain))?;
+    let Opened {
+        frames,
+        decoder,
+        request,
+        channel,
+    } = opened.map_err(|error| at(error, &domain))?;
     let reading = Reading {
         frames,
         lost,
-        decoder: Decoder::new(DecodeLimits::default()),
+        decoder,
         output: Arc::clone(&fragment.output),
         domain,
         ordinal: fragment.ordinal,
@@ -115,15 +121,25 @@ pub(super) async fn open(
     )
 }
 
+/// A conversation that has begun.
+struct Opened {
+    frames: Streaming<FlightData>,
+    decoder: Decoder,
+    request: OpenRequest,
+    channel: DataChannel,
+}
+
 async fn request(
     fragment: &FragmentPlan,
     luggage: &Luggage,
     run: &QueryRun,
-) -> Result<(Streaming<FlightData>, OpenRequest, DataChannel), Error> {
+) -> Result<Opened, Error> {
     let entry = run.registry().up(&fragment.site.node)?;
+    let compression = run.transport().compression(&entry.endpoint);
     let now = SystemTime::now();
     let token = run.session().token_for(&fragment.site.node, now).await?;
-    let message = Bytes::from(message(fragment, luggage, run)?.encode_to_vec());
+    let message = message(fragment, luggage, compression, run)?;
+    let message = Bytes::from(message.encode_to_vec());
     let delegation = Delegation {
         fragment: sha256(&message),
         user_token: sha256(token.as_bytes()),
@@ -152,14 +168,24 @@ async fn request(
         .do_exchange(request)
         .await
         .map_err(|status| from_status(&status))?;
-    Ok((response.into_inner(), open, channel))
+    Ok(Opened {
+        frames: response.into_inner(),
+        decoder: Decoder::new(DecodeLimits::default()).having_asked_for(compression),
+        request: open,
+        channel,
+    })
 }
 
 fn message(
     fragment: &FragmentPlan,
     luggage: &Luggage,
+    compression: Compression,
     run: &QueryRun,
 ) -> Result<FragmentRequest, Error> {
+    let compression = match compression {
+        Compression::None => rpc::Compression::Unspecified,
+        Compression::Lz4 => rpc::Compression::Lz4Frame,
+    };
     let semantics = run.semantics();
     let tables = fragment
         .tables
@@ -190,6 +216,7 @@ fn message(
             .iter()
             .map(|it| it.message.clone())
             .collect(),
+        compression: compression.into(),
     })
 }
 

@@ -14,6 +14,7 @@ use crate::execute::Counters;
 use crate::plan::CutPlan;
 use crate::registry::Registry;
 use crate::session::Session;
+use crate::transport::Transport;
 
 /// What all queries of a coordinator share.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Resources {
     pub registry: Registry,
     /// Connections to them.
     pub channels: Channels,
+    /// How their rows travel.
+    pub transport: Transport,
 }
 
 /// One execution of a query, for one session.
@@ -103,6 +106,11 @@ impl QueryRun {
     /// Connections to nodes.
     pub fn channels(&self) -> &Channels {
         &self.resources.channels
+    }
+
+    /// How the rows of nodes travel.
+    pub fn transport(&self) -> Transport {
+        self.resources.transport
     }
 
     /// What crossed the boundary for the fragment `ordinal`.

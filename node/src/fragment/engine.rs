@@ -129,6 +129,7 @@ impl Engine {
             output_schema,
             key_filters,
             shipped,
+            compression: _,
         } = request;
         if encoding != FRAGMENT_ENCODING {
             return Err(protocol(format!(

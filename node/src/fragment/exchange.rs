@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
-use weft_door::Exchange;
 use weft_door::encode::Encoder;
+use weft_door::{Compression, Exchange};
 use weft_governance::{Error, ErrorKind, FragmentId, Principal, ServerId, code};
 use weft_plan::Interrupt;
 use weft_wire::authority::TokenKeys;
@@ -22,7 +22,7 @@ use weft_wire::identity::Peer;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND};
 use weft_wire::replay::ReplayCache;
 use weft_wire::rpc::fragment::fragment_terminal::End;
-use weft_wire::rpc::fragment::{FragmentControl, FragmentRequest};
+use weft_wire::rpc::fragment::{self, FragmentControl, FragmentRequest};
 use weft_wire::token::{Delegation, sha256};
 
 use super::{Engine, Running, Via, terminal};
@@ -95,13 +95,18 @@ impl FragmentService {
         let principal = self
             .authenticate(&peer, &metadata, &request, digest)
             .await?;
+        let compression = match request.compression() {
+            fragment::Compression::Unspecified => Compression::None,
+            fragment::Compression::Lz4Frame => Compression::Lz4,
+        };
         let via = Via::Coordinator(peer.server.clone());
         let fragment = self.engine.decode(request, via, digest).await?;
         let id = fragment.id();
         let deadline = Instant::now() + fragment.timeout();
         let permit = self.gate.admit(&principal, fragment).await?;
         let running = self.engine.run(permit).await?;
-        Ok(stream(&self.engine, id, running, rest, deadline))
+        let encoder = Encoder::new(Arc::clone(&running.schema)).compressing(compression)?;
+        Ok(stream(&self.engine, id, running, encoder, rest, deadline))
     }
 
     /// Who asks, proved by a token for this node, sent by a coordinator that the token was made
@@ -144,16 +149,16 @@ fn stream(
     engine: &Engine,
     id: FragmentId,
     running: Running,
+    encoder: Encoder,
     rest: BoxStream<'static, Result<FlightData, Error>>,
     deadline: Instant,
 ) -> BoxStream<'static, Result<FlightData, Error>> {
     let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
     let Running {
-        schema,
+        schema: _,
         batches,
         interrupt,
     } = running;
-    let encoder = Encoder::new(schema);
     let work = engine
         .workers()
         .spawn(send_all(encoder, batches, frames.clone()));

@@ -13,6 +13,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow_flight::{FlightData, SchemaAsIpc};
+use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use weft_governance::{Error, ErrorKind, code};
 
@@ -27,11 +28,23 @@ const MAX_BYTES: usize = 7 << 19;
 /// Rows that no message exceeds.
 const MAX_ROWS: usize = 1 << 16;
 
+/// How the bodies of messages with rows are written, if that makes them smaller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// Every buffer as an LZ4 frame.
+    Lz4,
+}
+
 /// Turns the batches of one result into Flight messages of exactly one schema.
 #[derive(Debug)]
 pub struct Encoder {
     schema: SchemaRef,
     options: IpcWriteOptions,
+    /// For messages that may be compressed.
+    compressed: Option<IpcWriteOptions>,
     context: IpcWriteContext,
     bytes: u64,
     rows: u64,
@@ -44,11 +57,28 @@ impl Encoder {
         Self {
             schema: wire_schema(&schema),
             options: IpcWriteOptions::default(),
+            compressed: None,
             context: IpcWriteContext::default(),
             bytes: 0,
             rows: 0,
             batches: 0,
         }
+    }
+
+    /// The same, for a reader that asked for `compression`.
+    ///
+    /// # Errors
+    /// `Internal` if this build does not have it.
+    pub fn compressing(self, compression: Compression) -> Result<Self, Error> {
+        let compressed = match compression {
+            Compression::None => None,
+            Compression::Lz4 => {
+                let codec = Some(CompressionType::LZ4_FRAME);
+                let options = IpcWriteOptions::default().try_with_compression(codec);
+                Some(options.map_err(|error| misfit("no LZ4 in this build").caused_by(error))?)
+            }
+        };
+        Ok(Self { compressed, ..self })
     }
 
     /// The schema that every message has.
@@ -75,7 +105,7 @@ impl Encoder {
         Ok(frames)
     }
 
-    /// Bytes of headers and bodies of all messages so far, the schema included.
+    /// Bytes of headers and bodies of all messages so far as they are sent, the schema included.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -146,14 +176,21 @@ impl Encoder {
         if parts > 1 {
             return self.cut(piece, rows.div_ceil(parts), frames);
         }
-        let frame = self.frame(&self.conform(piece)?)?;
-        if frame.data_header.len() + frame.data_body.len() > MAX_BYTES && rows > 1 {
+        let conformed = self.conform(piece)?;
+        let mut message = frame(&conformed, &self.options, &mut self.context)?;
+        if length(&message) > MAX_BYTES && rows > 1 {
             return self.cut(piece, rows.div_ceil(2), frames);
         }
-        self.count(&frame);
+        if let Some(options) = &self.compressed {
+            let compressed = frame(&conformed, options, &mut self.context)?;
+            if length(&compressed) < length(&message) {
+                message = compressed;
+            }
+        }
+        self.count(&message);
         self.rows += rows as u64;
         self.batches += 1;
-        frames.push(frame);
+        frames.push(message);
         Ok(())
     }
 
@@ -169,17 +206,25 @@ impl Encoder {
             .map_err(|error| misfit("a batch does not fit its announced schema").caused_by(error))
     }
 
-    fn frame(&mut self, piece: &RecordBatch) -> Result<FlightData, Error> {
-        let mut dictionaries = DictionaryTracker::new(true);
-        let (_, encoded) = IpcDataGenerator::default()
-            .encode(piece, &mut dictionaries, &self.options, &mut self.context)
-            .map_err(|error| misfit("a batch cannot be encoded").caused_by(error))?;
-        Ok(encoded.into())
-    }
-
     fn count(&mut self, frame: &FlightData) {
-        self.bytes += (frame.data_header.len() + frame.data_body.len()) as u64;
+        self.bytes += length(frame) as u64;
     }
+}
+
+fn length(frame: &FlightData) -> usize {
+    frame.data_header.len() + frame.data_body.len()
+}
+
+fn frame(
+    piece: &RecordBatch,
+    options: &IpcWriteOptions,
+    context: &mut IpcWriteContext,
+) -> Result<FlightData, Error> {
+    let mut dictionaries = DictionaryTracker::new(true);
+    let (_, encoded) = IpcDataGenerator::default()
+        .encode(piece, &mut dictionaries, options, context)
+        .map_err(|error| misfit("a batch cannot be encoded").caused_by(error))?;
+    Ok(encoded.into())
 }
 
 fn conform_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef, Error> {

@@ -1,10 +1,12 @@
 //! Arrow IPC on its way in, from a peer that is not trusted: every length, count and type is
 //! checked before Arrow decodes a message.
 //!
-//! Compressed bodies, dictionaries, unions and runs are refused: a compressed buffer expands as
-//! far as its sender likes, and none of Weft's servers sends the others.
+//! Compressed bodies are refused unless the reader asked for them, and expanded here, no further
+//! than a body may be that is not compressed: Arrow's own reader would expand a buffer as far as its
+//! sender likes. Dictionaries, unions and runs are refused: none of Weft's servers sends them.
 
 mod batch;
+mod compressed;
 mod schema;
 
 use std::collections::HashMap;
@@ -20,12 +22,12 @@ use arrow_ipc::{Message, MessageHeader, MetadataVersion, root_as_message};
 use bytes::Bytes;
 use weft_governance::{Error, ErrorKind, code};
 
-use crate::encode::logical_size;
+use crate::encode::{Compression, logical_size};
 
 /// What one message may hold at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// Bytes of a message's header and body.
+    /// Bytes of a message's header and body, and of its body once it is expanded.
     pub message: usize,
     /// Rows of a batch.
     pub rows: usize,
@@ -61,6 +63,7 @@ pub enum Decoded {
 #[derive(Debug)]
 pub struct Decoder {
     limits: DecodeLimits,
+    asked: Compression,
     schema: Option<SchemaRef>,
     bytes: u64,
     rows: u64,
@@ -71,9 +74,18 @@ impl Decoder {
     pub fn new(limits: DecodeLimits) -> Self {
         Self {
             limits,
+            asked: Compression::None,
             schema: None,
             bytes: 0,
             rows: 0,
+        }
+    }
+
+    /// The same, for a reader that asked for `compression`.
+    pub fn having_asked_for(self, compression: Compression) -> Self {
+        Self {
+            asked: compression,
+            ..self
         }
     }
 
@@ -109,7 +121,7 @@ impl Decoder {
         Ok(decoded)
     }
 
-    /// Bytes of the headers and bodies of all messages so far.
+    /// Bytes of the headers and bodies of all messages so far, as they came.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -139,18 +151,26 @@ impl Decoder {
     }
 
     fn decode_batch(&mut self, message: &Message<'_>, body: Bytes) -> Result<RecordBatch, Error> {
+        let ipc = batch_of(message)?;
+        if ipc.compression().is_none() || self.asked == Compression::None {
+            return self.read_batch(message, &Buffer::from(body));
+        }
+        let plain = compressed::expand(&ipc, &body, self.limits.message)?;
+        let message = root_as_message(&plain.header)
+            .map_err(|error| malformed("it cannot be expanded").caused_by(error.to_string()))?;
+        self.read_batch(&message, &plain.body)
+    }
+
+    fn read_batch(&mut self, message: &Message<'_>, body: &Buffer) -> Result<RecordBatch, Error> {
         let schema = self
             .schema
             .clone()
             .ok_or_else(|| malformed("a batch came before its schema"))?;
-        let ipc = message
-            .header_as_record_batch()
-            .ok_or_else(|| malformed("it has no batch"))?;
+        let ipc = batch_of(message)?;
         batch::check(&ipc, &schema, body.len(), self.limits.rows)?;
-        let body = Buffer::from(body);
         let version = message.version();
         let batch =
-            contained(|| read_record_batch(&body, ipc, schema, &HashMap::new(), None, &version))?;
+            contained(|| read_record_batch(body, ipc, schema, &HashMap::new(), None, &version))?;
         let size: usize = batch
             .columns()
             .iter()
@@ -162,6 +182,11 @@ impl Decoder {
         self.rows += batch.num_rows() as u64;
         Ok(batch)
     }
+}
+
+fn batch_of<'a>(message: &Message<'a>) -> Result<arrow_ipc::RecordBatch<'a>, Error> {
+    let batch = message.header_as_record_batch();
+    batch.ok_or_else(|| malformed("it has no batch"))
 }
 
 fn check_envelope(message: &Message<'_>, body: usize) -> Result<(), Error> {

@@ -19,7 +19,7 @@ pub use backend::{
     Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
     TableKind,
 };
-pub use encode::{Encoder, wire_schema};
+pub use encode::{Compression, Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};
 pub use limits::Limits;
 pub use serve::{Door, Listen};

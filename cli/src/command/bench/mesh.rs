@@ -47,7 +47,7 @@ impl Mesh {
                 advertise,
             });
         }
-        let demo = Demo::start_with(place, &served, None).await?;
+        let demo = Demo::start_with(place, &served, None, &options.compression).await?;
         for (domain, link) in &links {
             if let Some(address) = demo.node_address(domain) {
                 link.lead_to(address);

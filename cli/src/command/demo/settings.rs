@@ -24,11 +24,12 @@ pub(super) fn coordinator(
     token: Option<&Path>,
     authority: &str,
     port: Option<u16>,
+    compression: &str,
 ) -> String {
     let client = format!("127.0.0.1:{}", port.unwrap_or(0));
     let token = join_token_line(token);
     format!(
-        "[coordinator]\nstate = {state}\nlisten = \"127.0.0.1:0\"\nbasic_sign_in = true\nheartbeat_interval = \"500ms\"\nclient_listen = {{ address = \"{client}\", tls = false }}\n{token}\n[authority]\nurl = {authority}\n",
+        "[coordinator]\nstate = {state}\nlisten = \"127.0.0.1:0\"\nbasic_sign_in = true\nheartbeat_interval = \"500ms\"\nclient_listen = {{ address = \"{client}\", tls = false }}\n{token}\n[authority]\nurl = {authority}\n\n[transport]\ncompression = \"{compression}\"\n",
         state = json!(state),
         authority = json!(authority),
     )

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int32Type, IntervalUnit, Schema,
 use arrow_flight::FlightData;
 use proptest::prelude::*;
 
-use super::{Encoder, MAX_BYTES, wire_schema};
+use super::{Compression, Encoder, MAX_BYTES, wire_schema};
 use crate::guard::{DecodeLimits, Decoded, Decoder};
 
 fn one_column(array: ArrayRef) -> RecordBatch {
@@ -28,13 +28,21 @@ fn total(frames: &[FlightData]) -> usize {
 
 /// Encodes the batches with their own schema, and decodes what comes out.
 fn over_the_wire(batches: &[RecordBatch]) -> RecordBatch {
-    let mut encoder = Encoder::new(batches[0].schema());
+    let plain = over_the_wire_as(Compression::None, batches).0;
+    assert_eq!(plain, over_the_wire_as(Compression::Lz4, batches).0);
+    plain
+}
+
+/// The same, and the bytes that were sent.
+fn over_the_wire_as(compression: Compression, batches: &[RecordBatch]) -> (RecordBatch, u64) {
+    let encoder = Encoder::new(batches[0].schema());
+    let mut encoder = encoder.compressing(compression).expect("LZ4");
     let mut frames = vec![encoder.schema_frame()];
     for batch in batches {
         frames.extend(encoder.encode(batch).expect("encodes"));
     }
     assert_eq!(encoder.bytes(), total(&frames) as u64);
-    let mut decoder = Decoder::new(DecodeLimits::default());
+    let mut decoder = Decoder::new(DecodeLimits::default()).having_asked_for(compression);
     let mut received = Vec::new();
     for frame in frames {
         assert!(size(&frame) <= MAX_BYTES);
@@ -49,7 +57,24 @@ fn over_the_wire(batches: &[RecordBatch]) -> RecordBatch {
         (encoder.bytes(), encoder.rows())
     );
     assert_eq!(received.len() as u64, encoder.batches());
-    concat_batches(encoder.schema(), &received).expect("concatenates")
+    let received = concat_batches(encoder.schema(), &received).expect("concatenates");
+    (received, encoder.bytes())
+}
+
+#[test]
+fn compressed_rows_take_fewer_bytes_and_never_more() {
+    let states = (0..20_000).map(|n| ["in transit", "delivered", "lost"][n % 3]);
+    let states = one_column(Arc::new(StringArray::from_iter_values(states)));
+    // Nothing repeats in the products of a large odd number.
+    let noise = (0..20_000_i64).map(|n| n.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    let noise = one_column(Arc::new(Int64Array::from_iter_values(noise)));
+    for (batch, shrinks) in [(states, true), (noise, false)] {
+        let batches = [batch];
+        let (_, plain) = over_the_wire_as(Compression::None, &batches);
+        let (_, compressed) = over_the_wire_as(Compression::Lz4, &batches);
+        assert_eq!(compressed * 2 < plain, shrinks, "{compressed} of {plain}");
+        assert!(compressed <= plain, "{compressed} of {plain}");
+    }
 }
 
 /// What the batch is after [`wire_schema`], computed in one go.
