@@ -13,6 +13,7 @@ mod oracle;
 mod random;
 mod runtime;
 mod tpcds;
+mod wire;
 mod world;
 
 pub use client::{Client, Failure};

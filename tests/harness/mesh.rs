@@ -17,6 +17,7 @@ use weft_wire::authority::Authority;
 use weft_wire::identity::Identity;
 
 use crate::client::Client;
+use crate::wire::Wire;
 
 /// Nothing in a test takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +38,8 @@ pub struct MeshOptions {
     pub query_limits: QueryLimits,
     /// How rows travel from nodes.
     pub transport: Transport,
+    /// Domains to whose nodes the connections can be cut.
+    pub wired: Vec<String>,
 }
 
 /// A running mesh. Dropping it stops it.
@@ -46,6 +49,7 @@ pub struct Mesh {
     /// The planner.
     pub coordinator: Coordinator,
     nodes: BTreeMap<String, Node>,
+    wires: BTreeMap<String, Wire>,
     domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
     folder: TempDir,
     node_memory: usize,
@@ -85,6 +89,7 @@ impl MeshOptions {
             node_memory: NodeLimits::default().memory,
             query_limits: QueryLimits::default(),
             transport: Transport::default(),
+            wired: Vec::new(),
         }
     }
 }
@@ -135,10 +140,14 @@ impl Mesh {
             authority,
             coordinator,
             nodes: BTreeMap::new(),
+            wires: BTreeMap::new(),
             domains: options.domains,
             folder,
             node_memory: options.node_memory,
         };
+        for domain in options.wired {
+            mesh.wires.insert(domain, Wire::new().await);
+        }
         for (domain, ..) in mesh.domains.clone() {
             mesh.start_node(&domain).await;
         }
@@ -198,7 +207,7 @@ impl Mesh {
             data,
             state,
             listen: loopback(),
-            advertise: None,
+            advertise: self.wires.get(domain).map(|it| it.address().to_string()),
             coordinator: Some(CoordinatorAddress {
                 url: format!("https://{}", self.coordinator.address()),
                 name: "main".to_owned(),
@@ -213,6 +222,9 @@ impl Mesh {
         let node = Node::start(settings, identity, authority)
             .await
             .expect("node");
+        if let Some(wire) = self.wires.get(domain) {
+            wire.lead_to(node.address());
+        }
         self.nodes.insert(domain.to_owned(), node);
         self.wait_for(domain, |entry| entry.is_up()).await;
         self.wait_for_statistics(domain).await;
@@ -245,6 +257,11 @@ impl Mesh {
     /// Takes the node of `domain` away without a farewell.
     pub fn kill_node(&mut self, domain: &str) {
         drop(self.nodes.remove(domain));
+    }
+
+    /// Ends every connection of the coordinator to the node of `domain`; new ones can be made.
+    pub fn cut_wire(&self, domain: &str) {
+        self.wires[domain].cut();
     }
 
     /// Waits until the coordinator sees the node of `domain` like this.

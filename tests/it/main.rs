@@ -17,6 +17,7 @@ mod pushdown;
 mod random;
 mod reduction;
 mod refusals;
+mod retries;
 mod same_names;
 mod shipping;
 mod statistics;
