@@ -128,6 +128,7 @@ impl<'a> Generator<'a> {
         // The order above says which of the rows is the first.
         if let Body::Select(select) = &mut query.body
             && select.distinct == Distinct::Nothing
+            && !select.repeats_an_item()
             && self.dice.chance(15)
         {
             select.distinct = Distinct::On(1 + self.dice.below(width));
@@ -303,6 +304,14 @@ impl Select {
             group: Group::Nothing,
             having: None,
         }
+    }
+
+    /// DataFusion 55.2 panics on DISTINCT ON if the order names an expression twice.
+    fn repeats_an_item(&self) -> bool {
+        let items = self.items.iter().enumerate();
+        items
+            .map(|(at, (item, _))| self.items.iter().take(at).any(|(other, _)| other == item))
+            .any(|repeats| repeats)
     }
 
     fn columns(&self) -> Vec<Column> {
