@@ -1,10 +1,12 @@
 //! What two engines said of one query, and whether it is the same.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use datafusion::common::DataFusionError;
 use datafusion::prelude::SessionContext;
+use futures::FutureExt;
 use tokio::time::timeout;
 use weft_governance::{ErrorKind, code};
 
@@ -66,9 +68,11 @@ pub(super) async fn alone(context: &SessionContext, sql: &str) -> Alone {
         let rows = datafusion::physical_plan::collect(plan, task.into()).await;
         rows.map_err(|error| Alone::Failed(error.strip_backtrace()))
     };
-    match timeout(PATIENCE, planned).await {
-        Ok(Ok(batches)) => Alone::Rows(Rows::of(&batches)),
-        Ok(Err(alone)) => alone,
+    let contained = AssertUnwindSafe(planned).catch_unwind();
+    match timeout(PATIENCE, contained).await {
+        Ok(Ok(Ok(batches))) => Alone::Rows(Rows::of(&batches)),
+        Ok(Ok(Err(alone))) => alone,
+        Ok(Err(_)) => Alone::Failed("it panicked".to_owned()),
         Err(_) => Alone::TooLong,
     }
 }
