@@ -308,10 +308,8 @@ impl Select {
 
     /// DataFusion 55.2 panics on DISTINCT ON if the order names an expression twice.
     fn repeats_an_item(&self) -> bool {
-        let items = self.items.iter().enumerate();
-        items
-            .map(|(at, (item, _))| self.items.iter().take(at).any(|(other, _)| other == item))
-            .any(|repeats| repeats)
+        let mut items = self.items.iter().enumerate();
+        items.any(|(at, (item, _))| self.items.iter().take(at).any(|(other, _)| other == item))
     }
 
     fn columns(&self) -> Vec<Column> {
