@@ -71,7 +71,7 @@ struct Order {
     done: Vec<(u32, f64)>,
     /// The flows that are used, with what would be sent without each.
     flows: Vec<(usize, Unreduced)>,
-    /// Bytes that cross.
+    /// Bytes that cross; without weighing, flows that are not used.
     cost: f64,
 }
 
@@ -138,12 +138,14 @@ impl Search<'_> {
         let mut next = order.clone();
         let mut rows = estimate.rows;
         let width = estimate.width();
+        let mut unused = 0.0;
         for (index, flow) in self.possible.iter().enumerate() {
             if flow.to != to {
                 continue;
             }
             let sent = order.done.iter().find(|(done, _)| *done == flow.from);
             let (Some((_, sent)), Some(source)) = (sent, self.estimate(flow.from)) else {
+                unused += 1.0;
                 continue;
             };
             let keys = source.distinct(&flow.from_columns).min(*sent).max(1.0);
@@ -167,7 +169,10 @@ impl Search<'_> {
                 next.flows.push((index, unreduced));
             }
         }
-        next.cost += rows * width;
+        match self.weigh {
+            true => next.cost += rows * width,
+            false => next.cost = order.cost + unused,
+        }
         next.done.push((to, rows));
         next
     }
