@@ -110,6 +110,8 @@ const QUERIES: &[&str] = &[
     "SELECT l.v, r.w, e.what FROM left.a.l JOIN right.b.empty e ON l.id = e.id JOIN third.c.t ON t.id = l.id JOIN right.b.r ON r.w = t.w",
     "WITH k AS (SELECT id, w FROM right.b.r) SELECT l.v, k.w, k2.w FROM left.a.l JOIN k ON l.id = k.id LEFT JOIN k k2 ON k2.w = k.w AND k2.id > 1",
     "SELECT a.v, b.v FROM left.a.l a JOIN right.b.r ON a.id = r.id JOIN left.a.l b ON b.code = r.code",
+    // A key of two reads of one fragment is in no row of it.
+    "SELECT a.id, a.code, a.w, b.id, b.code, b.w, t.w AS found FROM right.b.r a FULL JOIN left.a.l ON a.code = l.code FULL JOIN right.b.r b ON b.id = l.code LEFT JOIN third.c.t ON t.w = a.w AND t.id = b.id",
     "SELECT l.v FROM left.a.l WHERE l.v > (SELECT min(w) / 10 FROM right.b.r WHERE r.id = l.id)",
     "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id ORDER BY r.w DESC, l.v LIMIT 2",
 ];
@@ -428,5 +430,41 @@ fn a_scalar_whose_owner_discloses_nothing_stays_at_the_coordinator() {
         assert_eq!(analyst.query(sql).await.expect("answer").rows(), [["60"]]);
         let compared_here = ["left coordinator rows 6 1", "right coordinator rows 1 1"];
         assert_eq!(crossed(&mut analyst).await, compared_here);
+    });
+}
+
+#[test]
+fn keys_of_several_columns_are_those_of_rows_and_not_of_two_reads_of_them() {
+    run(async {
+        let mesh = open_mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        switch(&mut analyst, "weigh", "off").await;
+        let sql = QUERIES.iter().find(|sql| sql.contains("AS found"));
+        let sql = sql.expect("the query that reads a fragment twice");
+        let answer = analyst.query(sql).await.expect("answer");
+        // `a.w` is of the row with code 3, `b.id` of the row with id 3.
+        assert!(answer.column("found").contains(&"500"), "{answer}");
+        let flows = crossed(&mut analyst).await;
+        let keys = flows
+            .iter()
+            .filter(|flow| flow.starts_with("right third key"));
+        assert_eq!(keys.count(), 2, "{flows:?}");
+    });
+}
+
+#[test]
+fn every_possible_flow_is_used_where_costs_do_not_decide() {
+    run(async {
+        let mesh = open_mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        // The keys would take more bytes than they could spare.
+        let sql = "SELECT r.id, r.w, t.city FROM right.b.r LEFT JOIN third.c.t ON t.w = r.w";
+        for (weigh, used) in [("on", false), ("off", true)] {
+            switch(&mut analyst, "weigh", weigh).await;
+            analyst.query(sql).await.expect("answer");
+            let flows = crossed(&mut analyst).await;
+            let is_key = |flow: &String| flow.starts_with("right third key");
+            assert_eq!(flows.iter().any(is_key), used, "{weigh}: {flows:?}");
+        }
     });
 }

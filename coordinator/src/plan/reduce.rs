@@ -156,21 +156,20 @@ fn reduce_part(
     if fragments.len() < 2 {
         return Ok(Reduction::default());
     }
-    let mut found = Found::default();
+    let mut found = Found {
+        leaves: lineage::leaves(plan)?,
+        ..Found::default()
+    };
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Join(join) = node {
             found.add_join(join, fragments)?;
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let Found {
-        mut possible,
-        mut refused,
-    } = found;
     // Rows that one reader has no use for, another may need.
-    let leaves = lineage::leaves(plan)?;
-    let shared = |ordinal| leaves.iter().filter(|leaf| **leaf == ordinal).count() > 1;
-    for flow in possible.extract_if(.., |flow| shared(flow.to)) {
+    let mut possible = std::mem::take(&mut found.possible);
+    let mut refused = std::mem::take(&mut found.refused);
+    for flow in possible.extract_if(.., |flow| found.is_shared(flow.to)) {
         refused.push(flow.refused(Reason::Shared));
     }
     let mut reduction = schedule::schedule(possible, fragments, weigh);
@@ -181,6 +180,8 @@ fn reduce_part(
 /// What the joins of a query allow.
 #[derive(Default)]
 struct Found {
+    /// The fragments that the query reads, each as often as it is read.
+    leaves: Vec<u32>,
     possible: Vec<KeyFlow>,
     refused: Vec<Refused>,
 }
@@ -217,6 +218,12 @@ struct Step {
 }
 
 impl Found {
+    /// Whether several places of the query read the fragment.
+    fn is_shared(&self, ordinal: u32) -> bool {
+        let places = self.leaves.iter().filter(|leaf| **leaf == ordinal);
+        places.count() > 1
+    }
+
     fn add_join(&mut self, join: &Join, fragments: &[Arc<FragmentPlan>]) -> Result<()> {
         let nulls_equal = join.null_equality == NullEquality::NullEqualsNull;
         let (mut rightwards, mut leftwards) = (Vec::new(), Vec::new());
@@ -312,6 +319,8 @@ impl Found {
                     Some(flow)
                         if flow.from_columns.contains(&from.column)
                             || flow.to_columns.contains(&to.column) => {}
+                    // Columns of two reads of a fragment come from different rows of it.
+                    Some(_) if self.is_shared(from.fragment) => self.possible.push(alone),
                     Some(flow) => {
                         flow.from_columns.extend(alone.from_columns);
                         flow.to_columns.extend(alone.to_columns);
