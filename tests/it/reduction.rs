@@ -112,6 +112,16 @@ const QUERIES: &[&str] = &[
     "SELECT a.v, b.v FROM left.a.l a JOIN right.b.r ON a.id = r.id JOIN left.a.l b ON b.code = r.code",
     // A key of two reads of one fragment is in no row of it.
     "SELECT a.id, a.code, a.w, b.id, b.code, b.w, t.w AS found FROM right.b.r a FULL JOIN left.a.l ON a.code = l.code FULL JOIN right.b.r b ON b.id = l.code LEFT JOIN third.c.t ON t.w = a.w AND t.id = b.id",
+    "SELECT a.id, a.w, b.id, b.w, l.v FROM right.b.r a LEFT JOIN third.c.t ON a.w = t.w LEFT JOIN right.b.r b ON b.w = t.w AND b.id = a.id LEFT JOIN left.a.l ON l.id = a.id AND l.code = b.id",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id AND l.code = r.id",
+    "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id AND l.id = r.code",
+    "SELECT l.v, s.w FROM left.a.l JOIN (SELECT id, w FROM right.b.r UNION ALL SELECT id, w FROM right.b.r WHERE w > 100) s ON l.id = s.id",
+    "SELECT l.v, s.id, s.n FROM left.a.l JOIN (SELECT r.id, count(*) n FROM right.b.r FULL JOIN third.c.t ON t.w = r.w GROUP BY r.id) s ON l.id = s.id",
+    "SELECT l.v, s.id, s.n FROM left.a.l JOIN (SELECT r.id, count(*) OVER (PARTITION BY r.id) n FROM right.b.r LEFT JOIN third.c.t ON t.w = r.w) s ON (l.id IS NOT DISTINCT FROM s.id)",
+    "SELECT l.v, s.id FROM left.a.l JOIN (SELECT r.id FROM right.b.r EXCEPT SELECT t.id FROM third.c.t) s ON l.id = s.id",
+    "SELECT l.v FROM left.a.l WHERE l.v > (SELECT w FROM right.b.r WHERE w = 12345)",
+    "SELECT l.v FROM left.a.l WHERE l.v < (SELECT w FROM right.b.r ORDER BY w LIMIT 1)",
+    "SELECT l.v, (SELECT max(w) FROM right.b.r WHERE id > 100) m FROM left.a.l WHERE l.id IN (SELECT t.id FROM third.c.t WHERE t.w < (SELECT max(w) FROM right.b.r))",
     "SELECT l.v FROM left.a.l WHERE l.v > (SELECT min(w) / 10 FROM right.b.r WHERE r.id = l.id)",
     "SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id ORDER BY r.w DESC, l.v LIMIT 2",
 ];
