@@ -264,6 +264,25 @@ fn statistics_of_masked_columns_are_those_of_what_the_mask_shows() {
 }
 
 #[test]
+fn a_table_is_known_also_where_a_mask_shows_null_in_a_required_column() {
+    run(async {
+        let mut options = MeshOptions::tpch(0.01);
+        options.domains.retain(|(domain, ..)| domain == "crm");
+        let masks = &[("c_address", "replace-with-null")];
+        for (_, _, grants) in &mut options.domains {
+            *grants = vec![grant_table("analyst", "customers", "customer", None, masks)];
+        }
+        let mesh = Mesh::start(options).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let table = "crm.customers.customer";
+        let known = statistics(&mesh, "crm", &mut analyst, table).await;
+        assert_eq!(cell(&known, "NULL", "row_count"), "1500");
+        assert_eq!(cell(&known, "c_custkey", "distinct_values_count"), "1500");
+        assert_eq!(cell(&known, "c_address", "nulls_fraction"), "1");
+    });
+}
+
+#[test]
 fn of_several_grants_each_column_is_known_by_the_one_that_would_show_it() {
     run(async {
         let open = GrantSettings {
