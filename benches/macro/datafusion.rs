@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::worker::{Asked, Ready, Told, Worker};
 use super::{BenchError, Digest, Engine, EngineKind, Run, cpu_time};
-use crate::tpch::{Query, Table};
+use crate::tpch::Table;
 
 /// A process that [`serve`]s.
 pub struct DataFusion(Worker);
@@ -39,8 +39,8 @@ impl Engine for DataFusion {
         EngineKind::DataFusion
     }
 
-    async fn run(&mut self, query: &Query) -> Result<Run, BenchError> {
-        self.0.run(query.sql).await
+    async fn run(&mut self, sql: &str) -> Result<Run, BenchError> {
+        self.0.run(sql).await
     }
 
     fn processes(&self) -> Vec<(String, u32)> {

@@ -9,7 +9,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::worker::{Worker, duration};
 use super::{Answer, BenchError, Engine, EngineKind, Run};
-use crate::tpch::{Query, Table};
+use crate::tpch::Table;
 
 const SCRIPT: &str = include_str!("duckdb.py");
 /// The line that says that all of an answer was printed.
@@ -76,10 +76,10 @@ impl Engine for DuckDb {
         EngineKind::DuckDb
     }
 
-    async fn run(&mut self, query: &Query) -> Result<Run, BenchError> {
+    async fn run(&mut self, sql: &str) -> Result<Run, BenchError> {
         match &mut self.0 {
-            Talk::Python(worker) => worker.run(query.sql).await,
-            Talk::Program(shell) => shell.run(query.sql).await,
+            Talk::Python(worker) => worker.run(sql).await,
+            Talk::Program(shell) => shell.run(sql).await,
         }
     }
 
@@ -189,6 +189,7 @@ fn parse(said: &[String]) -> Result<Run, BenchError> {
             checksum: None,
         },
         flows: Vec::new(),
+        wire: Vec::new(),
     })
 }
 

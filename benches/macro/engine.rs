@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Answer, BenchError};
-use crate::tpch::Query;
+use super::{Answer, BenchError, Wire};
 
 /// The engines that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -15,6 +14,8 @@ use crate::tpch::Query;
 pub enum EngineKind {
     /// A mesh, over Flight SQL.
     Weft,
+    /// Another mesh, with open grants over copies of what the grants of the first one show.
+    Copy,
     /// DataFusion in one process, on the same files.
     DataFusion,
     /// DuckDB in one process, on the same files.
@@ -27,11 +28,11 @@ pub trait Engine: Send {
     /// Which one it is.
     fn kind(&self) -> EngineKind;
 
-    /// Runs `query` and reads all of its rows.
+    /// Runs `sql`, which names tables by their short names, and reads all of its rows.
     ///
     /// # Errors
     /// What the engine says.
-    async fn run(&mut self, query: &Query) -> Result<Run, BenchError>;
+    async fn run(&mut self, sql: &str) -> Result<Run, BenchError>;
 
     /// The processes that it consists of, by name.
     fn processes(&self) -> Vec<(String, u32)>;
@@ -48,6 +49,8 @@ pub struct Run {
     pub answer: Answer,
     /// What crossed the boundaries of domains.
     pub flows: Vec<Flow>,
+    /// The same by the account of the kernel, if that was asked.
+    pub wire: Vec<Wire>,
 }
 
 /// What crossed one boundary for one query, all fragments together.
@@ -68,10 +71,14 @@ pub struct Flow {
 }
 
 impl EngineKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Weft, Self::Copy, Self::DataFusion, Self::DuckDb];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Weft => "weft",
+            Self::Copy => "copy",
             Self::DataFusion => "datafusion",
             Self::DuckDb => "duckdb",
         }

@@ -1,4 +1,4 @@
-//! A slow link between two servers on one machine: a TCP proxy with a rate and a delay.
+//! A slow link between two servers on one machine: a TCP proxy with a rate and a delay, which counts.
 //!
 //! The model, for each direction: bytes leave one after another at the link's rate, all connections
 //! together, and arrive half a round trip later. Nothing is lost. What is under way is bounded for
@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,11 +43,44 @@ pub struct NoLink;
 /// A listening proxy. Dropping it ends its connections.
 pub struct Proxy {
     address: SocketAddr,
+    meter: Meter,
     target: watch::Sender<Option<SocketAddr>>,
     _listening: JoinSet<()>,
 }
 
+/// Reads what a proxy has carried so far. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    there: Arc<AtomicU64>,
+    back: Arc<AtomicU64>,
+}
+
+/// Bytes that the kernel handed over, all connections together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// From those who connected to the target.
+    pub there: u64,
+    /// From the target to those who connected.
+    pub back: u64,
+}
+
+impl Meter {
+    /// What was carried until now.
+    pub fn read(&self) -> Carried {
+        Carried {
+            there: self.there.load(Ordering::Relaxed),
+            back: self.back.load(Ordering::Relaxed),
+        }
+    }
+}
+
 impl Link {
+    /// A link that neither delays nor holds up.
+    pub const DIRECT: Self = Self {
+        rate: u64::MAX,
+        round_trip: Duration::ZERO,
+    };
+
     /// How long `bytes` take to leave.
     pub fn time_for(&self, bytes: u64) -> Duration {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.rate.max(1));
@@ -79,10 +113,16 @@ impl Proxy {
         let listener = listener.map_err(BenchError::Listen)?;
         let address = listener.local_addr().map_err(BenchError::Listen)?;
         let (target, known) = watch::channel(None);
+        let (there, back) = (Direction::new(link), Direction::new(link));
+        let meter = Meter {
+            there: Arc::clone(&there.carried),
+            back: Arc::clone(&back.carried),
+        };
         let mut listening = JoinSet::new();
-        listening.spawn(accept(listener, link, known));
+        listening.spawn(accept(listener, there, back, known));
         Ok(Self {
             address,
+            meter,
             target,
             _listening: listening,
         })
@@ -93,14 +133,23 @@ impl Proxy {
         self.address
     }
 
+    /// Counts what it carries.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+
     /// Lets connections go on to `target`.
     pub fn lead_to(&self, target: SocketAddr) {
         self.target.send_replace(Some(target));
     }
 }
 
-async fn accept(listener: TcpListener, link: Link, target: watch::Receiver<Option<SocketAddr>>) {
-    let (there, back) = (Direction::new(link), Direction::new(link));
+async fn accept(
+    listener: TcpListener,
+    there: Direction,
+    back: Direction,
+    target: watch::Receiver<Option<SocketAddr>>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
@@ -140,6 +189,8 @@ struct Direction {
     link: Link,
     /// When the link has sent all that it was given.
     free: Arc<Mutex<Option<Instant>>>,
+    /// The bytes that it was given.
+    carried: Arc<AtomicU64>,
 }
 
 /// Bytes on their way.
@@ -154,6 +205,7 @@ impl Direction {
         Self {
             link,
             free: Arc::default(),
+            carried: Arc::default(),
         }
     }
 
@@ -179,6 +231,7 @@ impl Direction {
         let mut buffer = vec![0; CHUNK];
         loop {
             let read = from.read(&mut buffer).await?;
+            self.carried.fetch_add(read as u64, Ordering::Relaxed);
             let bytes = buffer.get(..read).unwrap_or_default().to_vec();
             let wanted = u32::try_from(read).unwrap_or(u32::MAX);
             let Ok(room) = Arc::clone(&room).acquire_many_owned(wanted).await else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Engine, EngineKind, Flow, Run};
+use super::{Engine, EngineKind, Flow, Run, Wire};
 use crate::tpch::Query;
 
 /// How often each engine runs a query.
@@ -57,7 +57,7 @@ pub async fn race(engines: &mut [Box<dyn Engine>], query: &Query, turns: Turns) 
             let Outcome::Ran(runs) = outcome else {
                 continue;
             };
-            match engine.run(query).await {
+            match engine.run(query.sql).await {
                 Ok(run) if turn >= turns.warm_up => runs.push(run),
                 Ok(_) => {}
                 Err(error) => *outcome = Outcome::Failed(error.to_string()),
@@ -107,8 +107,19 @@ impl Raced {
 
     /// What crossed the boundaries of domains in the last run of Weft.
     pub fn flows(&self) -> &[Flow] {
-        let last = self.runs(EngineKind::Weft).last();
+        self.flows_of(EngineKind::Weft)
+    }
+
+    /// What crossed the boundaries of domains in the last run of `engine`.
+    pub fn flows_of(&self, engine: EngineKind) -> &[Flow] {
+        let last = self.runs(engine).last();
         last.map_or(&[], |run| &run.flows)
+    }
+
+    /// The same in the last run of Weft by the account of the kernel.
+    pub fn wire(&self) -> &[Wire] {
+        let last = self.runs(EngineKind::Weft).last();
+        last.map_or(&[], |run| &run.wire)
     }
 
     /// What is to be thought of Weft's answers.
@@ -119,9 +130,11 @@ impl Raced {
             }
         }
         let own = self.runs(EngineKind::Weft);
-        let others = [EngineKind::DataFusion, EngineKind::DuckDb];
         let mut verdict = Verdict::Unchecked;
-        for other in others {
+        for other in EngineKind::ALL {
+            if other == EngineKind::Weft {
+                continue;
+            }
             let Some(known) = self.runs(other).first().map(|run| &run.answer) else {
                 continue;
             };
@@ -178,6 +191,7 @@ pub(super) mod tests {
                 checksum: checksum.map(str::to_owned),
             },
             flows: Vec::new(),
+            wire: Vec::new(),
         }
     }
 
@@ -191,10 +205,22 @@ pub(super) mod tests {
         }
     }
 
-    struct Noted {
+    /// An engine that notes when it is asked, and always says the same.
+    pub(crate) struct Noted {
         kind: EngineKind,
         notes: Arc<Mutex<Vec<EngineKind>>>,
-        fails: bool,
+        /// Nothing if it fails.
+        run: Option<Run>,
+    }
+
+    impl Noted {
+        pub(crate) fn new(kind: EngineKind, run: Run) -> Self {
+            Self {
+                kind,
+                notes: Arc::default(),
+                run: Some(run),
+            }
+        }
     }
 
     #[async_trait]
@@ -203,12 +229,10 @@ pub(super) mod tests {
             self.kind
         }
 
-        async fn run(&mut self, _: &Query) -> Result<Run, BenchError> {
+        async fn run(&mut self, _: &str) -> Result<Run, BenchError> {
             self.notes.lock().expect("notes").push(self.kind);
-            if self.fails {
-                return Err(BenchError::query("out of order"));
-            }
-            Ok(run(1, 1, None))
+            let out_of_order = || BenchError::query("out of order");
+            self.run.clone().ok_or_else(out_of_order)
         }
 
         fn processes(&self) -> Vec<(String, u32)> {
@@ -220,9 +244,9 @@ pub(super) mod tests {
         let notes = Arc::<Mutex<Vec<EngineKind>>>::default();
         let mut engines: Vec<Box<dyn Engine>> = Vec::new();
         for kind in [EngineKind::Weft, EngineKind::DuckDb] {
-            let fails = failing == Some(kind);
+            let run = (failing != Some(kind)).then(|| run(1, 1, None));
             let notes = Arc::clone(&notes);
-            engines.push(Box::new(Noted { kind, notes, fails }));
+            engines.push(Box::new(Noted { kind, notes, run }));
         }
         let turns = Turns {
             warm_up: 1,

@@ -1,17 +1,21 @@
 //! What is said of all queries: tables for people, JSON for programs.
 
+mod catalog;
 mod crossings;
 mod json;
+mod latency;
+mod price;
 mod times;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use super::{EngineKind, Machine, Raced, Settings, Verdict, unit};
+use super::{EngineKind, Grants, Keys, Machine, Planning, Points, Raced, Settings, Verdict, unit};
 
-/// The domains that the reference figures are for.
+/// The domains that the reference figures are for. Nothing was held back from them.
 const REFERENCE_DOMAINS: usize = 3;
 
 /// Everything that was measured.
@@ -23,6 +27,10 @@ pub struct Report {
     pub machine: Machine,
     /// The queries, in the order of their numbers.
     pub queries: Vec<Raced>,
+    /// One order with its customer, if that was asked for.
+    pub points: Option<Points>,
+    /// Planning with many products, if that was asked for.
+    pub planning: Option<Planning>,
     /// The most memory that each process had, in bytes.
     pub peak_memory: BTreeMap<String, u64>,
 }
@@ -30,7 +38,8 @@ pub struct Report {
 impl Report {
     /// Whether a query has a wrong answer or none.
     pub fn is_bad(&self) -> bool {
-        self.queries.iter().any(|query| query.verdict().is_bad())
+        let wrong = self.points.iter().any(|points| points.wrong.is_some());
+        wrong || self.queries.iter().any(|query| query.verdict().is_bad())
     }
 
     /// For programs.
@@ -40,17 +49,16 @@ impl Report {
 
     /// The engines that were asked.
     fn engines(&self) -> Vec<EngineKind> {
-        let all = [EngineKind::Weft, EngineKind::DataFusion, EngineKind::DuckDb];
         let asked = |kind: &EngineKind| {
             let mut queries = self.queries.iter();
             queries.any(|query| query.outcomes.contains_key(kind))
         };
-        all.into_iter().filter(asked).collect()
+        EngineKind::ALL.into_iter().filter(asked).collect()
     }
 
     /// Whether the reference figures are for what was measured.
     fn has_reference(&self) -> bool {
-        self.settings.domains == REFERENCE_DOMAINS
+        self.settings.domains == REFERENCE_DOMAINS && self.settings.grants == Grants::Open
     }
 }
 
@@ -62,6 +70,8 @@ impl fmt::Display for Report {
             runs,
             warm_up,
             off,
+            grants,
+            key_disclosure,
             link,
             compression,
         } = &self.settings;
@@ -71,6 +81,12 @@ impl fmt::Display for Report {
         )?;
         for step in off {
             write!(f, ", without {step}")?;
+        }
+        if *grants != Grants::Open {
+            write!(f, ", {grants} grants")?;
+        }
+        if *key_disclosure != Keys::List {
+            write!(f, ", keys disclosed as {key_disclosure}")?;
         }
         if let Some(link) = link {
             write!(f, ", over a link of {link}")?;
@@ -85,7 +101,11 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\n")?;
         times::write(f, self)?;
+        price::write(f, self)?;
         crossings::write(f, self)?;
+        wire::write(f, self)?;
+        latency::write(f, self)?;
+        catalog::write(f, self)?;
         for query in &self.queries {
             match query.verdict() {
                 Verdict::Equal | Verdict::Unchecked => {}
@@ -154,6 +174,8 @@ pub(super) mod tests {
             runs: 2,
             warm_up: 1,
             off: vec!["gather".to_owned()],
+            grants: Grants::Open,
+            key_disclosure: Keys::List,
             link: None,
             compression: "auto".to_owned(),
         };
@@ -167,6 +189,8 @@ pub(super) mod tests {
                 versions: BTreeMap::from([(Weft, "0.1.0".to_owned())]),
             },
             queries,
+            points: None,
+            planning: None,
             peak_memory: BTreeMap::from([("coordinator".to_owned(), 64_000_000)]),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Link;
+use super::{Grants, Keys, Link};
 
 /// What was measured, and how.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +17,10 @@ pub struct Settings {
     pub warm_up: usize,
     /// Steps of Weft's planner that were left out.
     pub off: Vec<String>,
+    /// What the grants hold back.
+    pub grants: Grants,
+    /// How much of join keys the grants let travel to other domains.
+    pub key_disclosure: Keys,
     /// The slow link between the coordinator and each node.
     pub link: Option<Link>,
     /// Which of Weft's nodes compress what they send, as its settings say it.

@@ -110,6 +110,7 @@ impl Worker {
                 cpu: cpu_seconds.map(duration),
                 answer,
                 flows: Vec::new(),
+                wire: Vec::new(),
             }),
             Told::Failed(message) => Err(BenchError::query(message)),
         }

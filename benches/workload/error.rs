@@ -43,6 +43,14 @@ pub enum WorkloadError {
         /// What the Parquet writer said.
         source: parquet::errors::ParquetError,
     },
+    /// The visible rows of a table could not be copied.
+    #[error("cannot copy table `{table}`")]
+    Copy {
+        /// The table.
+        table: Table,
+        /// What the engine said.
+        source: datafusion::error::DataFusionError,
+    },
 }
 
 impl WorkloadError {

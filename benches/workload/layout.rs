@@ -4,8 +4,11 @@
 //! DIR/tables/TABLE.parquet                      the rows, once
 //! DIR/domains-N/DOMAIN/data/PRODUCT/            the contract, and the product's tables as links
 //! ```
+//!
+//! What is seen of the rows behind guards is laid out in the same way in a folder of its own.
 
 mod contract;
+mod crowd;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,9 +16,12 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::guard::{GUARDS, Guard};
 use crate::marker::Marker;
-use crate::tpch::{self, Query, Table};
+use crate::tpch::{self, Table};
 use crate::{WorkloadError, demo};
+
+pub use crowd::crowd;
 
 /// How the tables are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,9 +140,9 @@ impl Layout {
         )
     }
 
-    /// The text of `query` over the full names of this layout.
-    pub fn qualified(self, query: &Query) -> String {
-        tpch::qualify_with(query.sql, |table| self.full_name(table))
+    /// The query `sql` over the full names of this layout in place of short ones.
+    pub fn qualified(self, sql: &str) -> String {
+        tpch::qualify_with(sql, |table| self.full_name(table))
     }
 
     /// The contract of `product`. The demo's products keep theirs.
@@ -170,6 +176,43 @@ impl Layout {
             tpch::generate(&tables, scale)?;
             marker.say(&expected)?;
         }
+        self.spread(dir, tables)
+    }
+
+    /// Fills `dir` with what is seen of `original`, which is of `scale`, behind [`GUARDS`], or finds it
+    /// there. Tables that nobody guards are the same files.
+    ///
+    /// # Errors
+    /// What stopped the writing; the next call then starts over.
+    pub async fn lay_out_visible(
+        self,
+        original: &LaidOut,
+        dir: &Path,
+        scale: f64,
+    ) -> Result<LaidOut, WorkloadError> {
+        let tables = dir.join("tables");
+        std::fs::create_dir_all(&tables).map_err(WorkloadError::io(&tables))?;
+        let mut marker = Marker::hold(dir)?;
+        let expected = format!(
+            "weft visible rows, format {}, scale {scale}, {GUARDS:?}\n",
+            demo::FORMAT
+        );
+        let known = marker.says(&expected);
+        marker.say("")?;
+        for table in Table::ALL {
+            let (from, to) = (file(&original.tables, table), file(&tables, table));
+            match Guard::of(table) {
+                Some(_) if known && to.is_file() => {}
+                Some(guard) => drop(guard.copy(&from, &to).await?),
+                None => link(&from, &to).map_err(WorkloadError::io(&to))?,
+            }
+        }
+        marker.say(&expected)?;
+        self.spread(dir, tables)
+    }
+
+    /// Publishes the products, whose `tables` stand in `dir`.
+    fn spread(self, dir: &Path, tables: PathBuf) -> Result<LaidOut, WorkloadError> {
         let laid = LaidOut {
             tables,
             domains: dir.join(format!("domains-{}", self.domains())),
@@ -259,7 +302,7 @@ mod tests {
             assert_eq!(Layout::Three.contract(product), known.contract);
         }
         for query in &QUERIES {
-            assert_eq!(Layout::Three.qualified(query), query.qualified());
+            assert_eq!(Layout::Three.qualified(query.sql), query.qualified());
         }
     }
 
@@ -288,5 +331,26 @@ mod tests {
         let larger = inode(one.tables.join("lineitem.parquet"));
         assert_ne!(larger, rows);
         assert_eq!(inode(everything.join("lineitem.parquet")), larger);
+    }
+
+    #[tokio::test]
+    async fn what_is_visible_is_copied_once_and_the_rest_is_shared() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let all = Layout::Three.lay_out(dir.path(), 0.001).expect("laid out");
+        let inode = |laid: &LaidOut, table| {
+            let file = file(&laid.tables, table);
+            std::fs::metadata(file).expect("a file").ino()
+        };
+        let visible = dir.path().join("visible");
+        let lay_out = || Layout::Three.lay_out_visible(&all, &visible, 0.001);
+        let first = lay_out().await.expect("laid out");
+        let orders = inode(&first, Table::Orders);
+        assert_ne!(orders, inode(&all, Table::Orders));
+        let lines = inode(&all, Table::Lineitem);
+        assert_eq!(inode(&first, Table::Lineitem), lines);
+        let second = lay_out().await.expect("found");
+        assert_eq!(inode(&second, Table::Orders), orders);
+        let served = second.data_dir("sales").join("orders/orders.parquet");
+        assert_eq!(std::fs::metadata(served).expect("a file").ino(), orders);
     }
 }

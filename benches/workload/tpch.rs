@@ -8,8 +8,8 @@ mod qualify;
 mod query;
 mod table;
 
-pub(crate) use generate::check_scale;
 pub use generate::{LARGEST_SCALE, SMALLEST_SCALE, Written, generate, write};
+pub(crate) use generate::{TableWriter, check_scale};
 pub use qualify::qualify;
 pub(crate) use qualify::qualify_with;
 pub use query::{QUERIES, Query};

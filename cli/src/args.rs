@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use weft_coordinator::Transport;
 use workload::Layout;
-use workload::bench::Link;
+use workload::bench::{Grants, Keys, Link};
 
 use crate::output::Format;
 
@@ -217,6 +216,13 @@ pub(crate) struct BenchArgs {
     /// Domains that the tables are spread over: 1, 3 or 6
     #[arg(long, default_value = "3", value_name = "N")]
     pub(crate) domains: Layout,
+    /// What the grants hold back: nothing (open), or a row filter and a mask in each of the demo's domains
+    /// (guarded), compared with a copy of the data that was filtered and masked before
+    #[arg(long, default_value = "open", value_name = "GRANTS")]
+    pub(crate) grants: Grants,
+    /// As what join keys may travel to other domains: list, bloom, range or none
+    #[arg(long, default_value = "list", value_name = "FORM")]
+    pub(crate) key_disclosure: Keys,
     /// Have the planner leave out this step; may be given several times
     #[arg(long, value_name = "STEP", value_parser = step)]
     pub(crate) off: Vec<String>,
@@ -225,7 +231,16 @@ pub(crate) struct BenchArgs {
     pub(crate) link: Option<Link>,
     /// Which nodes compress what they send: auto, none or lz4, which is usual for a slow link
     #[arg(long, value_name = "HOW", value_parser = compression)]
-    pub(crate) compression: Option<String>,
+    pub(crate) compression: Option<&'static str>,
+    /// Count the bytes on the connections to each node, beside those that Weft counts
+    #[arg(long)]
+    pub(crate) wire: bool,
+    /// Also join so many single orders with their customers
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) points: usize,
+    /// Also plan a query with so many more products in the catalog
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) catalog: usize,
     /// Leave out these engines
     #[arg(long, value_enum, value_name = "ENGINE", value_delimiter = ',')]
     pub(crate) without: Vec<Other>,
@@ -244,6 +259,8 @@ pub(crate) enum Other {
     Datafusion,
     /// DuckDB in one process
     Duckdb,
+    /// The mesh over the copy, with --grants guarded
+    Copy,
 }
 
 #[derive(Debug, Args)]
@@ -276,11 +293,11 @@ fn step(text: &str) -> Result<String, String> {
         .ok_or_else(|| "a step is a name such as `gather`".to_owned())
 }
 
-fn compression(text: &str) -> Result<String, String> {
-    match text.parse::<Transport>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("it is `auto`, `none` or `lz4`".to_owned()),
-    }
+fn compression(text: &str) -> Result<&'static str, String> {
+    ["auto", "none", "lz4"]
+        .into_iter()
+        .find(|known| *known == text)
+        .ok_or_else(|| "it is `auto`, `none` or `lz4`".to_owned())
 }
 
 #[cfg(test)]
@@ -303,6 +320,10 @@ mod tests {
         let plain = bench(&[]).expect("no argument is needed");
         assert_eq!((plain.scale, plain.runs, plain.warm_up), (0.1, 3, 1));
         assert_eq!(plain.domains, Layout::Three);
+        assert_eq!(
+            (plain.grants, plain.key_disclosure),
+            (Grants::Open, Keys::List)
+        );
         assert!(plain.only.is_empty() && plain.off.is_empty() && plain.link.is_none());
         let full = bench(&[
             "--only",
@@ -315,26 +336,39 @@ mod tests {
             "other",
             "--link",
             "100mbit,20ms",
+            "--grants",
+            "guarded",
+            "--key-disclosure",
+            "none",
             "--without",
-            "datafusion,duckdb",
+            "datafusion,duckdb,copy",
         ])
         .expect("well formed");
         assert_eq!(full.only, [1, 3, 9]);
         assert_eq!(full.domains, Layout::Six);
         assert_eq!(full.off, ["gather", "other"]);
         assert_eq!(full.link.map(|link| link.rate), Some(12_500_000));
-        assert_eq!(full.without, [Other::Datafusion, Other::Duckdb]);
+        assert_eq!(
+            (full.grants, full.key_disclosure),
+            (Grants::Guarded, Keys::None)
+        );
+        assert_eq!(
+            full.without,
+            [Other::Datafusion, Other::Duckdb, Other::Copy]
+        );
     }
 
     #[test]
     fn a_wrong_argument_is_explained() {
-        let cases: [(&[&str], &str); 7] = [
+        let cases: [(&[&str], &str); 9] = [
             (&["--only", "1,23"], "numbered from 1 to 22"),
             (&["--runs", "0"], "at least one run"),
             (&["--domains", "4"], "1, 3 or 6 domains"),
             (&["--off", "gather = on; x"], "a step is a name"),
             (&["--link", "100mbit"], "RATE,RTT, such as 100mbit,20ms"),
-            (&["--without", "weft"], "datafusion, duckdb"),
+            (&["--without", "weft"], "datafusion, duckdb, copy"),
+            (&["--grants", "all"], "`open` or `guarded`"),
+            (&["--key-disclosure", "some"], "`bloom`, `range` or `none`"),
             (&["--scale", "small"], "invalid float"),
         ];
         for (arguments, expected) in cases {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::super::table::Table;
-use super::super::{Bytes, Flow, Raced, Reference, unit};
+use super::super::{Bytes, Flow, Grants, Keys, Raced, Reference, Settings, unit};
 use super::{REFERENCE_DOMAINS, Report, name};
 
 /// What a fragment may cost beside its rows: schema, headers, the last message.
 const FRAGMENT_BYTES: u64 = 4 << 10;
+/// What all queries should ship at most at scale 1 if their keys may not travel as they are.
+const UNDISCLOSED_BYTES: u64 = 150_000_000;
 
 /// What crossed several boundaries together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,16 +31,33 @@ impl Crossed {
     }
 }
 
-/// The most bytes that a query should ship: a quarter more than D, and what its fragments cost.
-pub(super) fn limit(reference: &Reference, scale: f64) -> u64 {
-    let semi_join = reference.scaled(scale).semi_join;
-    semi_join + semi_join / 4 + FRAGMENT_BYTES * reference.fragments
+/// The most bytes that a query should ship, beside what its fragments cost: a quarter more than D; C if
+/// its keys may not travel as they are.
+pub(super) fn limit(reference: &Reference, settings: &Settings) -> u64 {
+    let bytes = reference.scaled(settings.scale);
+    let allowed = match settings.key_disclosure {
+        Keys::List => bytes.semi_join + bytes.semi_join / 4,
+        Keys::Bloom | Keys::Range | Keys::None => bytes.domain_subplan,
+    };
+    allowed + FRAGMENT_BYTES * reference.fragments
+}
+
+/// The most bytes that all queries should ship together if their keys may not travel as they are.
+pub(super) fn limit_of_all(report: &Report) -> Option<u64> {
+    let applies = report.has_reference() && report.settings.key_disclosure != Keys::List;
+    // Far below the integers that a float holds exactly.
+    applies.then(|| (UNDISCLOSED_BYTES as f64 * report.settings.scale).round() as u64)
 }
 
 /// Writes the sums beside the reference, and then each boundary by itself.
 pub(super) fn write(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     let scale = report.settings.scale;
-    if !report.has_reference() {
+    if report.settings.grants != Grants::Open {
+        writeln!(
+            f,
+            "What crossed (the reference figures are for open grants)"
+        )?;
+    } else if !report.has_reference() {
         writeln!(
             f,
             "What crossed (the reference figures are for {REFERENCE_DOMAINS} domains)"
@@ -72,8 +91,7 @@ fn sums(report: &Report) -> Table {
         let crossed = Crossed::sum(query.flows());
         let reference = Reference::of(query.query).filter(|_| report.has_reference());
         let kept = match &reference {
-            Some(reference) if crossed.bytes > limit(reference, scale) => "over",
-            Some(_) => "ok",
+            Some(reference) => within(crossed.bytes, limit(reference, &report.settings)),
             None => "",
         };
         let figures = reference.map(|reference| reference.scaled(scale));
@@ -81,8 +99,13 @@ fn sums(report: &Report) -> Table {
         table.row(line(name(query), crossed, figures, kept));
     }
     let all = Crossed::sum(report.queries.iter().flat_map(Raced::flows));
-    table.row(line("total".to_owned(), all, Bytes::sum(references), ""));
+    let kept = limit_of_all(report).map_or("", |limit| within(all.bytes, limit));
+    table.row(line("total".to_owned(), all, Bytes::sum(references), kept));
     table
+}
+
+fn within(bytes: u64, limit: u64) -> &'static str {
+    if bytes > limit { "over" } else { "ok" }
 }
 
 fn line(name: String, crossed: Crossed, reference: Option<Bytes>, kept: &str) -> Vec<String> {
@@ -180,12 +203,27 @@ total        10  1.00 kB         101  2.00 MB
     #[test]
     fn a_query_over_its_limit_is_marked() {
         let sixth = Reference::of(6).expect("known");
-        assert_eq!(limit(&sixth, 1.0), 304 + 76 + 4_096);
-        let mut report = report(0.1, 3);
+        let mut report = report(1.0, 3);
+        assert_eq!(limit(&sixth, &report.settings), 304 + 76 + 4_096);
+        report.settings.scale = 0.1;
         let text = sums(&report).to_string();
         assert!(text.contains("9.12  over"), "2.00 MB and 219 kB: {text}");
         report.settings.scale = 1.0;
         assert!(!sums(&report).to_string().contains("over"));
+    }
+
+    #[test]
+    fn without_keys_the_limit_is_what_domains_can_do_alone() {
+        let mut report = report(1.0, 3);
+        assert_eq!(limit_of_all(&report), None);
+        report.settings.key_disclosure = Keys::None;
+        let third = Reference::of(3).expect("known");
+        assert_eq!(limit(&third, &report.settings), 8_724_144 + 3 * 4_096);
+        assert_eq!(limit_of_all(&report), Some(150_000_000));
+        let text = sums(&report).to_string();
+        assert!(text.ends_with("0.91  ok\n"), "{text}");
+        report.settings.grants = Grants::Guarded;
+        assert_eq!(limit_of_all(&report), None);
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Bytes, EngineKind, Outcome, Raced, Reference, Verdict};
-use super::Report;
-use super::crossings::{Crossed, limit};
+use super::super::{Bytes, EngineKind, Outcome, Raced, Reference, Verdict, unit};
+use super::crossings::{Crossed, limit, limit_of_all};
+use super::price::Price;
 use super::times::{ratio, target, total};
+use super::wire::compared;
+use super::{Report, catalog, latency};
 
 /// Times in seconds, sizes in bytes.
 pub(super) fn of(report: &Report) -> Value {
@@ -17,6 +19,8 @@ pub(super) fn of(report: &Report) -> Value {
         "machine": report.machine,
         "queries": queries,
         "total": totals(report),
+        "points": report.points.as_ref().map(latency::json),
+        "planning": report.planning.as_ref().map(catalog::json),
         "peak_memory": report.peak_memory,
     })
 }
@@ -42,8 +46,10 @@ fn query(report: &Report, raced: &Raced) -> Value {
         "cpu_ratio": ratio(one, Raced::cpu),
         "crossed": crossed(Crossed::sum(raced.flows())),
         "flows": raced.flows(),
+        "wire": compared(raced),
         "reference": reference(report, raced),
         "target_seconds": seconds(target(report, raced)),
+        "price": price(one),
     })
 }
 
@@ -68,11 +74,10 @@ fn engine(raced: &Raced, kind: EngineKind, outcome: &Outcome) -> Value {
 /// The figures at the scale of the report.
 fn reference(report: &Report, raced: &Raced) -> Option<Value> {
     let reference = Reference::of(raced.query).filter(|_| report.has_reference())?;
-    let scale = report.settings.scale;
     Some(json!({
-        "bytes": reference.scaled(scale),
+        "bytes": reference.scaled(report.settings.scale),
         "fragments": reference.fragments,
-        "limit_bytes": limit(&reference, scale),
+        "limit_bytes": limit(&reference, &report.settings),
     }))
 }
 
@@ -100,8 +105,30 @@ fn totals(report: &Report) -> Value {
         "cpu_ratio": ratio(&report.queries, Raced::cpu),
         "crossed": crossed(Crossed::sum(report.queries.iter().flat_map(Raced::flows))),
         "reference_bytes": Bytes::sum(references),
+        "limit_bytes": limit_of_all(report),
         "target_seconds": seconds(total(&report.queries, |query| target(report, query))),
+        "price": price(&report.queries),
     })
+}
+
+/// What filters and masks cost; nothing without a copy to compare with.
+fn price(queries: &[Raced]) -> Option<Value> {
+    let Price {
+        bytes,
+        copy_bytes,
+        best,
+        median,
+        ..
+    } = Price::of(queries)?;
+    let copied = queries.iter().flat_map(|it| it.flows_of(EngineKind::Copy));
+    Some(json!({
+        "bytes": bytes,
+        "copy_bytes": copy_bytes,
+        "bytes_ratio": unit::ratio(bytes as f64, copy_bytes as f64),
+        "time_ratio": best,
+        "median_time_ratio": median,
+        "copy_crossed": crossed(Crossed::sum(copied)),
+    }))
 }
 
 fn crossed(crossed: Crossed) -> Value {

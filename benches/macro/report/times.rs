@@ -40,14 +40,23 @@ pub(super) fn ratio(
     queries: &[Raced],
     figure: impl Fn(&Raced, EngineKind) -> Option<Duration>,
 ) -> Option<f64> {
+    ratio_to(EngineKind::DataFusion, queries, figure)
+}
+
+/// How many times the figure of Weft is that of `other`, over the queries that both answered.
+pub(super) fn ratio_to(
+    other: EngineKind,
+    queries: &[Raced],
+    figure: impl Fn(&Raced, EngineKind) -> Option<Duration>,
+) -> Option<f64> {
     let both = queries.iter().filter_map(|query| {
-        let [weft, datafusion] = PAIR.map(|engine| figure(query, engine));
-        weft.zip(datafusion)
+        let [weft, other] = [EngineKind::Weft, other].map(|engine| figure(query, engine));
+        weft.zip(other)
     });
-    let (weft, datafusion) = both.fold(Default::default(), |sum: (Duration, Duration), one| {
+    let (weft, other) = both.fold(Default::default(), |sum: (Duration, Duration), one| {
         (sum.0 + one.0, sum.1 + one.1)
     });
-    unit::ratio(weft.as_secs_f64(), datafusion.as_secs_f64())
+    unit::ratio(weft.as_secs_f64(), other.as_secs_f64())
 }
 
 /// The time that a query over the report's link should not exceed by much: DataFusion's own, the

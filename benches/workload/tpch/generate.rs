@@ -4,9 +4,10 @@
 //! batches, so memory does not grow with the scale (the generator holds a text of 300 MiB).
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -72,16 +73,77 @@ pub fn write(
 }
 
 fn write_one(table: Table, scale: f64, path: &Path) -> Result<Written, WorkloadError> {
-    let unfinished = path.with_extension("unfinished");
-    let file = File::create(&unfinished).map_err(WorkloadError::io(&unfinished))?;
-    let (rows, file) = encode(table, batches(table, scale), BufWriter::new(file))?;
-    let file = file.into_inner().map_err(|error| error.into_error());
-    let bytes = file
-        .and_then(|file| file.metadata())
-        .map_err(WorkloadError::io(&unfinished))?
-        .len();
-    std::fs::rename(&unfinished, path).map_err(WorkloadError::io(path))?;
-    Ok(Written { table, rows, bytes })
+    let mut writer = TableWriter::create(table, table.schema(), path)?;
+    for batch in batches(table, scale) {
+        let batch = batch.map_err(|source| WorkloadError::Rows { table, source })?;
+        writer.write(&batch)?;
+    }
+    writer.finish()
+}
+
+/// A table's file that is being written. It appears under its name only when it is whole.
+pub(crate) struct TableWriter {
+    table: Table,
+    path: PathBuf,
+    unfinished: PathBuf,
+    rows: u64,
+    writer: ArrowWriter<BufWriter<File>>,
+}
+
+impl TableWriter {
+    /// Starts the file `path` of `table`.
+    pub(crate) fn create(
+        table: Table,
+        schema: SchemaRef,
+        path: &Path,
+    ) -> Result<Self, WorkloadError> {
+        let unfinished = path.with_extension("unfinished");
+        let file = File::create(&unfinished).map_err(WorkloadError::io(&unfinished))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(ROW_GROUP))
+            .set_created_by("weft workload".to_owned())
+            .build();
+        let writer = ArrowWriter::try_new(BufWriter::new(file), schema, Some(properties))
+            .map_err(|source| WorkloadError::Encode { table, source })?;
+        Ok(Self {
+            table,
+            path: path.to_owned(),
+            unfinished,
+            rows: 0,
+            writer,
+        })
+    }
+
+    /// Adds rows.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), WorkloadError> {
+        let table = self.table;
+        self.rows += batch.num_rows() as u64;
+        self.writer
+            .write(batch)
+            .map_err(|source| WorkloadError::Encode { table, source })
+    }
+
+    /// Writes what is left, and gives the file its name.
+    pub(crate) fn finish(self) -> Result<Written, WorkloadError> {
+        let Self {
+            table,
+            path,
+            unfinished,
+            rows,
+            writer,
+        } = self;
+        let file = writer
+            .into_inner()
+            .map_err(|source| WorkloadError::Encode { table, source })?;
+        let file = file.into_inner().map_err(|error| error.into_error());
+        let bytes = file
+            .and_then(|file| file.metadata())
+            .map_err(WorkloadError::io(&unfinished))?
+            .len();
+        std::fs::rename(&unfinished, &path).map_err(WorkloadError::io(&path))?;
+        Ok(Written { table, rows, bytes })
+    }
 }
 
 /// Refuses a scale that the generator cannot make.
@@ -91,29 +153,6 @@ pub(crate) fn check_scale(scale: f64) -> Result<(), WorkloadError> {
     } else {
         Err(WorkloadError::Scale { scale })
     }
-}
-
-fn encode<W: Write + Send>(
-    table: Table,
-    batches: Batches,
-    sink: W,
-) -> Result<(u64, W), WorkloadError> {
-    let encode_error = |source| WorkloadError::Encode { table, source };
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_max_row_group_row_count(Some(ROW_GROUP))
-        .set_created_by("weft workload".to_owned())
-        .build();
-    let mut writer =
-        ArrowWriter::try_new(sink, table.schema(), Some(properties)).map_err(encode_error)?;
-    let mut rows = 0;
-    for batch in batches {
-        let batch = batch.map_err(|source| WorkloadError::Rows { table, source })?;
-        rows += batch.num_rows() as u64;
-        writer.write(&batch).map_err(encode_error)?;
-    }
-    let sink = writer.into_inner().map_err(encode_error)?;
-    Ok((rows, sink))
 }
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;

@@ -1,51 +1,32 @@
 //! `weft bench`: a mesh of real processes beside engines that run in one, on the queries of TPC-H.
 //!
 //! Starts the mesh and the engines, has them take turns, and prints the report. What is measured and
-//! how it is compared belongs to `workload::bench`. Another mode (a filter and a mask in each domain,
-//! keys that may not be disclosed) is one more argument that changes [`Options::grants`].
+//! how it is compared belongs to `workload::bench`. Where the grants hold something back, a second mesh
+//! over a copy without it takes turns with the first one.
 
+mod catalog;
+mod data;
+mod engines;
 mod mesh;
 mod weft;
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tokio::process::Command;
 use weft_governance::{Error, ErrorKind, code};
-use weft_node::GrantSettings;
-use workload::Layout;
 use workload::bench::{
-    BenchError, DataFusion, DuckDb, Engine, EngineKind, Installed, Link, Machine, Raced, Report,
-    Settings, Turns, Verdict, peak_memory, race, serve_datafusion,
+    BenchError, Grants, Link, Machine, Points, Raced, Report, Settings, Turns, Verdict,
+    peak_memory, race, serve_datafusion,
 };
-use workload::layout::{LaidOut, Product};
+use workload::layout::LaidOut;
 use workload::tpch::{QUERIES, Query};
 
-use self::mesh::Mesh;
-use self::weft::Weft;
+use self::data::Data;
+use self::mesh::{Mesh, Options};
 use super::demo::Place;
 use super::wrong;
-use crate::args::{BenchArgs, BenchDatafusionArgs, Other};
+use crate::args::{BenchArgs, BenchDatafusionArgs};
 use crate::exit::{Exit, note};
-
-/// What the mesh is to be like.
-struct Options {
-    layout: Layout,
-    link: Option<Link>,
-    compression: String,
-}
-
-impl Options {
-    /// What the person who asks may do with `product`: read it as it is.
-    fn grants(&self, product: &Product) -> Vec<GrantSettings> {
-        vec![GrantSettings {
-            user: Some(mesh::PERSON.to_owned()),
-            product: product.name.to_owned(),
-            ..GrantSettings::default()
-        }]
-    }
-}
 
 /// Measures, prints, and says by the exit code whether all answers were right.
 ///
@@ -62,15 +43,30 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Exit, Error> {
         write(file, "")?;
     }
     let place = Place::take(None).await?;
-    let data = data(args, &place).await?;
+    let data = Data::find(args, &place).await?;
     let options = Options {
         layout: args.domains,
-        link: args.link,
+        grants: args.grants,
+        keys: args.key_disclosure,
+        link: args.link.or(args.wire.then_some(Link::DIRECT)),
+        crowd: 0,
         compression: compression(args),
     };
-    let mesh = Mesh::start(place, &options, &data).await?;
-    let measured = measure(args, &mesh, &data).await;
-    mesh.stop().await;
+    let mesh = Mesh::start(place, options, &data.all).await?;
+    let copy = match data.copy(args) {
+        Some(copy) => Some(copied(options, copy).await?),
+        None => None,
+    };
+    let mut measured = measure(args, &mesh, copy.as_ref(), &data).await;
+    if let (Ok(report), true) = (&mut measured, args.catalog > 0) {
+        match catalog::measure(args, &mesh, &data.all).await {
+            Ok(planning) => report.planning = Some(planning),
+            Err(error) => measured = Err(error),
+        }
+    }
+    for mesh in [Some(mesh), copy].into_iter().flatten() {
+        mesh.stop().await;
+    }
     let report = measured?;
     if let Some(file) = &args.json {
         write(file, &format!("{:#}\n", report.to_json()))?;
@@ -86,10 +82,9 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Exit, Error> {
 
 /// Which nodes compress what they send. Both ends of a slow link are on this machine, which they
 /// would not be if it were one.
-fn compression(args: &BenchArgs) -> String {
+fn compression(args: &BenchArgs) -> &'static str {
     let usual = if args.link.is_some() { "lz4" } else { "auto" };
-    let asked = args.compression.clone();
-    asked.unwrap_or_else(|| usual.to_owned())
+    args.compression.unwrap_or(usual)
 }
 
 /// The process of DataFusion.
@@ -101,22 +96,22 @@ pub(super) async fn datafusion(args: &BenchDatafusionArgs) -> Result<Exit, Error
     served.map(|()| Exit::Ok).map_err(|error| failed(&error))
 }
 
-/// The tables, made or found.
-async fn data(args: &BenchArgs, place: &Place) -> Result<LaidOut, Error> {
-    let (layout, scale) = (args.domains, args.scale);
-    let folder = match &args.dir {
-        Some(dir) => absolute(dir)?.join(format!("scale-{scale}")),
-        None => place.folder().join("tpch"),
+/// A mesh with open grants over `copy`, and otherwise as `options` say.
+async fn copied(options: Options, copy: &LaidOut) -> Result<Mesh, Error> {
+    let open = Options {
+        grants: Grants::Open,
+        ..options
     };
-    note(&format!("Data of scale {scale} in {}", folder.display()));
-    tokio::task::spawn_blocking(move || layout.lay_out(&folder, scale))
-        .await
-        .map_err(|error| wrong(format!("the data could not be made: {error}")))?
-        .map_err(|error| wrong(error.to_string()))
+    Mesh::start(Place::take(None).await?, open, copy).await
 }
 
-async fn measure(args: &BenchArgs, mesh: &Mesh, data: &LaidOut) -> Result<Report, Error> {
-    let (mut engines, versions) = engines(args, mesh, data).await?;
+async fn measure(
+    args: &BenchArgs,
+    mesh: &Mesh,
+    copy: Option<&Mesh>,
+    data: &Data,
+) -> Result<Report, Error> {
+    let (mut engines, versions) = engines::start(args, mesh, copy, data.visible()).await?;
     let turns = Turns {
         warm_up: args.warm_up,
         runs: args.runs,
@@ -127,6 +122,10 @@ async fn measure(args: &BenchArgs, mesh: &Mesh, data: &LaidOut) -> Result<Report
         note(&progress(&raced));
         queries.push(raced);
     }
+    let points = match args.points {
+        0 => None,
+        count => Some(Points::race(&mut engines, count, args.scale).await),
+    };
     let processes = engines.iter().flat_map(|engine| engine.processes());
     let peak = processes.filter_map(|(name, pid)| Some((name, peak_memory(pid)?)));
     Ok(Report {
@@ -136,67 +135,17 @@ async fn measure(args: &BenchArgs, mesh: &Mesh, data: &LaidOut) -> Result<Report
             runs: args.runs,
             warm_up: args.warm_up,
             off: args.off.clone(),
+            grants: args.grants,
+            key_disclosure: args.key_disclosure,
             link: args.link,
-            compression: compression(args),
+            compression: compression(args).to_owned(),
         },
         machine: Machine::this(versions),
         queries,
+        points,
+        planning: None,
         peak_memory: peak.collect(),
     })
-}
-
-type Engines = (Vec<Box<dyn Engine>>, BTreeMap<EngineKind, String>);
-
-/// Weft, and what it is compared with, with their versions.
-async fn engines(args: &BenchArgs, mesh: &Mesh, data: &LaidOut) -> Result<Engines, Error> {
-    let mut versions = BTreeMap::new();
-    let weft = Weft::open(mesh, args.domains, &args.off).await?;
-    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(weft)];
-    let own = env!("CARGO_PKG_VERSION").to_owned();
-    versions.insert(EngineKind::Weft, own);
-    if args.without.contains(&Other::Datafusion) {
-        note("Without DataFusion the answers are not checked against it.");
-    } else {
-        let engine = start_datafusion(&data.tables).await?;
-        versions.insert(EngineKind::DataFusion, engine.version().to_owned());
-        engines.push(Box::new(engine));
-    }
-    if !args.without.contains(&Other::Duckdb) {
-        match installed(args) {
-            Some(installed) => {
-                let engine = start_duckdb(&installed, &data.tables).await?;
-                versions.insert(EngineKind::DuckDb, engine.version().to_owned());
-                engines.push(Box::new(engine));
-            }
-            None => note(
-                "DuckDB is left out: there is no `duckdb` on the PATH, and --python names no interpreter with its module.",
-            ),
-        }
-    }
-    Ok((engines, versions))
-}
-
-async fn start_datafusion(tables: &Path) -> Result<DataFusion, Error> {
-    let program = std::env::current_exe()
-        .map_err(|error| wrong(format!("this program cannot be found: {error}")))?;
-    let mut command = Command::new(program);
-    command.arg("bench-datafusion").arg("--tables").arg(tables);
-    let started = DataFusion::start(command).await;
-    started.map_err(|error| failed(&error))
-}
-
-async fn start_duckdb(installed: &Installed, tables: &Path) -> Result<DuckDb, Error> {
-    let started = DuckDb::start(installed, tables).await;
-    started.map_err(|error| {
-        wrong(error.to_string()).with_hint(
-            "Name a Python interpreter that has the module `duckdb` with --python, or leave DuckDB out with --without duckdb.",
-        )
-    })
-}
-
-fn installed(args: &BenchArgs) -> Option<Installed> {
-    let named = args.python.clone().map(Installed::Python);
-    named.or_else(|| Installed::on_path(&std::env::var_os("PATH")?))
 }
 
 /// The queries with these numbers, in their own order; all if none is named.
@@ -218,10 +167,6 @@ fn progress(raced: &Raced) -> String {
         Verdict::Failed(why) => line.push_str(&format!("  FAILED: {why}")),
     }
     line
-}
-
-fn absolute(dir: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(dir).map_err(|error| unusable(dir, &error))
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Error> {
