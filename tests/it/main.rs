@@ -6,7 +6,6 @@
 mod architecture;
 mod barrier;
 mod compression;
-mod counters;
 mod drift;
 mod faults;
 mod federation;

@@ -1,21 +1,22 @@
-//! What crosses the boundaries for each query of TPC-H, compared with what is on record, so that no
-//! change ships more without saying so.
+//! What crosses the boundaries of a mesh of real processes for each query of TPC-H, compared with what
+//! is on record, so that no change ships more without saying so.
 //!
 //! After a change that is meant to, write the record anew and read the difference:
 //!
 //! ```sh
-//! WEFT_UPDATE_COUNTERS=1 cargo test --workspace --test it -- counters
+//! WEFT_UPDATE_COUNTERS=1 cargo test --workspace --test counters
 //! git diff tests/data/tpch
 //! ```
+
+// The lints that spare tests spare the functions beside them too.
+#![cfg(test)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use harness::{Client, Mesh, MeshOptions, grant_table, run};
-use weft_node::GrantSettings;
-use workload::Layout;
-use workload::tpch::{QUERIES, Table};
+use serde_json::Value;
 
 /// Large enough that rows, not messages, make up the bytes.
 const SCALE: f64 = 0.1;
@@ -41,106 +42,76 @@ type Counts = BTreeMap<Key, Count>;
 
 #[test]
 fn no_query_ships_more_than_is_on_record() {
-    run(async {
-        let mesh = Mesh::start(MeshOptions::tpch(SCALE)).await;
-        compare("open", count(&mesh).await);
-    });
+    compare("open", count(&["--grants", "open"]));
 }
 
 #[test]
 fn no_query_ships_more_than_is_on_record_under_filters_and_masks() {
-    run(async {
-        let mut options = MeshOptions::tpch(SCALE);
-        for (domain, _, grants) in &mut options.domains {
-            *grants = guarded(domain);
-        }
-        let mesh = Mesh::start(options).await;
-        compare("guarded", count(&mesh).await);
-    });
+    compare("guarded", count(&["--grants", "guarded"]));
 }
 
-/// A row filter and a mask in each domain. Each leaves something of every query's answer.
-fn guarded(domain: &str) -> Vec<GrantSettings> {
-    let grant =
-        |product, table, filter, masks| grant_table("analyst", product, table, filter, masks);
-    match domain {
-        "sales" => vec![
-            grant(
-                "orders",
-                "orders",
-                Some("o_orderstatus <> 'P'"),
-                &[("o_clerk", "sha-256")],
-            ),
-            grant("orders", "lineitem", None, &[]),
-        ],
-        "crm" => vec![
-            grant(
-                "customers",
-                "customer",
-                Some("c_mktsegment <> 'HOUSEHOLD'"),
-                &[("c_address", "replace-with-null")],
-            ),
-            grant("customers", "nation", None, &[]),
-            grant("customers", "region", None, &[]),
-        ],
-        _ => vec![
-            grant(
-                "parts",
-                "part",
-                Some("p_container <> 'WRAP JAR'"),
-                &[("p_comment", "replace-with-null")],
-            ),
-            grant("parts", "supplier", None, &[]),
-            grant("parts", "partsupp", None, &[]),
-        ],
+/// What a mesh of real processes counts in a benchmark that nobody else takes part in.
+fn count(arguments: &[&str]) -> Counts {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("figures.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_weft"))
+        .args(["bench", "--runs", "1", "--warm-up", "0"])
+        .args(["--wire", "--without", "copy,datafusion,duckdb"])
+        .args(["--scale", &SCALE.to_string(), "--dir"])
+        .arg(std::env::temp_dir().join("weft-test-bench"))
+        .arg("--json")
+        .arg(&file)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("not known well"), "{said}");
+    let figures = std::fs::read_to_string(file).expect("written");
+    let figures: Value = serde_json::from_str(&figures).expect("JSON");
+    compare_with_kernel(&figures);
+    counts(&figures)
+}
+
+/// What Weft counts at each boundary is what the kernel counted on its connections, but for what the
+/// transport adds.
+fn compare_with_kernel(figures: &Value) {
+    for query in figures["queries"].as_array().expect("queries") {
+        let domains = query["wire"].as_array().expect("the wire");
+        assert_eq!(domains.len(), 3);
+        for domain in domains {
+            assert_eq!(domain["agrees"], true, "q{}: {domain}", query["query"]);
+        }
     }
 }
 
-async fn count(mesh: &Mesh) -> Counts {
-    let mut analyst = mesh.sign_in("analyst").await;
-    know_statistics(mesh, &mut analyst).await;
+fn counts(figures: &Value) -> Counts {
     let mut counts = Counts::new();
-    for query in &QUERIES {
-        if let Err(error) = analyst.query(&query.qualified()).await {
-            panic!("{}: {error}", query.name());
-        }
-        let crossed = last_flows(&mut analyst).await;
-        assert!(!crossed.is_empty(), "{} reads a domain", query.name());
-        for ([source, destination, form], count) in crossed {
-            counts.insert([query.name(), source, destination, form], count);
+    let queries = figures["queries"].as_array().expect("queries");
+    assert_eq!(queries.len(), 22);
+    for query in queries {
+        let name = format!("q{:02}", query["query"].as_u64().expect("a number"));
+        let flows = query["flows"].as_array().expect("flows");
+        assert!(!flows.is_empty(), "{name} reads a domain");
+        for flow in flows {
+            let text = |field: &str| flow[field].as_str().expect("text").to_owned();
+            let number = |field: &str| flow[field].as_u64().expect("a number");
+            let count = Count {
+                rows: number("rows"),
+                bytes: number("bytes"),
+                requests: number("requests"),
+            };
+            let key = [
+                name.clone(),
+                text("source"),
+                text("destination"),
+                text("form"),
+            ];
+            counts.insert(key, count);
         }
     }
     counts
-}
-
-/// Waits until the nodes know what their grants show of all tables.
-async fn know_statistics(mesh: &Mesh, analyst: &mut Client) {
-    analyst.query("SHOW TABLES").await.expect("tables");
-    for domain in ["sales", "crm", "supply"] {
-        mesh.wait_for_statistics(domain).await;
-    }
-    for table in Table::ALL {
-        let sql = format!("SHOW STATS FOR {}", Layout::Three.full_name(table));
-        let known = analyst.query(&sql).await.expect("statistics");
-        let rows = known.column("row_count");
-        assert_ne!(rows.last(), Some(&"NULL"), "{table}");
-    }
-}
-
-/// What crossed for the last query; ids of queries rise with time.
-async fn last_flows(analyst: &mut Client) -> Vec<([String; 3], Count)> {
-    let sql = "SELECT source, destination, form, sum(rows), sum(bytes), sum(requests) FROM system.runtime.flows WHERE query_id = (SELECT max(query_id) FROM system.runtime.flows) GROUP BY 1, 2, 3";
-    let flows = analyst.query(sql).await.expect("flows");
-    let flow = |row: &Vec<String>| {
-        let number = |at: usize| row[at].parse().expect("a number");
-        let count = Count {
-            rows: number(3),
-            bytes: number(4),
-            requests: number(5),
-        };
-        ([row[0].clone(), row[1].clone(), row[2].clone()], count)
-    };
-    flows.rows().iter().map(flow).collect()
 }
 
 fn compare(name: &str, counted: Counts) {
@@ -220,7 +191,8 @@ fn read(text: &str) -> Counts {
 }
 
 fn record(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/tpch/counters_{name}_sf{SCALE}.csv"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../tests/data/tpch/counters_{name}_sf{SCALE}.csv"))
 }
 
 #[test]
