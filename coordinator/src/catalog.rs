@@ -33,10 +33,26 @@ const REMEMBERED_SESSIONS: usize = 10_000;
 pub struct Catalogs {
     registry: Registry,
     channels: Channels,
-    described: Arc<Mutex<HashMap<String, Nodes>>>,
+    sessions: Arc<Mutex<HashMap<String, Known>>>,
 }
 
-type Nodes = HashMap<ServerId, Arc<Described>>;
+/// What one session knows.
+#[derive(Default)]
+struct Known {
+    described: HashMap<ServerId, Arc<Described>>,
+    /// The last view that was made of it.
+    view: Option<Arc<View>>,
+}
+
+impl Known {
+    fn view(&mut self, mesh: &Mesh) -> Arc<View> {
+        let current = self.view.take();
+        let current = current.filter(|view| view.is_current(mesh, &self.described));
+        let view = current.unwrap_or_else(|| Arc::new(View::assemble(mesh, &self.described)));
+        self.view = Some(Arc::clone(&view));
+        view
+    }
+}
 
 /// The tables of one query.
 pub struct Resolved {
@@ -52,7 +68,7 @@ impl Catalogs {
         Self {
             registry,
             channels,
-            described: Arc::default(),
+            sessions: Arc::default(),
         }
     }
 
@@ -78,7 +94,7 @@ impl Catalogs {
         let view = self.view(session).await?;
         let current = session.names();
         for reference in references {
-            let name = resolve(&reference, &current, &view)
+            let name = resolve(&reference, &current, view.as_ref())
                 .map_err(|error| view.unavailable(&reference, &current).unwrap_or(error))?;
             let provider: Arc<dyn TableProvider> = match view.entry(&name) {
                 Some(Entry::Visible { table, site, .. }) => {
@@ -101,7 +117,7 @@ impl Catalogs {
     /// # Errors
     /// If the session's lease has ended. Nodes that do not answer are left out or shown as last
     /// known.
-    pub async fn view(&self, session: &Session) -> Result<View, Error> {
+    pub async fn view(&self, session: &Session) -> Result<Arc<View>, Error> {
         let mesh = self.registry.mesh();
         let stale: Vec<&NodeEntry> = mesh
             .nodes
@@ -158,29 +174,29 @@ impl Catalogs {
     }
 
     fn known(&self, session: &Session, node: &NodeEntry) -> Option<Arc<Described>> {
-        let described = self.lock();
-        described
-            .get(session.id())?
+        let sessions = self.lock();
+        let known = sessions.get(session.id())?;
+        known
+            .described
             .get(&node.id)
             .filter(|d| d.epoch == node.epoch)
             .cloned()
     }
 
     fn remember(&self, session: &Session, node: &ServerId, answer: Described) {
-        let mut described = self.lock();
-        if described.len() >= REMEMBERED_SESSIONS && !described.contains_key(session.id()) {
-            described.clear();
+        let mut sessions = self.lock();
+        if sessions.len() >= REMEMBERED_SESSIONS && !sessions.contains_key(session.id()) {
+            sessions.clear();
         }
-        let nodes = described.entry(session.id().to_owned()).or_default();
-        nodes.insert(node.clone(), Arc::new(answer));
+        let known = sessions.entry(session.id().to_owned()).or_default();
+        known.described.insert(node.clone(), Arc::new(answer));
     }
 
-    fn assemble(&self, session: &Session, mesh: &Mesh) -> View {
-        let described = self.lock();
-        let nodes = described.get(session.id());
-        View::assemble(mesh, |node| {
-            nodes.and_then(|nodes| nodes.get(node)).cloned()
-        })
+    fn assemble(&self, session: &Session, mesh: &Mesh) -> Arc<View> {
+        match self.lock().get_mut(session.id()) {
+            Some(known) => known.view(mesh),
+            None => Known::default().view(mesh),
+        }
     }
 
     fn system_table(
@@ -196,10 +212,8 @@ impl Catalogs {
         Ok(Arc::new(table))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Nodes>> {
-        self.described
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn show(
         ),
         Show::Tables(parent) => tables(&within(&view, parent).collect::<Vec<_>>()),
         Show::Columns(table) => {
-            let name = resolve(&reference(table)?, &session.names(), &view)?;
+            let name = resolve(&reference(table)?, &session.names(), view.as_ref())?;
             let Some(Entry::Visible { table, masked, .. }) = view.entry(&name) else {
                 return Err(super::not_granted(&name, session));
             };
@@ -67,7 +67,7 @@ pub async fn show(
             columns(&rows)
         }
         Show::Statistics(table) => {
-            let name = resolve(&reference(table)?, &session.names(), &view)?;
+            let name = resolve(&reference(table)?, &session.names(), view.as_ref())?;
             let Some(Entry::Visible { table, .. }) = view.entry(&name) else {
                 return Err(super::not_granted(&name, session));
             };

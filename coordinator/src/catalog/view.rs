@@ -1,6 +1,6 @@
 //! One principal's catalog at one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::common::TableReference;
@@ -10,7 +10,7 @@ use weft_plan::{Current, FullName, NameIndex, ProductTable};
 use super::describe::Described;
 use super::system;
 use crate::plan::Site;
-use crate::registry::Mesh;
+use crate::registry::{Mesh, NodeEntry, ProductSummary};
 
 /// All names that a principal may know of. Immutable.
 #[derive(Debug)]
@@ -18,6 +18,44 @@ pub struct View {
     entries: BTreeMap<FullName, Entry>,
     /// Domains that have a node, and whether one of them has described itself to the principal.
     domains: BTreeMap<String, bool>,
+    /// What it was made of, in the order of the nodes' ids.
+    sources: Vec<Source>,
+}
+
+/// All that a view takes from one node.
+#[derive(Debug)]
+struct Source {
+    node: ServerId,
+    is_up: bool,
+    functions: Arc<BTreeSet<String>>,
+    products: Arc<[ProductSummary]>,
+    described: Option<Arc<Described>>,
+}
+
+impl Source {
+    fn of(node: &NodeEntry, described: Option<Arc<Described>>) -> Self {
+        Self {
+            node: node.id.clone(),
+            is_up: node.is_up(),
+            functions: Arc::clone(&node.functions),
+            products: Arc::clone(&node.products),
+            described,
+        }
+    }
+
+    /// Whether `node`, if it says `described` of itself, is as it was.
+    fn is_still(&self, node: &NodeEntry, described: Option<&Arc<Described>>) -> bool {
+        let same_answer = match (&self.described, described) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_answer
+            && self.node == node.id
+            && self.is_up == node.is_up()
+            && Arc::ptr_eq(&self.functions, &node.functions)
+            && Arc::ptr_eq(&self.products, &node.products)
+    }
 }
 
 /// What stands behind a name.
@@ -46,19 +84,17 @@ pub enum Entry {
 }
 
 impl View {
-    pub(super) fn assemble(
-        mesh: &Mesh,
-        described: impl Fn(&ServerId) -> Option<Arc<Described>>,
-    ) -> Self {
+    pub(super) fn assemble(mesh: &Mesh, described: &HashMap<ServerId, Arc<Described>>) -> Self {
         let mut view = Self {
             entries: BTreeMap::new(),
             domains: BTreeMap::new(),
+            sources: Vec::new(),
         };
         for name in system::names() {
             view.entries.insert(name, Entry::System);
         }
         for node in mesh.nodes.values() {
-            let answer = described(&node.id);
+            let answer = described.get(&node.id).cloned();
             *view.domains.entry(node.domain.to_string()).or_default() |= answer.is_some();
             let site = Arc::new(Site {
                 node: node.id.clone(),
@@ -98,8 +134,22 @@ impl View {
                     });
                 }
             }
+            view.sources.push(Source::of(node, answer));
         }
         view
+    }
+
+    /// Whether the same would be made of `mesh` and `described` now. Making a view of many products takes
+    /// longer than planning a query.
+    pub(super) fn is_current(
+        &self,
+        mesh: &Mesh,
+        described: &HashMap<ServerId, Arc<Described>>,
+    ) -> bool {
+        let nodes = mesh.nodes.values();
+        let mut pairs = self.sources.iter().zip(nodes);
+        self.sources.len() == mesh.nodes.len()
+            && pairs.all(|(source, node)| source.is_still(node, described.get(&node.id)))
     }
 
     /// What stands behind `name`.
@@ -187,5 +237,72 @@ impl NameIndex for View {
 
     fn all(&self) -> Vec<FullName> {
         self.entries.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::registry::NodeStatus;
+
+    fn mesh() -> Mesh {
+        let id = ServerId::node("sales".parse().expect("valid"), "n1").expect("valid");
+        let now = SystemTime::now();
+        let node = NodeEntry {
+            id: id.clone(),
+            domain: "sales".parse().expect("valid"),
+            endpoint: "https://127.0.0.1:1".to_owned(),
+            status: NodeStatus::Up,
+            since: now,
+            epoch: 1,
+            functions: Arc::default(),
+            products: Arc::from([]),
+            software_version: "0".to_owned(),
+            last_heartbeat: now,
+            connection: 1,
+        };
+        Mesh {
+            nodes: BTreeMap::from([(id, node)]),
+        }
+    }
+
+    fn described(mesh: &Mesh) -> HashMap<ServerId, Arc<Described>> {
+        let said = |id: &ServerId| {
+            let tables = Vec::new();
+            (id.clone(), Arc::new(Described { epoch: 1, tables }))
+        };
+        mesh.nodes.keys().map(said).collect()
+    }
+
+    #[test]
+    fn a_view_is_made_anew_only_if_something_in_it_would_change() {
+        let mesh = mesh();
+        let known = described(&mesh);
+        let view = View::assemble(&mesh, &known);
+        let current = |change: &dyn Fn(&mut NodeEntry)| {
+            let mut mesh = mesh.clone();
+            mesh.nodes.values_mut().for_each(change);
+            view.is_current(&mesh, &known)
+        };
+        assert!(current(&|_| {}));
+        assert!(current(&|node| node.last_heartbeat = SystemTime::now()));
+        assert!(!current(&|node| node.status = NodeStatus::Unreachable));
+        assert!(!current(&|node| {
+            let returns = ProductSummary {
+                name: "returns".to_owned(),
+                version: "1.0.0".to_owned(),
+                description: String::new(),
+                tables: Vec::new(),
+            };
+            node.products = Arc::from([returns]);
+        }));
+        assert!(!view.is_current(&Mesh::default(), &known), "a node is gone");
+        assert!(!view.is_current(&mesh, &described(&mesh)), "a new answer");
+        assert!(
+            !view.is_current(&mesh, &HashMap::new()),
+            "an answer is gone"
+        );
     }
 }

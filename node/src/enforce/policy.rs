@@ -25,7 +25,8 @@ pub struct Policy {
     epoch: u64,
     products: Vec<Product>,
     tables: BTreeMap<TableRef, Arc<Guarded>>,
-    grants: Vec<Grant>,
+    /// By their table: a question about one does not look at the grants on all.
+    grants: BTreeMap<TableRef, Vec<Grant>>,
 }
 
 /// A table with the compiled row filters of its grants.
@@ -93,10 +94,14 @@ impl Policy {
         products: Vec<Product>,
         grants: Vec<Grant>,
     ) -> Result<Self, Error> {
+        let mut granted: BTreeMap<TableRef, Vec<Grant>> = BTreeMap::new();
+        for grant in grants {
+            granted.entry(grant.table.clone()).or_default().push(grant);
+        }
         let mut tables = BTreeMap::new();
         for table in products.iter().flat_map(|product| &product.tables) {
             let mut row_filters = BTreeMap::new();
-            for grant in grants.iter().filter(|grant| grant.table == table.reference) {
+            for grant in granted.get(&table.reference).into_iter().flatten() {
                 mask::check(grant, &table.schema)?;
                 if let Some(text) = &grant.row_filter {
                     let filter = RowFilter::compile(&grant.id, text, &table.schema)?;
@@ -114,7 +119,7 @@ impl Policy {
             epoch,
             products,
             tables,
-            grants,
+            grants: granted,
         })
     }
 
@@ -142,7 +147,11 @@ impl Policy {
     }
 
     pub(crate) fn decide(&self, principal: &Principal, access: &TableAccess) -> Decision {
-        evaluate(&self.grants, principal, access)
+        evaluate(self.grants_on(&access.table), principal, access)
+    }
+
+    fn grants_on(&self, table: &TableRef) -> &[Grant] {
+        self.grants.get(table).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn guarded(&self, table: &TableRef) -> Option<&Arc<Guarded>> {
@@ -158,9 +167,9 @@ impl Policy {
         table: &TableRef,
         grant: &str,
     ) -> Planned<Option<Arc<dyn TableProvider>>> {
-        let held = |it: &&Grant| it.table == *table && it.id == grant;
-        let Some((guarded, grant)) = self.tables.get(table).zip(self.grants.iter().find(held))
-        else {
+        let grants = self.grants_on(table);
+        let grant = grants.iter().find(|it| it.id == grant);
+        let Some((guarded, grant)) = self.tables.get(table).zip(grant) else {
             return Ok(None);
         };
         let fields = guarded.table.schema.fields().iter();
@@ -197,7 +206,8 @@ impl Policy {
             ..
         } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
-        let seen = visible_columns(&self.grants, principal, reference, names);
+        let grants = self.grants_on(reference);
+        let seen = visible_columns(grants, principal, reference, names);
         if seen.is_empty() {
             return None;
         }
@@ -206,8 +216,8 @@ impl Policy {
             .iter()
             .filter(|field| seen.contains(field.name().as_str()))
             .map(|field| {
-                let mut grants = held(&self.grants, principal, reference);
-                let masked = grants.any(|grant| grant.masks.contains_key(field.name()));
+                let mut held = held(grants, principal, reference);
+                let masked = held.any(|grant| grant.masks.contains_key(field.name()));
                 shown_as(field, masked)
             })
             .collect();
@@ -217,7 +227,7 @@ impl Policy {
             .zip(disclosure)
             .filter(|(field, _)| seen.contains(field.name().as_str()))
             .map(|(field, owner)| {
-                key_disclosure(&self.grants, principal, reference, field.name(), *owner)
+                key_disclosure(grants, principal, reference, field.name(), *owner)
             })
             .collect();
         let alone: BTreeMap<&str, Obligations> = seen
@@ -250,8 +260,8 @@ impl Policy {
             masked,
             filtered,
             disclosure,
-            flow_to: flow_to(&self.grants, principal, reference, flows),
-            grants: held(&self.grants, principal, reference)
+            flow_to: flow_to(grants, principal, reference, flows),
+            grants: held(grants, principal, reference)
                 .map(|grant| grant.id.clone())
                 .collect(),
             rows: self.duties(principal, reference, &[]).map(Shown::from),
