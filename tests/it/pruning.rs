@@ -1,17 +1,11 @@
 //! What crosses is what is read.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
-use harness::{node_id, run, workload_data};
-use weft_coordinator::plan::{CutPlan, Optimizations, RemoteFragment, Site, Sites, pieces};
-use weft_plan::{
-    FragmentFunctions, ProductTable, Semantics, Tables, plan_query, session_config,
-    table_references,
-};
+use harness::{Planner, run};
+use weft_coordinator::plan::RemoteFragment;
 use workload::tpch::QUERIES;
 
 #[test]
@@ -68,73 +62,6 @@ fn what_a_disjunction_says_of_one_side_is_checked_there() {
             );
         }
     });
-}
-
-/// Plans as a coordinator of the three domains does.
-struct Planner {
-    known: Vec<(ProductTable, Arc<Site>)>,
-    state: SessionState,
-}
-
-impl Planner {
-    async fn new() -> Self {
-        let data = workload_data(0.01);
-        let functions = Arc::new(FragmentFunctions::of_this_version().names());
-        let mut known = Vec::new();
-        for domain in ["sales", "crm", "supply"] {
-            let id = domain.parse().expect("domain");
-            let loaded = weft_node::product::load(&id, &data.join(domain).join("data")).await;
-            let site = Arc::new(Site {
-                node: node_id(domain),
-                domain: id,
-                functions: Arc::clone(&functions),
-            });
-            let tables = loaded.products.into_iter();
-            for table in tables.flat_map(|product| product.tables) {
-                let leaf = ProductTable::new(table.reference, table.source.schema());
-                known.push((leaf.with_key(table.key), Arc::clone(&site)));
-            }
-        }
-        assert_eq!(known.len(), 8);
-        let semantics = Semantics {
-            time_zone: "+00:00".to_owned(),
-            query_start_ns: 0,
-        };
-        let state = SessionStateBuilder::new_with_default_features()
-            .with_config(session_config(&semantics, 2).expect("settings"))
-            .build();
-        Self { known, state }
-    }
-
-    fn cut(&self, sql: &str) -> CutPlan {
-        let (tables, sites) = named(sql, &self.known);
-        let state = &self.state;
-        let plan = plan_query(state, &tables, parsed(sql)).expect("planned");
-        let plan = state.optimize(&plan).expect("optimized");
-        let all = Optimizations::default();
-        pieces(plan, &sites, &all, state).expect("pieces")
-    }
-}
-
-fn parsed(sql: &str) -> weft_sql::ast::Query {
-    match weft_sql::parse(sql, &weft_sql::Caps::default()) {
-        Ok(weft_sql::Statement::Query(query)) => *query,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn named(sql: &str, known: &[(ProductTable, Arc<Site>)]) -> (Tables, Sites) {
-    let (mut tables, mut sites) = (Tables::new(), Sites::new());
-    for reference in table_references(&parsed(sql)).expect("names") {
-        let full = reference.to_string();
-        let (table, site) = known
-            .iter()
-            .find(|(table, _)| table.table().to_string() == full)
-            .expect("a known table");
-        tables.insert(reference, Arc::new(table.clone()));
-        sites.insert(table.table().clone(), Arc::clone(site));
-    }
-    (tables, sites)
 }
 
 /// The columns of fragments in `plan` that are not among those that `needed` columns of its output
