@@ -96,6 +96,48 @@ fn six_domains_behind_a_slow_link_answer_alike() {
 }
 
 #[test]
+fn filters_and_masks_are_measured_beside_a_copy_without_what_they_hold_back() {
+    let arguments = [
+        "--only",
+        "10",
+        "--grants",
+        "guarded",
+        "--key-disclosure",
+        "bloom",
+        "--points",
+        "3",
+        "--catalog",
+        "9",
+    ];
+    let (json, printed) = figures(&arguments);
+    let query = &json["queries"][0];
+    assert_eq!(query["answer"], "equal");
+    let sums = ["weft", "copy", "datafusion"].map(|it| &query["engines"][it]["checksum"]);
+    assert!(sums.iter().all(|sum| sum.is_string() && *sum == sums[0]));
+    let price = &query["price"];
+    let ratio = price["bytes_ratio"].as_f64().expect("a ratio");
+    assert!((0.9..1.1).contains(&ratio), "{price}");
+    assert!(price["time_ratio"].is_f64(), "{price}");
+    let flows = query["flows"].as_array().expect("flows");
+    assert!(flows.iter().any(|flow| flow["form"] == "key bloom"));
+    assert!(flows.iter().all(|flow| flow["form"] != "key list"));
+    for engine in ["weft", "copy", "datafusion"] {
+        let pointer = format!("/points/engines/{engine}/count");
+        assert_eq!(number(&json, &pointer), 3);
+    }
+    assert_eq!(json["points"]["wrong"], Value::Null);
+    assert_eq!(number(&json, "/planning/more_products"), 9);
+    assert!(json["planning"]["medians"]["ratio"].is_f64());
+    for said in [
+        "weft/copy",
+        "One order with its customer",
+        "Planning of q05",
+    ] {
+        assert!(printed.contains(said), "{printed}");
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_is_said() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("figures.json");
