@@ -42,6 +42,11 @@ impl Options {
                 Keys::List => None,
                 Keys::Bloom | Keys::Range | Keys::None => Some(self.keys.to_string()),
             },
+            // Who keeps keys back does not let whole rows go.
+            flow_to: match self.keys {
+                Keys::List => None,
+                Keys::Bloom | Keys::Range | Keys::None => Some(Vec::new()),
+            },
             ..GrantSettings::default()
         };
         let crowd = crowd(self.layout, product.domain, self.crowd);
@@ -167,6 +172,7 @@ mod tests {
             grants,
             keys,
             link: None,
+            compression: "auto",
             crowd: 0,
         };
         let products = layout.products().iter();
