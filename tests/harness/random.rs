@@ -15,6 +15,7 @@
 
 mod dice;
 mod generate;
+mod order;
 mod print;
 mod query;
 mod shrink;
@@ -362,15 +363,7 @@ impl Place {
     }
 
     async fn verdict(&self, client: &mut Client, query: &Query) -> Verdict {
-        let ordered = !query.order.is_empty();
-        judge(
-            &self.oracle,
-            &self.mesh,
-            client,
-            &query.to_string(),
-            ordered,
-        )
-        .await
+        judge(&self.oracle, &self.mesh, client, query).await
     }
 
     /// The smallest query found that still differs, and how.

@@ -14,6 +14,9 @@ use crate::client::{Client, Failure};
 use crate::compare::Rows;
 use crate::mesh::Mesh;
 
+use super::order;
+use super::query::Query;
+
 /// A query that one process needs longer for says nothing of the mesh.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,7 +38,7 @@ pub(super) enum Verdict {
     Same(usize),
     /// One process refused it, for this reason.
     Refused(String),
-    /// One process failed on the data, or took too long.
+    /// One process failed on the data, took too long, or does not keep the order.
     Skipped,
     Different(Difference),
 }
@@ -77,21 +80,32 @@ pub(super) async fn alone(context: &SessionContext, sql: &str) -> Alone {
     }
 }
 
-/// Runs `sql` in both and compares; with `ordered`, the order of the rows too.
+/// Runs `query` in both and compares; if it has an order, the order of the rows too.
 pub(super) async fn judge(
     context: &SessionContext,
     mesh: &Mesh,
     client: &mut Client,
-    sql: &str,
-    ordered: bool,
+    query: &Query,
 ) -> Verdict {
+    let sql = &query.to_string();
     let alone = alone(context, sql).await;
     if matches!(alone, Alone::TooLong) {
         return Verdict::Skipped;
     }
     let federated = ask(mesh, client, sql).await;
+    match compare(alone, federated, query) {
+        Verdict::Different(difference)
+            if difference.sort == Sort::Rows && loses_order(context, query).await =>
+        {
+            Verdict::Skipped
+        }
+        verdict => verdict,
+    }
+}
+
+fn compare(alone: Alone, federated: Result<Rows, Failure>, query: &Query) -> Verdict {
     match (alone, federated) {
-        (Alone::Rows(alone), Ok(federated)) => same(alone, federated, ordered),
+        (Alone::Rows(alone), Ok(federated)) => same(alone, federated, query),
         (Alone::Rows(alone), Err(error)) => {
             let alone = format!(
                 "one process answers {} rows:\n{}",
@@ -113,6 +127,16 @@ pub(super) async fn judge(
     }
 }
 
+/// Whether one process answers out of order, so that its first rows are any rows.
+async fn loses_order(context: &SessionContext, query: &Query) -> bool {
+    let whole = Query {
+        limit: None,
+        ..query.clone()
+    };
+    let rows = alone(context, &whole.to_string()).await;
+    matches!(rows, Alone::Rows(rows) if !order::is_kept(query, &rows))
+}
+
 /// Asks the mesh; once more if a node seemed to be gone, which on a busy machine one does that
 /// missed its heartbeats.
 async fn ask(mesh: &Mesh, client: &mut Client, sql: &str) -> Result<Rows, Failure> {
@@ -125,11 +149,10 @@ async fn ask(mesh: &Mesh, client: &mut Client, sql: &str) -> Result<Rows, Failur
     }
 }
 
-fn same(alone: Rows, federated: Rows, ordered: bool) -> Verdict {
-    let (alone, federated) = if ordered {
-        (alone, federated)
-    } else {
-        (alone.sorted(), federated.sorted())
+fn same(alone: Rows, federated: Rows, query: &Query) -> Verdict {
+    let (alone, federated) = match query.order.is_empty() {
+        true => (alone.sorted(), federated.sorted()),
+        false => (alone, federated),
     };
     if alone.rows() == federated.rows() {
         return Verdict::Same(alone.len());
