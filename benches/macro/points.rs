@@ -19,6 +19,8 @@ const STRIDE: u64 = 15_485_863;
 pub struct Points {
     /// How long each engine took for each order.
     times: BTreeMap<EngineKind, Vec<Duration>>,
+    /// Rows that came. Of an order or a customer that is held back none do.
+    found: u64,
     /// The first thing that was not as it should be.
     pub wrong: Option<String>,
 }
@@ -44,6 +46,9 @@ impl Points {
                 }
             }
         }
+        if points.found == 0 {
+            points.say("none of the orders was found".to_owned());
+        }
         for times in points.times.values_mut() {
             times.sort();
         }
@@ -68,7 +73,8 @@ impl Points {
     }
 
     fn check(&mut self, engine: EngineKind, answer: &Answer, known: Option<&Answer>) {
-        if answer.rows != 1 {
+        self.found += answer.rows;
+        if answer.rows > 1 {
             self.say(format!("{engine}: {} rows for one order", answer.rows));
         } else if known.is_some_and(|known| !known.agrees(answer)) {
             self.say(format!("{engine}: another customer than the engine before"));
@@ -101,7 +107,7 @@ impl Points {
         let engines = millis.into_iter();
         Self {
             times: engines.map(|(kind, all)| (kind, times(all))).collect(),
-            wrong: None,
+            ..Self::default()
         }
     }
 }
@@ -153,6 +159,15 @@ mod tests {
         assert_eq!(
             bad.wrong.as_deref(),
             Some("datafusion: 2 rows for one order")
+        );
+        let other = race([1, 0]).await;
+        assert_eq!(
+            other.wrong.as_deref(),
+            Some("datafusion: another customer than the engine before")
+        );
+        assert_eq!(
+            race([0, 0]).await.wrong.as_deref(),
+            Some("none of the orders was found")
         );
     }
 }

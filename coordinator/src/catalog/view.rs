@@ -1,5 +1,7 @@
 //! One principal's catalog at one moment.
 
+mod source;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -7,10 +9,11 @@ use datafusion::common::TableReference;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_plan::{Current, FullName, NameIndex, ProductTable};
 
+use self::source::Source;
 use super::describe::Described;
 use super::system;
 use crate::plan::Site;
-use crate::registry::{Mesh, NodeEntry, ProductSummary};
+use crate::registry::Mesh;
 
 /// All names that a principal may know of. Immutable.
 #[derive(Debug)]
@@ -20,42 +23,6 @@ pub struct View {
     domains: BTreeMap<String, bool>,
     /// What it was made of, in the order of the nodes' ids.
     sources: Vec<Source>,
-}
-
-/// All that a view takes from one node.
-#[derive(Debug)]
-struct Source {
-    node: ServerId,
-    is_up: bool,
-    functions: Arc<BTreeSet<String>>,
-    products: Arc<[ProductSummary]>,
-    described: Option<Arc<Described>>,
-}
-
-impl Source {
-    fn of(node: &NodeEntry, described: Option<Arc<Described>>) -> Self {
-        Self {
-            node: node.id.clone(),
-            is_up: node.is_up(),
-            functions: Arc::clone(&node.functions),
-            products: Arc::clone(&node.products),
-            described,
-        }
-    }
-
-    /// Whether `node`, if it says `described` of itself, is as it was.
-    fn is_still(&self, node: &NodeEntry, described: Option<&Arc<Described>>) -> bool {
-        let same_answer = match (&self.described, described) {
-            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        same_answer
-            && self.node == node.id
-            && self.is_up == node.is_up()
-            && Arc::ptr_eq(&self.functions, &node.functions)
-            && Arc::ptr_eq(&self.products, &node.products)
-    }
 }
 
 /// What stands behind a name.
@@ -245,7 +212,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::registry::NodeStatus;
+    use crate::registry::{NodeEntry, NodeStatus, ProductSummary};
 
     fn mesh() -> Mesh {
         let id = ServerId::node("sales".parse().expect("valid"), "n1").expect("valid");
