@@ -32,6 +32,8 @@ struct NodeChannels {
     data: Vec<(Channel, Arc<Semaphore>)>,
     /// Streams on all data connections together.
     room: Arc<Semaphore>,
+    /// Those of them that may be opened before anybody reads them.
+    ahead: Arc<Semaphore>,
 }
 
 /// A data connection with room for one more stream. The room is given back on drop.
@@ -97,6 +99,16 @@ impl Channels {
         })
     }
 
+    /// Leave to open a stream of rows from `node` before anybody reads it, if there is room. Streams
+    /// that nobody reads yet never take all the room, so that those that are read go on.
+    ///
+    /// # Errors
+    /// If the node's endpoint is malformed.
+    pub fn ahead(&self, node: &NodeEntry) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        let ahead = Arc::clone(&self.to(node)?.ahead);
+        Ok(ahead.try_acquire_owned().ok())
+    }
+
     fn to(&self, node: &NodeEntry) -> Result<Arc<NodeChannels>, Error> {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = nodes
@@ -137,6 +149,7 @@ impl Channels {
             control: endpoint.connect_lazy(),
             data: (0..CONNECTIONS).map(connection).collect(),
             room: Arc::new(Semaphore::new(CONNECTIONS * STREAMS)),
+            ahead: Arc::new(Semaphore::new(CONNECTIONS * STREAMS / 2)),
         })
     }
 }

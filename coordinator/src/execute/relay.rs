@@ -1,7 +1,8 @@
 //! Who sends what to whom within one query: rows of fragments to the plan, keys of fragments to
 //! other fragments.
 //!
-//! A fragment whose keys others wait for, that is read in several places, or whose rows may be sent
+//! Whatever waits for nothing is asked for at once, so that the way to several nodes takes the time of
+//! the longest. A fragment whose keys others wait for, that is read in several places, or whose rows may be sent
 //! on to another node, is fetched by a task of its own and set aside; all others are fetched as the
 //! plan asks for their rows.
 
@@ -9,12 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use weft_governance::{Error, ErrorKind, code};
 
 use super::fragment_stream::{self, Luggage, Rows};
@@ -32,6 +36,8 @@ pub struct Relay {
     sources: Vec<Source>,
     reduction: Reduction,
     shipped: Shipped,
+    /// Whether the plan reads every fragment, and each once.
+    whole: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +46,32 @@ struct Source {
     /// Places of the plan that read it.
     readers: usize,
     fetch: Mutex<Option<Fetch>>,
+    asked: Mutex<Asked>,
 }
+
+impl Source {
+    /// Its rows, if they were asked for. They will not be from now on.
+    fn asked(&self) -> Option<Ahead> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *asked, Asked::Read) {
+            Asked::Ahead(ahead) => Some(ahead),
+            Asked::NotYet | Asked::Read => None,
+        }
+    }
+}
+
+/// Whether the rows of a fragment were asked for before anybody reads them.
+#[derive(Debug, Default)]
+enum Asked {
+    #[default]
+    NotYet,
+    Ahead(Ahead),
+    /// Somebody reads, or has read.
+    Read,
+}
+
+/// Rows on their way to nobody yet.
+type Ahead = AbortOnDropHandle<Result<Rows, Error>>;
 
 /// A fragment that is fetched ahead of its readers.
 struct Fetch {
@@ -92,6 +123,7 @@ impl Relay {
             fragment: Arc::clone(fragment),
             readers: leaves.iter().filter(|it| **it == fragment.ordinal).count(),
             fetch: Mutex::default(),
+            asked: Mutex::default(),
         };
         Ok(Arc::new(Self {
             run,
@@ -99,7 +131,48 @@ impl Relay {
             sources: cut.fragments.iter().map(source).collect(),
             reduction: cut.reduction.clone(),
             shipped,
+            whole: reads_all(&cut.plan)?,
         }))
+    }
+
+    /// Asks for the rows that wait for nothing. What goes wrong shows when they are read.
+    pub fn ask(&self) {
+        if !self.whole {
+            return;
+        }
+        for source in &self.sources {
+            let ordinal = source.fragment.ordinal;
+            let gives_keys = self.flows_from(ordinal).next().is_some();
+            let takes_keys = self.reduction.flows.iter().any(|flow| flow.to == ordinal);
+            if source.readers == 0 {
+                continue;
+            } else if gives_keys || source.readers > 1 {
+                drop(self.fetch(ordinal, None));
+            } else if !takes_keys {
+                self.ask_ahead(source);
+            }
+        }
+    }
+
+    fn ask_ahead(&self, source: &Source) {
+        let node = self.run.registry().up(&source.fragment.site.node);
+        let Ok(Some(leave)) = node.and_then(|node| self.run.channels().ahead(&node)) else {
+            return;
+        };
+        let fetch = source.fetch.lock().unwrap_or_else(PoisonError::into_inner);
+        if fetch.is_some() {
+            return;
+        }
+        let (fragment, run) = (Arc::clone(&source.fragment), Arc::clone(&self.run));
+        let shipped = self.shipped_to(source);
+        let asking = async move {
+            let rows = open(fragment, Awaited::new(), shipped, run).await?;
+            Ok(rows.inspect(move |_| _ = &leave).boxed())
+        };
+        let mut asked = source.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*asked, Asked::NotYet) {
+            *asked = Asked::Ahead(AbortOnDropHandle::new(tokio::spawn(asking)));
+        }
     }
 
     /// Rows and bytes that `fragment` is expected to send.
@@ -157,6 +230,9 @@ impl Relay {
         let ahead = source.readers > 1 || self.flows_from(ordinal).next().is_some();
         if let Some(reader) = self.reader(source, ahead)? {
             return Ok(reader.rows());
+        }
+        if let Some(asked) = source.asked() {
+            return asked.await.map_err(|_| broken())?;
         }
         let keys = self.awaited(ordinal)?;
         let run = Arc::clone(&self.run);
@@ -396,6 +472,16 @@ impl Fetching {
         }
         Ok(())
     }
+}
+
+/// Whether every fragment below `plan` is read to its end, once for each place.
+fn reads_all(plan: &LogicalPlan) -> datafusion::common::Result<bool> {
+    let mut all = true;
+    plan.apply_with_subqueries(|node| {
+        all &= !matches!(node, LogicalPlan::Limit(_) | LogicalPlan::RecursiveQuery(_));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(all)
 }
 
 fn broken() -> Error {

@@ -410,6 +410,9 @@ impl QueryEngine {
         cut: CutPlan,
         relay: Arc<Relay>,
     ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
+        // On the threads that plans run on: the first rows are decoded there.
+        let starting = Arc::clone(&relay);
+        drop(self.workers.spawn(async move { starting.ask() }));
         let planning = state.clone();
         let interrupt = self.plans.start();
         let signal = interrupt.clone();
