@@ -116,6 +116,8 @@ pub struct Compared {
     pub with_rows: usize,
     /// Queries for which keys of one domain went to another.
     pub with_keys: usize,
+    /// Queries for which rows of one domain went to another.
+    pub with_shipments: usize,
     /// Queries that one process does not plan, by reason.
     pub refused: BTreeMap<String, usize>,
     /// Queries that one process did not finish.
@@ -138,10 +140,11 @@ impl fmt::Display for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} answers are the same, {} of them with rows, {} by way of keys; one process refused {} % and did not finish {}; {} differ",
+            "{} answers are the same, {} of them with rows, {} by way of keys, {} of shipped rows; one process refused {} % and did not finish {}; {} differ",
             self.same,
             self.with_rows,
             self.with_keys,
+            self.with_shipments,
             self.refused_share(),
             self.skipped,
             self.differences.len()
@@ -248,16 +251,20 @@ impl Place {
             worker.expect("a worker ends well");
         }
         let mut compared = std::mem::take(&mut *self.compared.lock().await);
-        compared.with_keys = self.queries_with_keys().await;
+        compared.with_keys = self.queries_with("key%").await;
+        compared.with_shipments = self.queries_with("shipped%").await;
         compared
     }
 
-    /// Queries, of those that the coordinator remembers, for which keys went to a node.
-    async fn queries_with_keys(&self) -> usize {
+    /// Queries, of those that the coordinator remembers, for which data went to a node in a form
+    /// like this.
+    async fn queries_with(&self, form: &str) -> usize {
         let mut client = self.mesh.sign_in("analyst").await;
-        let asked = "SELECT count(DISTINCT query_id) AS queries FROM system.runtime.flows \
-                     WHERE form LIKE 'key%'";
-        let counted = client.query(asked).await.expect("flows");
+        let asked = format!(
+            "SELECT count(DISTINCT query_id) AS queries FROM system.runtime.flows \
+             WHERE form LIKE '{form}'"
+        );
+        let counted = client.query(&asked).await.expect("flows");
         counted.column("queries")[0].parse().expect("a number")
     }
 
@@ -399,8 +406,12 @@ impl Place {
 /// of tables this small, few are worth their way.
 fn steps_left_out(dice: &mut Dice) -> BTreeSet<Optimization> {
     let mut without = BTreeSet::new();
-    if dice.chance(50) {
+    // Where costs do not decide, rows that can be shipped are, and few keys are left to flow.
+    if dice.chance(60) {
         without.insert(Optimization::Weigh);
+        if dice.chance(50) {
+            without.insert(Optimization::Ship);
+        }
     }
     if dice.chance(20) {
         without.insert(*dice.pick(&Optimization::ALL));
@@ -414,6 +425,7 @@ impl Compared {
             same,
             with_rows,
             with_keys,
+            with_shipments,
             refused,
             skipped,
             differences,
@@ -422,6 +434,7 @@ impl Compared {
         self.same += same;
         self.with_rows += with_rows;
         self.with_keys += with_keys;
+        self.with_shipments += with_shipments;
         self.skipped += skipped;
         self.differences.extend(differences);
         self.smallest.extend(smallest);

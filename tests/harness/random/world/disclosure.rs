@@ -1,22 +1,37 @@
-//! What the contracts say of keys that may travel to other domains.
+//! What the contracts say of keys and rows that may travel to other domains.
 
 use std::collections::BTreeMap;
 
 use super::{PRODUCTS, Table};
 use crate::random::dice::Dice;
 
-/// A part of what a world's seed determines that no query has.
-const PART: u64 = u64::MAX;
+/// Parts of what a world's seed determines that no query has.
+const KEYS: u64 = u64::MAX;
+const ROWS: u64 = u64::MAX - 1;
 
-/// What is said of products, tables and columns, by their full names. Of a product something always
-/// is, or nothing of it travels.
+/// What is said of products, tables and columns, by their full names.
 #[derive(Debug, Default)]
-pub(super) struct Disclosures(BTreeMap<String, &'static str>);
+pub(super) struct Disclosures {
+    /// How far keys travel. Of a product something always is said, or nothing of it travels.
+    keys: BTreeMap<String, &'static str>,
+    /// Where rows flow.
+    rows: BTreeMap<String, &'static str>,
+}
 
 impl Disclosures {
     /// Those of the world of `seed`.
     pub(super) fn of(seed: u64, tables: &[Table]) -> Self {
-        let mut dice = Dice::of_part(seed, PART);
+        let mut dice = Dice::of_part(seed, ROWS);
+        let mut rows = BTreeMap::new();
+        for (domain, product, _) in PRODUCTS {
+            rows.insert([domain, product].join("."), anywhere(&mut dice));
+        }
+        for table in tables {
+            if dice.chance(10) {
+                rows.insert(table.full_name(), anywhere(&mut dice));
+            }
+        }
+        let mut dice = Dice::of_part(seed, KEYS);
         let mut said = BTreeMap::new();
         for (domain, product, _) in PRODUCTS {
             said.insert([domain, product].join("."), any(&mut dice));
@@ -32,26 +47,44 @@ impl Disclosures {
                 }
             }
         }
-        Self(said)
+        Self { keys: said, rows }
     }
 
-    /// What is said of `path`, as custom property of a contract.
+    /// What is said of `path`, as custom properties of a contract.
     pub(super) fn stated(&self, indent: &str, path: &[&str]) -> String {
-        match self.0.get(&path.join(".")) {
-            None => String::new(),
-            Some(disclosure) => format!(
-                "{indent}customProperties:\n{indent}  - property: weft.keyDisclosure\n{indent}    value: {disclosure}\n"
-            ),
+        let name = path.join(".");
+        let keys = self.keys.get(&name).map(|said| ("keyDisclosure", said));
+        let rows = self.rows.get(&name).map(|said| ("flowTo", said));
+        let mut stated = String::new();
+        for (property, value) in keys.into_iter().chain(rows) {
+            if stated.is_empty() {
+                stated.push_str(&format!("{indent}customProperties:\n"));
+            }
+            stated.push_str(&format!(
+                "{indent}  - property: weft.{property}\n{indent}    value: {value}\n"
+            ));
         }
+        stated
     }
 
     /// Everything that is said.
-    pub(super) fn said(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        let said = self.0.iter();
-        said.map(|(path, disclosure)| (path.as_str(), *disclosure))
+    pub(super) fn said(&self) -> impl Iterator<Item = (&str, String)> {
+        let keys = self.keys.iter();
+        let keys = keys.map(|(path, said)| (path.as_str(), format!("keys as {said}")));
+        let rows = self.rows.iter();
+        keys.chain(rows.map(|(path, said)| (path.as_str(), format!("rows to {said}"))))
     }
 }
 
 fn any(dice: &mut Dice) -> &'static str {
     dice.weighted(&[(76, "list"), (10, "bloom"), (10, "range"), (4, "none")])
+}
+
+fn anywhere(dice: &mut Dice) -> &'static str {
+    dice.weighted(&[
+        (70, "\"*\""),
+        (8, "[north]"),
+        (8, "[east, south]"),
+        (14, "[]"),
+    ])
 }

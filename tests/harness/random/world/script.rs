@@ -24,7 +24,7 @@ pub(super) fn script<'a>(
         script.push_str(&create(table));
     }
     for (path, disclosure) in disclosures.said() {
-        script.push_str(&format!("-- keys of {path}: {disclosure}\n"));
+        script.push_str(&format!("-- {path}: {disclosure}\n"));
     }
     script
 }
