@@ -62,7 +62,7 @@ fn a_fragment_whose_connection_breaks_before_the_first_row_is_asked_for_once_mor
 #[test]
 fn a_fragment_whose_connection_breaks_twice_is_given_up() {
     run(async {
-        let mesh = wired(&[("id", "integer", "bigint")], &numbers(8 * ROWS)).await;
+        let mesh = wired(&[("id", "integer", "bigint")], &numbers(3 * ROWS)).await;
         let mut analyst = mesh.sign_in("analyst").await;
         let cut_twice = async {
             for _ in 0..2 {
@@ -77,7 +77,7 @@ fn a_fragment_whose_connection_breaks_twice_is_given_up() {
         assert_eq!(requests(&mut analyst).await, "2");
         assert_eq!(
             analyst.value("SELECT count(*) FROM sales.numbers.t").await,
-            (8 * ROWS).to_string()
+            (3 * ROWS).to_string()
         );
     });
 }

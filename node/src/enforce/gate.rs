@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use weft_governance::{Decision, Denial, Error, ErrorKind, Principal, TableAccess, code};
 use weft_ledger::{Event, EventKind, Ledger};
 
-use super::permit::{Binding, Permit};
+use super::permit::{Audit, Binding, Permit, not_audited};
 use super::policy::Policy;
 use crate::fragment::Fragment;
 
@@ -31,12 +31,12 @@ impl Gate {
         Arc::clone(&self.policy.borrow())
     }
 
-    /// Evaluates `fragment` for `principal` and returns the permit to run it. The admission is
-    /// durable in the event log when this returns.
+    /// Evaluates `fragment` for `principal` and returns the permit to run it. The admission is on its
+    /// way into the event log; a denial is durable when this returns.
     ///
     /// # Errors
     /// `WEFT-NOT-GRANTED` or `WEFT-NOT-FOUND` if a table may not be read, `WEFT-SCHEMA-DRIFT` if
-    /// the asker saw another schema, `WEFT-NOT-AUDITED` if the log refuses.
+    /// the asker saw another schema, `WEFT-NOT-AUDITED` if the log refuses a denial.
     pub async fn admit(&self, principal: &Principal, fragment: Fragment) -> Result<Permit, Error> {
         let policy = self.policy();
         let bindings = match bind_all(&policy, principal, &fragment) {
@@ -49,18 +49,19 @@ impl Gate {
             }
         };
         let details = details(&fragment, &bindings, None, &policy);
-        self.record(EventKind::Admitted, principal, &fragment, details)
-            .await?;
-        Ok(Permit::new(fragment, bindings, policy.epoch()))
+        let written = self.record(EventKind::Admitted, principal, &fragment, details);
+        let audit = Audit::new(tokio::spawn(written));
+        Ok(Permit::new(fragment, bindings, policy.epoch(), audit))
     }
 
-    async fn record(
+    /// Writes a decision down; durable when the future ends.
+    fn record(
         &self,
         kind: EventKind,
         principal: &Principal,
         fragment: &Fragment,
         details: Value,
-    ) -> Result<(), Error> {
+    ) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let event = Event {
             at: SystemTime::now(),
             kind,
@@ -69,18 +70,11 @@ impl Gate {
             fragment: Some(fragment.id().ordinal),
             details,
         };
-        self.ledger
-            .append(event)
-            .await
-            .map(|_| ())
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Unavailable,
-                    code::NOT_AUDITED,
-                    "the admission could not be written to the event log, so nothing is served",
-                )
-                .caused_by(error)
-            })
+        let ledger = self.ledger.clone();
+        async move {
+            let recorded = ledger.append(event).await;
+            recorded.map(|_| ()).map_err(not_audited)
+        }
     }
 }
 

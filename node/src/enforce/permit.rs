@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use weft_governance::{Obligations, TableRef};
+use tokio::task::JoinHandle;
+use weft_governance::{Error, ErrorKind, Obligations, TableRef, code};
 
 use super::policy::Guarded;
 use crate::fragment::Fragment;
@@ -15,6 +16,31 @@ pub struct Permit {
     fragment: Fragment,
     bindings: BTreeMap<TableRef, Binding>,
     epoch: u64,
+    audit: Audit,
+}
+
+/// The admission on its way into the event log. The event stays, whoever waits for it.
+#[derive(Debug)]
+pub(crate) struct Audit(JoinHandle<Result<(), Error>>);
+
+impl Audit {
+    pub(super) fn new(written: JoinHandle<Result<(), Error>>) -> Self {
+        Self(written)
+    }
+
+    /// Returns when the admission is durable. No row may leave before.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-AUDITED` if it will never be.
+    pub(crate) async fn durable(self) -> Result<(), Error> {
+        self.0.await.unwrap_or_else(|error| Err(not_audited(error)))
+    }
+}
+
+/// The refusal of a node that cannot write down what it allows.
+pub(super) fn not_audited(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let message = "the admission could not be written to the event log, so nothing is served";
+    Error::new(ErrorKind::Unavailable, code::NOT_AUDITED, message).caused_by(cause)
 }
 
 /// A table and what has to be done to it before any row is seen.
@@ -30,11 +56,13 @@ impl Permit {
         fragment: Fragment,
         bindings: BTreeMap<TableRef, Binding>,
         epoch: u64,
+        audit: Audit,
     ) -> Self {
         Self {
             fragment,
             bindings,
             epoch,
+            audit,
         }
     }
 
@@ -48,7 +76,7 @@ impl Permit {
         self.epoch
     }
 
-    pub(crate) fn into_parts(self) -> (Fragment, BTreeMap<TableRef, Binding>) {
-        (self.fragment, self.bindings)
+    pub(crate) fn into_parts(self) -> (Fragment, BTreeMap<TableRef, Binding>, Audit) {
+        (self.fragment, self.bindings, self.audit)
     }
 }

@@ -258,7 +258,7 @@ impl Engine {
     /// If the plan cannot be made. Errors of the run itself come in the stream. Messages hold no
     /// value of the data and no path; those stay in this node's log.
     pub async fn run(&self, permit: Permit) -> Result<Running, Error> {
-        let (fragment, bindings) = permit.into_parts();
+        let (fragment, bindings, audit) = permit.into_parts();
         let Fragment {
             id,
             plan,
@@ -286,15 +286,20 @@ impl Engine {
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(|e| incident::hide(id, e))?;
         let schema = Arc::clone(&output);
-        let batches = stream
+        let mut batches = stream
             .map_err(move |error| incident::hide(id, error))
             .map(move |batch| batch.and_then(|batch| cast_to(&output, batch)))
             // Rows that came along are there until the last was sent.
             .inspect(move |_| _ = &memory)
             .boxed();
+        // The disk writes while the first rows are computed; they leave when both are done.
+        let audited = async move {
+            let (first, durable) = tokio::join!(batches.next(), audit.durable());
+            durable.map(|()| futures::stream::iter(first).chain(batches))
+        };
         Ok(Running {
             schema,
-            batches,
+            batches: futures::stream::once(audited).try_flatten().boxed(),
             interrupt,
         })
     }

@@ -1,7 +1,8 @@
-//! Rows that shipped rows have no partner for are dropped before they are grouped.
+//! Rows that shipped rows have no partner for are dropped before they are joined among themselves, and
+//! before they are grouped.
 //!
-//! The node would group all of its rows and then join the groups. Joined on columns that they are
-//! grouped by, the shipped rows tell before that which of them are needed.
+//! The node would do all of that with all of its rows and join the outcome with the shipped rows last.
+//! They tell before that which rows are needed, by the columns that they are joined on in the end.
 
 use std::sync::Arc;
 
@@ -10,7 +11,12 @@ use datafusion::common::{Column, NullEquality, Result};
 use datafusion::logical_expr::{Expr, Join, JoinConstraint, JoinType, LogicalPlan, Projection};
 use weft_plan::shipped_table_of;
 
+use crate::plan::estimate::Estimate;
 use crate::plan::reduce::origin;
+
+/// The part of the rows that are expected to be needed, up to which it is worth to look for the others
+/// first.
+const WORTHWHILE: f64 = 0.5;
 
 /// `plan` with its own rows checked against shipped rows below their groups.
 ///
@@ -96,8 +102,8 @@ fn checked<'a>(
     Ok(laid(plan, &columns, &keys, false)?.map(Arc::new))
 }
 
-/// `plan` with `keys` laid on its `columns` as far down as they come from, if that is below an
-/// aggregate.
+/// `plan` with `keys` laid on its `columns` as far down as they come from, if that is below a join or
+/// an aggregate and spares it most of the rows.
 fn laid(
     plan: &LogicalPlan,
     columns: &[usize],
@@ -105,12 +111,14 @@ fn laid(
     below: bool,
 ) -> Result<Option<LogicalPlan>> {
     let Some((input, places)) = lower(plan, columns) else {
-        return match below {
-            true => reduced(plan, columns, keys).map(Some),
-            false => Ok(None),
-        };
+        if !below {
+            return Ok(None);
+        }
+        let reduced = reduced(plan, columns, keys)?;
+        let kept = Estimate::of(&reduced).rows / Estimate::of(plan).rows.max(1.0);
+        return Ok((kept < WORTHWHILE).then_some(reduced));
     };
-    let below = below || matches!(plan, LogicalPlan::Aggregate(_));
+    let below = below || matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Join(_));
     let Some(laid) = laid(input, &places, keys, below)? else {
         return Ok(None);
     };
