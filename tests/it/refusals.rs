@@ -1,10 +1,16 @@
 //! What is refused, and that nothing happened when it was.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
+use datafusion::catalog::TableProvider;
+use datafusion::common::JoinType;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::logical_expr_node::ExprType;
 use datafusion_proto::protobuf::logical_plan_node::LogicalPlanType;
 use datafusion_proto::protobuf::{
@@ -23,7 +29,7 @@ use weft_wire::identity::Identity;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
 use weft_wire::rpc::fragment::key_filter::Form;
 use weft_wire::rpc::fragment::{
-    ArrowMessage, FragmentRequest, KeyFilter, Semantics, TableExpectation,
+    ArrowMessage, FragmentRequest, KeyFilter, Semantics, ShippedRows, TableExpectation,
 };
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, UserTokenSigner, sha256};
@@ -265,13 +271,23 @@ impl Sender {
     }
 
     async fn filtered(&self, plan: Vec<u8>, keys: Vec<KeyFilter>) -> Result<usize, Error> {
-        let (message, query) = message(plan, keys);
+        let (message, query) = message(plan, keys, Vec::new());
+        let delegation = self.delegation(&message, query);
+        self.send(&self.identity, message, &delegation).await
+    }
+
+    async fn shipped(&self, plan: Vec<u8>, rows: Vec<ShippedRows>) -> Result<usize, Error> {
+        let (message, query) = message(plan, Vec::new(), rows);
         let delegation = self.delegation(&message, query);
         self.send(&self.identity, message, &delegation).await
     }
 }
 
-fn message(plan: Vec<u8>, key_filters: Vec<KeyFilter>) -> (Vec<u8>, QueryId) {
+fn message(
+    plan: Vec<u8>,
+    key_filters: Vec<KeyFilter>,
+    shipped: Vec<ShippedRows>,
+) -> (Vec<u8>, QueryId) {
     let query = QueryId::generate();
     let output_schema = weft_door::schema::to_bytes(&columns());
     let request = FragmentRequest {
@@ -290,7 +306,7 @@ fn message(plan: Vec<u8>, key_filters: Vec<KeyFilter>) -> (Vec<u8>, QueryId) {
         }],
         output_schema,
         key_filters,
-        shipped: Vec::new(),
+        shipped,
         ordinal: 0,
         compression: 0,
     };
@@ -480,7 +496,7 @@ fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
         let mesh = mesh().await;
         let sender = Sender::new(&mesh, "analyst", "sales").await;
         let plan = LogicalPlanNode::default().encode_to_vec();
-        let (fragment, query) = message(plan, Vec::new());
+        let (fragment, query) = message(plan, Vec::new(), Vec::new());
         let signed = sender.delegation(&fragment, query);
 
         // The first use gets past the delegation to the plan, which is empty.
@@ -495,7 +511,7 @@ fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
             .expect_err("replayed");
         assert_eq!(error.code(), code::REPLAYED);
 
-        let (other, _) = message(vec![1, 2, 3], Vec::new());
+        let (other, _) = message(vec![1, 2, 3], Vec::new(), Vec::new());
         let error = sender
             .send(&sender.identity, other, &signed)
             .await
@@ -636,12 +652,78 @@ fn keys_that_do_not_fit_the_answer_are_refused_and_never_taken_for_others() {
     });
 }
 
+/// Rows of other domains come the same way.
+#[test]
+fn shipped_rows_that_do_not_fit_their_leaf_are_refused() {
+    run(async {
+        let mesh = mesh().await;
+        let sender = Sender::new(&mesh, "analyst", "sales").await;
+        let rows = |number, messages| ShippedRows { number, messages };
+        let joined = || joined_with_shipped(0);
+        // Control: one of the three rows has a partner.
+        let control = sender.shipped(joined(), vec![rows(0, number_rows())]).await;
+        assert_eq!(
+            control.expect("joined"),
+            3,
+            "a schema, rows, a terminal message"
+        );
+
+        let truncated = ArrowMessage {
+            header: vec![0xff; 40],
+            body: vec![0; 8],
+        };
+        let wrong = [
+            (joined(), Vec::new()),
+            (joined(), vec![rows(1, number_rows())]),
+            (joined(), vec![rows(0, Vec::new())]),
+            (joined(), vec![rows(0, text_keys())]),
+            (joined(), vec![rows(0, vec![truncated])]),
+            (
+                joined(),
+                vec![rows(0, number_rows()), rows(0, number_rows())],
+            ),
+            (
+                joined(),
+                vec![rows(0, number_rows()), rows(1, number_rows())],
+            ),
+            (scan("orders", "t"), vec![rows(0, number_rows())]),
+            (
+                joined(),
+                (0..1_000).map(|it| rows(it, number_rows())).collect(),
+            ),
+        ];
+        for (number, (plan, rows)) in wrong.into_iter().enumerate() {
+            let error = sender.shipped(plan, rows).await.expect_err("refused");
+            assert_eq!(error.code(), code::PROTOCOL, "{number}: {error}");
+        }
+        // Shipped rows alone are nothing to decide on.
+        let alone = sender
+            .shipped(shipped_alone(0), vec![rows(0, number_rows())])
+            .await;
+        assert_eq!(alone.expect_err("refused").code(), code::FRAGMENT_REFUSED);
+        let foreign = sender.shipped(
+            joined_with(scan_of("people", "t"), 0),
+            vec![rows(0, number_rows())],
+        );
+        foreign.await.expect_err("not granted");
+    });
+}
+
+/// The number 2, as a node gets it.
+fn number_rows() -> Vec<ArrowMessage> {
+    use arrow::array::{ArrayRef, Int64Array};
+    messages(std::sync::Arc::new(Int64Array::from(vec![2])) as ArrayRef)
+}
+
 /// Keys of another type than the column's.
 fn text_keys() -> Vec<ArrowMessage> {
-    use arrow::array::{ArrayRef, RecordBatch, StringArray};
-    use std::sync::Arc;
-    let keys: ArrayRef = Arc::new(StringArray::from(vec!["1"]));
-    let batch = RecordBatch::try_from_iter([("key", keys)]).expect("batch");
+    use arrow::array::{ArrayRef, StringArray};
+    messages(std::sync::Arc::new(StringArray::from(vec!["1"])) as ArrayRef)
+}
+
+fn messages(column: arrow::array::ArrayRef) -> Vec<ArrowMessage> {
+    use arrow::array::RecordBatch;
+    let batch = RecordBatch::try_from_iter([("key", column)]).expect("batch");
     let mut encoder = weft_door::encode::Encoder::new(batch.schema());
     let schema = encoder.schema_frame();
     let frames = std::iter::once(schema).chain(encoder.encode(&batch).expect("encoded"));
@@ -660,19 +742,57 @@ fn columns() -> Schema {
 
 /// A plan that reads the column `id` of a table.
 fn scan(product: &str, table: &str) -> Vec<u8> {
-    use datafusion::datasource::provider_as_source;
-    use datafusion::logical_expr::LogicalPlanBuilder;
-    use datafusion_proto::logical_plan::AsLogicalPlan;
-    use std::sync::Arc;
-    let domain: weft_governance::DomainId = "sales".parse().expect("domain");
-    let reference = weft_governance::ProductRef::new(domain.clone(), product)
+    encoded(&scan_of(product, table))
+}
+
+/// The table of `sales` that may be read, and of its rows those that have a partner among shipped ones.
+fn joined_with_shipped(number: u32) -> Vec<u8> {
+    joined_with(scan_of("orders", "t"), number)
+}
+
+fn joined_with(table: LogicalPlan, number: u32) -> Vec<u8> {
+    let joined = LogicalPlanBuilder::from(table)
+        .join(
+            shipped_scan(number),
+            JoinType::LeftSemi,
+            (vec!["t.id"], vec!["shipped.c0"]),
+            None,
+        )
+        .and_then(LogicalPlanBuilder::build);
+    encoded(&joined.expect("plan"))
+}
+
+/// Nothing but shipped rows.
+fn shipped_alone(number: u32) -> Vec<u8> {
+    encoded(&shipped_scan(number))
+}
+
+fn shipped_scan(number: u32) -> LogicalPlan {
+    let columns = Schema::new(vec![Field::new("c0", DataType::Int64, true)]);
+    let leaf = weft_plan::ShippedTable::new(number, Arc::new(columns));
+    built("shipped", Arc::new(leaf))
+}
+
+fn scan_of(product: &str, table: &str) -> LogicalPlan {
+    let reference = weft_governance::ProductRef::new(sales(), product)
         .and_then(|product| product.table(table))
         .expect("names");
-    let leaf = Arc::new(weft_plan::ProductTable::new(reference, Arc::new(columns())));
-    let plan = LogicalPlanBuilder::scan("t", provider_as_source(leaf), None)
+    let leaf = weft_plan::ProductTable::new(reference, Arc::new(columns()));
+    built("t", Arc::new(leaf))
+}
+
+fn built(name: &str, leaf: Arc<dyn TableProvider>) -> LogicalPlan {
+    LogicalPlanBuilder::scan(name, provider_as_source(leaf), None)
         .and_then(LogicalPlanBuilder::build)
-        .expect("plan");
-    LogicalPlanNode::try_from_logical_plan(&plan, &weft_plan::LeafCodec::new(domain))
+        .expect("plan")
+}
+
+fn encoded(plan: &LogicalPlan) -> Vec<u8> {
+    LogicalPlanNode::try_from_logical_plan(plan, &weft_plan::LeafCodec::new(sales()))
         .expect("encoded")
         .encode_to_vec()
+}
+
+fn sales() -> weft_governance::DomainId {
+    "sales".parse().expect("domain")
 }
