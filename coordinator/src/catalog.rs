@@ -13,7 +13,9 @@ use datafusion::datasource::MemTable;
 use futures::future::join_all;
 use tracing::warn;
 use weft_governance::{Error, ErrorKind, ServerId, code};
-use weft_plan::{Current, FullName, Tables, from_datafusion, resolve, table_references};
+use weft_plan::{
+    Current, FullName, ProductTable, Tables, from_datafusion, resolve, table_references,
+};
 use weft_sql::ast;
 
 use crate::channels::Channels;
@@ -101,7 +103,7 @@ impl Catalogs {
                     resolved
                         .sites
                         .insert(table.table().clone(), Arc::clone(site));
-                    Arc::new(table.clone())
+                    Arc::<ProductTable>::clone(table)
                 }
                 Some(Entry::Closed { .. }) => return Err(not_granted(&name, session)),
                 Some(Entry::System) => self.system_table(&name, session, queries, &view)?,

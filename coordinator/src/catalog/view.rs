@@ -31,7 +31,7 @@ pub enum Entry {
     /// A table that the principal may read.
     Visible {
         /// With the visible columns.
-        table: ProductTable,
+        table: Arc<ProductTable>,
         /// Where it is served.
         site: Arc<Site>,
         /// For people.
@@ -78,7 +78,7 @@ impl View {
                 // Of several nodes that serve a table, one that is up is asked.
                 if node.is_up() || !matches!(view.entries.get(&name), Some(Entry::Visible { .. })) {
                     let entry = Entry::Visible {
-                        table: described.table.clone(),
+                        table: Arc::new(described.table.clone()),
                         site: Arc::clone(&site),
                         description: described.description.clone(),
                         masked: described.masked.clone(),
