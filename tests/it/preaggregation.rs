@@ -67,6 +67,7 @@ const LESS: &[&str] = &[
 
 /// Queries of which as much may cross as before.
 const EQUAL: &[&str] = &[
+    "SELECT s.name, sum(s.p) FILTER (WHERE f.g = 'violet'), sum(s.k) FILTER (WHERE f.n > 15) FROM left.d.fact f JOIN right.d.side s ON f.k = s.k GROUP BY s.name",
     "SELECT s.k, s.name FROM right.d.side s WHERE NOT EXISTS (SELECT 1 FROM left.d.fact f WHERE f.k = s.k)",
     "SELECT sum(f.v), count(*), count(f.n), avg(f.v), avg(f.n), avg(f.x), min(f.g), max(f.day) FROM left.d.fact f JOIN right.d.side s ON f.k = s.k",
     "SELECT s.name, f.g, sum(f.v), count(*) FROM left.d.fact f JOIN right.d.side s ON f.k = s.k AND f.m <> s.m GROUP BY s.name, f.g",

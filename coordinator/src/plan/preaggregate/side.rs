@@ -214,7 +214,12 @@ impl<'a> Asking<'a> {
                 Ok(Some(self.ask(Measure::Sum(expr), filter.clone())))
             }
             Share::None => {
-                let rows = self.rows(filter.clone())?;
+                let mut rows = self.rows(filter.clone())?;
+                if filter.is_some() {
+                    // A sum of no row is no zero.
+                    let none = rows.clone().eq(lit(0_i64));
+                    rows = when(none, lit(ScalarValue::Int64(None))).otherwise(rows)?;
+                }
                 times(expr, rows, self.joined)
             }
             Share::Some if !self.padded => self.mixed_sum(expr, filter),
