@@ -11,7 +11,7 @@ use weft_plan::KeySet;
 use weft_wire::rpc::fragment::key_filter::Form;
 use weft_wire::rpc::fragment::{ArrowMessage, KeyFilter};
 
-use super::shipment::message;
+use super::shipment::messages;
 use crate::plan::KeyFlow;
 
 /// Bytes of keys that travel with one fragment at most.
@@ -179,10 +179,7 @@ fn encoded(
     let batch = columns
         .and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns))
         .map_err(|error| misfit().caused_by(error))?;
-    let mut encoder = Encoder::new(Arc::clone(schema));
-    let first = encoder.schema_frame();
-    let frames = std::iter::once(first).chain(encoder.encode(&batch)?);
-    Ok(frames.map(message).collect())
+    messages(&mut Encoder::new(Arc::clone(schema)), &[batch])
 }
 
 fn as_type(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Error> {

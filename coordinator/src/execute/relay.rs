@@ -2,9 +2,9 @@
 //! other fragments.
 //!
 //! Whatever waits for nothing is asked for at once, so that the way to several nodes takes the time of
-//! the longest. A fragment whose keys others wait for, that is read in several places, or whose rows may be sent
-//! on to another node, is fetched by a task of its own and set aside; all others are fetched as the
-//! plan asks for their rows.
+//! the longest. A fragment whose keys others wait for, that is read in several places, or whose rows
+//! may be sent on to another node, is fetched by a task of its own and set aside; all others are
+//! fetched as the plan asks for their rows.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -177,8 +177,7 @@ impl Relay {
 
     /// Rows and bytes that `fragment` is expected to send.
     pub(super) fn expected(&self, fragment: &FragmentPlan) -> (f64, f64) {
-        let rows = self.reduction.rows.get(&fragment.ordinal);
-        let rows = rows.copied().unwrap_or(fragment.estimate.rows);
+        let rows = self.reduction.rows_of(fragment);
         (rows, rows * fragment.estimate.width())
     }
 

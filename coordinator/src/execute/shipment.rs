@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow_flight::FlightData;
 use datafusion::execution::memory_pool::MemoryReservation;
 use weft_door::encode::Encoder;
 use weft_governance::Error;
@@ -43,10 +44,7 @@ impl ReadyRows {
         memory: MemoryReservation,
     ) -> Result<Self, Error> {
         let mut encoder = Encoder::new(schema);
-        let mut messages = vec![message(encoder.schema_frame())];
-        for batch in batches {
-            messages.extend(encoder.encode(batch)?.into_iter().map(message));
-        }
+        let messages = messages(&mut encoder, batches)?;
         Ok(Self {
             message: ShippedRows { number, messages },
             rows: encoder.rows(),
@@ -56,10 +54,21 @@ impl ReadyRows {
     }
 }
 
-/// `frame` without its envelope.
-pub(super) fn message(frame: arrow_flight::FlightData) -> ArrowMessage {
-    ArrowMessage {
+/// The schema of `encoder` and `batches`, to travel inside a request.
+///
+/// # Errors
+/// If they do not have that schema.
+pub(super) fn messages(
+    encoder: &mut Encoder,
+    batches: &[RecordBatch],
+) -> Result<Vec<ArrowMessage>, Error> {
+    let message = |frame: FlightData| ArrowMessage {
         header: frame.data_header.into(),
         body: frame.data_body.into(),
+    };
+    let mut messages = vec![message(encoder.schema_frame())];
+    for batch in batches {
+        messages.extend(encoder.encode(batch)?.into_iter().map(message));
     }
+    Ok(messages)
 }

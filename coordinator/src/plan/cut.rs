@@ -172,6 +172,11 @@ impl CutPlan {
         })
     }
 
+    /// The piece with this ordinal.
+    pub fn fragment(&self, ordinal: u32) -> Option<&Arc<FragmentPlan>> {
+        self.fragments.iter().find(|it| it.ordinal == ordinal)
+    }
+
     /// The query once its first `shipments` were decided to go.
     pub fn decided(&self, shipments: usize) -> &Self {
         match &self.alternative {

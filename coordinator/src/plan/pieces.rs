@@ -59,17 +59,20 @@ pub(super) struct Planner<'a> {
 impl Planner<'_> {
     /// `plan` with as much as possible in the reach of single nodes.
     pub(super) fn arranged(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let plan = gather(plan, self.sites, self.state, self.steps)?;
-        let plan = match self.steps.on(Optimization::Preaggregate) {
-            true => preaggregate(plan, self.sites, self.state),
-            false => plan,
-        };
-        push(plan, self.sites, self.steps, self.state)
+        self.arranged_with(plan, self.steps.on(Optimization::Preaggregate))
     }
 
     /// The same, with no more groups than the query asks for.
     pub(super) fn arranged_ungrouped(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        self.arranged_with(plan, false)
+    }
+
+    fn arranged_with(&self, plan: LogicalPlan, groups: bool) -> Result<LogicalPlan> {
         let plan = gather(plan, self.sites, self.state, self.steps)?;
+        let plan = match groups {
+            true => preaggregate(plan, self.sites, self.state),
+            false => plan,
+        };
         push(plan, self.sites, self.steps, self.state)
     }
 

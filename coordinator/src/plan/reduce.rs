@@ -81,6 +81,14 @@ pub struct Reduction {
     pub refused: Vec<Refused>,
 }
 
+impl Reduction {
+    /// The rows that `fragment` is expected to send.
+    pub fn rows_of(&self, fragment: &FragmentPlan) -> f64 {
+        let reduced = self.rows.get(&fragment.ordinal).copied();
+        reduced.unwrap_or(fragment.estimate.rows)
+    }
+}
+
 /// Keys of one fragment that could spare rows of another and do not flow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {

@@ -184,8 +184,7 @@ fn further(
     };
     let Shipment { from, to, .. } = alternative.shipment;
     let next = alternative.cut;
-    let to = next.fragments.iter().find(|it| it.ordinal == to);
-    let to = to.map(|it| it.site.domain.clone());
+    let to = next.fragment(to).map(|it| it.site.domain.clone());
     cut.unshipped
         .retain(|it| it.from != from || Some(&it.to) != to.as_ref());
     let (ways, unshipped) = match next.shipments.len() < SHIPMENTS {
@@ -252,7 +251,6 @@ fn ways(cut: &CutPlan, weigh: bool) -> Result<(Vec<Way>, Vec<Unshipped>)> {
 /// Bytes that are expected to cross boundaries for `cut`, apart from its scalars.
 fn crossing(cut: &CutPlan) -> Result<f64> {
     let leaves = leaves(&cut.plan)?;
-    let fragment = |ordinal| cut.fragments.iter().find(move |it| it.ordinal == ordinal);
     let mut bytes = 0.0;
     for fragment in &cut.fragments {
         let ordinal = fragment.ordinal;
@@ -262,9 +260,8 @@ fn crossing(cut: &CutPlan) -> Result<f64> {
         }
     }
     for flow in &cut.reduction.flows {
-        if let Some(from) = fragment(flow.from) {
-            let rows = cut.reduction.rows.get(&flow.from).copied();
-            let sent = rows.unwrap_or(from.estimate.rows);
+        if let Some(from) = cut.fragment(flow.from) {
+            let sent = cut.reduction.rows_of(from);
             let keys = from.estimate.distinct(&flow.from_columns).min(sent);
             bytes += flow.key_bytes(keys, &from.estimate);
         }
@@ -274,6 +271,5 @@ fn crossing(cut: &CutPlan) -> Result<f64> {
 
 /// Bytes of the rows that `fragment` is expected to send.
 fn bytes_of(cut: &CutPlan, fragment: &FragmentPlan) -> f64 {
-    let rows = cut.reduction.rows.get(&fragment.ordinal).copied();
-    rows.unwrap_or(fragment.estimate.rows) * fragment.estimate.width()
+    cut.reduction.rows_of(fragment) * fragment.estimate.width()
 }

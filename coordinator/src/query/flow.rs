@@ -11,7 +11,7 @@ use weft_governance::{DomainId, KeyDisclosure, TableRef};
 
 use super::run::QueryRun;
 use crate::execute::Counters;
-use crate::plan::{CutPlan, FragmentPlan, KeyFlow, LiteralFlow, Reduction, RemoteFragment};
+use crate::plan::{CutPlan, FragmentPlan, KeyFlow, LiteralFlow, RemoteFragment};
 
 /// Data of one domain on its way to the coordinator, or by way of it to another domain.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ impl Flow {
             operators.append(&mut self::operators(scalar)?);
         }
         for shipment in &cut.shipments {
-            if let Some(to) = fragment(cut, shipment.to) {
+            if let Some(to) = cut.fragment(shipment.to) {
                 let onward = format!("sent on to {}", to.site.domain);
                 operators.insert(shipment.from, onward);
             }
@@ -97,7 +97,7 @@ impl Flow {
         let mut flows = Vec::new();
         for fragment in &cut.fragments {
             for (index, flow) in cut.reduction.flows.iter().enumerate() {
-                let from = self::fragment(cut, flow.from);
+                let from = cut.fragment(flow.from);
                 if let Some(from) = from.filter(|_| flow.to == fragment.ordinal) {
                     let counters = run.map(|run| Arc::clone(run.key_counters(index)));
                     flows.push(Self {
@@ -107,7 +107,7 @@ impl Flow {
                 }
             }
             for (index, literal) in cut.literals.iter().enumerate() {
-                let from = self::fragment(cut, literal.from);
+                let from = cut.fragment(literal.from);
                 if let Some(from) = from.filter(|_| literal.to == fragment.ordinal) {
                     let counters = run.map(|run| Arc::clone(run.literal_counters(index)));
                     flows.push(Self {
@@ -117,7 +117,7 @@ impl Flow {
                 }
             }
             for shipment in cut.shipments.iter().filter(|it| it.to == fragment.ordinal) {
-                if let Some(from) = self::fragment(cut, shipment.from) {
+                if let Some(from) = cut.fragment(shipment.from) {
                     let counters = run.map(|run| run.shipment_counters(shipment.number));
                     flows.push(Self {
                         counters: counters.cloned().unwrap_or_default(),
@@ -138,14 +138,14 @@ impl Flow {
 
     fn of_rows(cut: &CutPlan, fragment: &FragmentPlan) -> Self {
         let every = 0..fragment.output.fields().len();
-        let Reduction { rows, refused, .. } = &cut.reduction;
-        let rows = rows.get(&fragment.ordinal).copied();
-        let rows = rows.unwrap_or(fragment.estimate.rows);
-        let mut alternatives: BTreeSet<String> = refused
+        let rows = cut.reduction.rows_of(fragment);
+        let mut alternatives: BTreeSet<String> = cut
+            .reduction
+            .refused
             .iter()
             .filter(|it| it.to == fragment.ordinal)
             .filter_map(|it| {
-                let from = self::fragment(cut, it.from)?;
+                let from = cut.fragment(it.from)?;
                 Some(format!("no keys of {}: {}", from.site.domain, it.reason))
             })
             .collect();
@@ -260,16 +260,12 @@ fn grants(fragment: &FragmentPlan) -> Vec<String> {
     grants.into_iter().collect()
 }
 
-fn fragment(cut: &CutPlan, ordinal: u32) -> Option<&Arc<FragmentPlan>> {
-    cut.fragments.iter().find(|it| it.ordinal == ordinal)
-}
-
 /// The tables that the rows of `fragment` are made of, wherever they are.
 fn tables_behind(cut: &CutPlan, fragment: &FragmentPlan) -> Vec<TableRef> {
     let mut behind = tables(fragment);
     for shipment in cut.shipments.iter().filter(|it| it.to == fragment.ordinal) {
         behind.extend(
-            self::fragment(cut, shipment.from)
+            cut.fragment(shipment.from)
                 .into_iter()
                 .flat_map(|it| tables(it)),
         );

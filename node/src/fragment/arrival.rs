@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow_flight::FlightData;
 use weft_door::guard::{DecodeLimits, Decoded, Decoder};
 use weft_governance::Error;
@@ -37,18 +38,20 @@ pub(super) fn decode(
     Ok((schema, batches))
 }
 
-/// `batch` with the columns of `schema`, which may hold text in another layout than the wire does;
-/// nothing, if it does not fit.
-pub(super) fn cast_to(schema: &SchemaRef, batch: &RecordBatch) -> Option<RecordBatch> {
+/// `batch` with the columns of `schema`, which may hold text or lists in another layout.
+///
+/// # Errors
+/// If it does not fit.
+pub(super) fn cast_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields());
     let columns: Vec<_> = columns
         .map(
             |(column, field)| match column.data_type() == field.data_type() {
-                true => Some(Arc::clone(column)),
-                false => cast(column, field.data_type()).ok(),
+                true => Ok(Arc::clone(column)),
+                false => cast(column, field.data_type()),
             },
         )
-        .collect::<Option<_>>()?;
+        .collect::<Result<_, _>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows).ok()
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
 }

@@ -26,6 +26,7 @@ use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, TableExpectation};
 use weft_wire::token::sha256;
 
 use super::allow::{self, Allowed, FragmentLimits};
+use super::arrival::cast_to;
 use super::shipped::Shipments;
 use super::{Fragment, Via, key_filter};
 use crate::enforce::Permit;
@@ -288,7 +289,7 @@ impl Engine {
         let schema = Arc::clone(&output);
         let mut batches = stream
             .map_err(move |error| incident::hide(id, error))
-            .map(move |batch| batch.and_then(|batch| cast_to(&output, batch)))
+            .map(move |batch| batch.and_then(|batch| announced(&output, &batch)))
             // Rows that came along are there until the last was sent.
             .inspect(move |_| _ = &memory)
             .boxed();
@@ -440,29 +441,13 @@ fn same_columns(planned: &Schema, announced: &Schema) -> bool {
 }
 
 /// The engine may answer in another string or list type than was announced.
-fn cast_to(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch, Error> {
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(Arc::clone(column))
-            } else {
-                arrow::compute::cast(column, field.data_type())
-            }
-        })
-        .collect::<Result<Vec<_>, _>>();
-    let rows =
-        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    columns
-        .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows))
-        .map_err(|error| {
-            incident::unnumbered(
-                "an answer did not fit its schema",
-                DataFusionError::from(error),
-            )
-        })
+fn announced(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    cast_to(schema, batch).map_err(|error| {
+        incident::unnumbered(
+            "an answer did not fit its schema",
+            DataFusionError::from(error),
+        )
+    })
 }
 
 fn schema_from(bytes: &[u8]) -> Result<Schema, Error> {

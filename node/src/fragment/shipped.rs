@@ -115,7 +115,7 @@ impl Shipments {
         }
         let rows: Vec<RecordBatch> = batches
             .iter()
-            .map(|batch| cast_to(&schema, batch).ok_or_else(|| malformed("shipment")))
+            .map(|batch| cast_to(&schema, batch).map_err(|_| malformed("shipment")))
             .collect::<Result<_, _>>()?;
         let summary = ShipmentSummary {
             columns: schema.fields().len(),
