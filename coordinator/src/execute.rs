@@ -1,12 +1,15 @@
 //! Running a cut plan: fragments at their nodes, the rest here.
 
+mod bound;
 mod fragment_stream;
 mod keys;
+mod open_request;
 mod physical;
 mod relay;
 mod remote_exec;
 mod shipment;
 mod spool;
+mod tighten;
 
 pub use fragment_stream::Counters;
 pub use physical::physical_plan;

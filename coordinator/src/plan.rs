@@ -13,6 +13,7 @@ mod scalar;
 mod ship;
 mod shippable;
 mod site;
+mod tighten;
 
 pub use cut::{CutPlan, FragmentPlan, LiteralFlow};
 pub use estimate::Estimate;
@@ -22,3 +23,4 @@ pub use reduce::{KeyFlow, Reason, Reduction, Refused, leaves};
 pub use remote::RemoteFragment;
 pub use ship::{Alternative, Objection, Shipment, Unshipped};
 pub use site::{Site, Sites};
+pub use tighten::{Tighten, Tightened, Tightening, told};

@@ -5,6 +5,8 @@
 
 pub mod allow;
 mod arrival;
+mod bound;
+mod control;
 mod engine;
 mod exchange;
 mod key_filter;

@@ -20,5 +20,6 @@ mod retries;
 mod same_names;
 mod shipping;
 mod statistics;
+mod tighten;
 mod tpcds;
 mod tpch;

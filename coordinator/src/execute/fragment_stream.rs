@@ -9,10 +9,9 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
 use prost::Message;
-use tokio::sync::oneshot;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Streaming};
 use weft_door::Compression;
@@ -22,12 +21,14 @@ use weft_plan::fingerprint;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
 use weft_wire::rpc::fragment::fragment_terminal::End;
 use weft_wire::rpc::fragment::{
-    self as rpc, FragmentControl, FragmentRequest, FragmentTerminal, Semantics, TableExpectation,
+    self as rpc, FragmentRequest, FragmentTerminal, Semantics, TableExpectation,
 };
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
 
+use super::bound::Bounds;
 use super::keys::Keys;
+use super::open_request::{Newest, OpenRequest};
 use super::shipment::ReadyRows;
 use crate::channels::DataChannel;
 use crate::plan::FragmentPlan;
@@ -64,6 +65,12 @@ impl Counters {
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
+    /// Notes a message of `bytes` that went out after others.
+    pub(super) fn told(&self, bytes: u64) {
+        self.rows.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Requests that were sent.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
@@ -73,12 +80,14 @@ impl Counters {
 pub(super) type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
 
 /// What goes to a node along with a fragment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Luggage {
     /// Keys that its rows must have.
     pub(super) keys: Vec<Arc<Keys>>,
     /// Rows of other domains that it reads.
     pub(super) shipped: Vec<Arc<ReadyRows>>,
+    /// What turns out while it runs about rows that are of no use.
+    pub(super) bounds: Bounds,
 }
 
 /// Sends `fragment` with `luggage` to its node, and returns its rows. Dropping them cancels it there.
@@ -152,7 +161,12 @@ async fn request(
         app_metadata: message,
         ..FlightData::default()
     };
-    let (open, control) = OpenRequest::new();
+    let newest = Newest::new(
+        luggage.bounds.clone(),
+        Arc::clone(&fragment.output),
+        Arc::clone(run.bound_counters(fragment.ordinal)),
+    );
+    let (open, control) = OpenRequest::new(newest);
     let mut request = Request::new(futures::stream::iter([first]).chain(control));
     let metadata = request.metadata_mut();
     metadata.insert("authorization", header(&format!("Bearer {token}"))?);
@@ -230,37 +244,6 @@ struct Reading {
     run: Arc<QueryRun>,
     request: OpenRequest,
     _channel: DataChannel,
-}
-
-/// The sending side of the conversation. It stays open for as long as rows are read, and an open
-/// one keeps the whole call open: so whoever ends early has to say so. Dropping it does.
-struct OpenRequest(Option<oneshot::Sender<FlightData>>);
-
-impl OpenRequest {
-    /// With the frames that follow the first.
-    fn new() -> (Self, impl Stream<Item = FlightData> + Send + 'static) {
-        let (stop, stopped) = oneshot::channel();
-        let frames = futures::stream::once(stopped).filter_map(|frame| async { frame.ok() });
-        (Self(Some(stop)), frames)
-    }
-
-    /// Ends the conversation after its last message.
-    fn close(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        if let Some(stop) = self.0.take() {
-            let cancel = FragmentControl { cancel: true };
-            // A call that has ended needs no cancel.
-            let _ = stop.send(FlightData {
-                app_metadata: cancel.encode_to_vec().into(),
-                ..FlightData::default()
-            });
-        }
-    }
 }
 
 impl Reading {

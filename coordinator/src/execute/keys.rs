@@ -172,7 +172,8 @@ impl Collector {
     }
 }
 
-fn encoded(
+/// `columns` with `schema`, as it comes before them, on the wire.
+pub(super) fn encoded(
     schema: &SchemaRef,
     columns: Result<Vec<ArrayRef>, arrow::error::ArrowError>,
 ) -> Result<Vec<ArrowMessage>, Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
@@ -13,7 +13,8 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 
 use super::relay::Relay;
 use super::remote_exec::RemoteFragmentExec;
-use crate::plan::RemoteFragment;
+use super::tighten::TightenExec;
+use crate::plan::{RemoteFragment, Tighten};
 
 /// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`.
 ///
@@ -40,10 +41,19 @@ impl ExtensionPlanner for RemotePlanner {
         _planner: &dyn PhysicalPlanner,
         node: &dyn UserDefinedLogicalNode,
         _logical_inputs: &[&LogicalPlan],
-        _physical_inputs: &[Arc<dyn ExecutionPlan>],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
         _session: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if let Some(tighten) = Tighten::of(node) {
+            let [input] = physical_inputs else {
+                return internal_err!("rows that tighten fragments have one source");
+            };
+            let tightening = Arc::clone(tighten.tightening());
+            let relay = Arc::clone(&self.relay);
+            let exec = TightenExec::new(Arc::clone(input), tightening, relay);
+            return Ok(Some(Arc::new(exec)));
+        }
         let Some(remote) = node.as_any().downcast_ref::<RemoteFragment>() else {
             return Ok(None);
         };

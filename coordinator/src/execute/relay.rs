@@ -21,11 +21,12 @@ use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 use weft_governance::{Error, ErrorKind, code};
 
+use super::bound::{Bound, Bounds, Told};
 use super::fragment_stream::{self, Luggage, Rows};
 use super::keys::{Collector, Keys};
 use super::shipment::{ReadyRows, Shipped};
 use super::spool::{Reader, Writer, spool};
-use crate::plan::{CutPlan, FragmentPlan, KeyFlow, Reduction, Shipment, leaves};
+use crate::plan::{CutPlan, FragmentPlan, KeyFlow, Reduction, Shipment, Tightened, leaves};
 use crate::query::QueryRun;
 
 /// The traffic of one run. Dropping it ends every fetch.
@@ -47,6 +48,8 @@ struct Source {
     readers: usize,
     fetch: Mutex<Option<Fetch>>,
     asked: Mutex<Asked>,
+    /// What rows it need not send.
+    bounds: watch::Sender<Option<Told>>,
 }
 
 impl Source {
@@ -124,6 +127,7 @@ impl Relay {
             readers: leaves.iter().filter(|it| **it == fragment.ordinal).count(),
             fetch: Mutex::default(),
             asked: Mutex::default(),
+            bounds: watch::Sender::new(None),
         };
         Ok(Arc::new(Self {
             run,
@@ -165,8 +169,9 @@ impl Relay {
         }
         let (fragment, run) = (Arc::clone(&source.fragment), Arc::clone(&self.run));
         let shipped = self.shipped_to(source);
+        let bounds = source.bounds.subscribe();
         let asking = async move {
-            let rows = open(fragment, Awaited::new(), shipped, run).await?;
+            let rows = open(fragment, Awaited::new(), shipped, bounds, run).await?;
             Ok(rows.inspect(move |_| _ = &leave).boxed())
         };
         let mut asked = source.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,9 +244,26 @@ impl Relay {
             Arc::clone(&source.fragment),
             keys,
             self.shipped_to(source),
+            source.bounds.subscribe(),
             run,
         )
         .await
+    }
+
+    /// Lets the fragment of `target` know that rows worse than `bound` are of no use, unless it knows
+    /// of a better one.
+    pub(super) fn tighten(&self, target: &Tightened, bound: &Arc<Bound>) {
+        let Ok(source) = self.source(target.fragment) else {
+            return;
+        };
+        let told = Told::new(bound, target);
+        source.bounds.send_if_modified(|known| {
+            let better = known.as_ref().is_none_or(|known| told.is_before(known));
+            if better {
+                *known = Some(told);
+            }
+            better
+        });
     }
 
     /// A reader of rows that are fetched ahead, if they are; with `ahead`, they will be.
@@ -299,6 +321,7 @@ impl Relay {
             runtime: Arc::clone(&self.runtime),
             awaited: self.awaited(fragment.ordinal)?,
             shipped: self.shipped_to(source),
+            bounds: source.bounds.subscribe(),
             outlets,
             most: most.unwrap_or_default(),
             size,
@@ -355,6 +378,7 @@ async fn open(
     fragment: Arc<FragmentPlan>,
     awaited: Awaited,
     shipped: Vec<Arc<ReadyRows>>,
+    bounds: Bounds,
     run: Arc<QueryRun>,
 ) -> Result<Rows, Error> {
     let mut keys = Vec::new();
@@ -377,7 +401,11 @@ async fn open(
         run.shipment_counters(rows.number())
             .sent(rows.rows, rows.bytes);
     }
-    let luggage = Luggage { keys, shipped };
+    let luggage = Luggage {
+        keys,
+        shipped,
+        bounds,
+    };
     match begin(&fragment, &luggage, &run).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             begin(&fragment, &luggage, &run).await
@@ -406,6 +434,7 @@ struct Fetching {
     runtime: Arc<RuntimeEnv>,
     awaited: Awaited,
     shipped: Vec<Arc<ReadyRows>>,
+    bounds: Bounds,
     outlets: Vec<(Collector, watch::Sender<Known>)>,
     /// Bytes up to which all of it may be sent on.
     most: u64,
@@ -432,7 +461,8 @@ impl Fetching {
         let awaited = std::mem::take(&mut self.awaited);
         let fragment = Arc::clone(&self.fragment);
         let shipped = std::mem::take(&mut self.shipped);
-        let mut rows = open(fragment, awaited, shipped, Arc::clone(&self.run)).await?;
+        let bounds = self.bounds.clone();
+        let mut rows = open(fragment, awaited, shipped, bounds, Arc::clone(&self.run)).await?;
         let memory = MemoryConsumer::new("join keys").register(&self.runtime.memory_pool);
         let mut read = 0.0;
         while let Some(batch) = rows.try_next().await? {

@@ -35,11 +35,14 @@ pub enum Optimization {
     Preaggregate,
     /// The small side of a join is sent to the node of the large side, and joined there.
     Ship,
+    /// The first rows of an order, once they are known, keep a running fragment from sending rows
+    /// that come after them.
+    Tighten,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Gather,
         Self::Bind,
         Self::Order,
@@ -52,6 +55,7 @@ impl Optimization {
         Self::Share,
         Self::Reduce,
         Self::Ship,
+        Self::Tighten,
         Self::Weigh,
         Self::Hash,
     ];
@@ -73,6 +77,7 @@ impl Optimization {
             Self::Share => "share",
             Self::Preaggregate => "preaggregate",
             Self::Ship => "ship",
+            Self::Tighten => "tighten",
         }
     }
 

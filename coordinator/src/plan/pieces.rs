@@ -11,6 +11,7 @@ use super::push::push;
 use super::reduce::reduce;
 use super::scalar::Scalars;
 use super::ship::ship;
+use super::tighten::tighten;
 use super::{Optimization, Optimizations, Sites};
 
 /// Takes an optimized plan apart: what each node runs, what is found first, what stays here.
@@ -43,8 +44,12 @@ pub fn pieces(
     let placed = cutter.cut(planner.arranged(plan.clone())?)?;
     let cut = CutPlan::new(placed, scalars, cutter.finish())?;
     let cut = planner.reduced(cut)?;
-    match steps.on(Optimization::Ship) {
-        true => ship(cut, &planner, plan),
+    let cut = match steps.on(Optimization::Ship) {
+        true => ship(cut, &planner, plan)?,
+        false => cut,
+    };
+    match steps.on(Optimization::Tighten) {
+        true => tighten(cut, steps.on(Optimization::Weigh)),
         false => Ok(cut),
     }
 }

@@ -21,10 +21,10 @@ use weft_plan::KeySet;
 
 use super::cut::{CutPlan, FragmentPlan};
 use super::estimate::Estimate;
-use lineage::{Place, source, targets};
+use lineage::{Place, source};
 
 pub use lineage::leaves;
-pub(super) use lineage::{disclosure, origin};
+pub(super) use lineage::{disclosure, origin, targets};
 
 /// Join keys on their way from one fragment's rows to another fragment.
 #[derive(Debug, Clone, PartialEq)]

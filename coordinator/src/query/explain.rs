@@ -75,6 +75,13 @@ pub(super) fn explain(
                     fragment.ordinal,
                     flow.operator,
                 ),
+                FlowForm::Bound => format!(
+                    "{} of the order by {} for fragment #{}: {}",
+                    flow.form.name(),
+                    flow.columns.join(", "),
+                    fragment.ordinal,
+                    flow.operator,
+                ),
                 FlowForm::Keys(_) => format!(
                     "{} of {} for fragment #{}: {}",
                     flow.form.name(),

@@ -11,7 +11,7 @@ use weft_governance::{DomainId, KeyDisclosure, TableRef};
 
 use super::run::QueryRun;
 use crate::execute::Counters;
-use crate::plan::{CutPlan, FragmentPlan, KeyFlow, LiteralFlow, RemoteFragment};
+use crate::plan::{CutPlan, FragmentPlan, KeyFlow, LiteralFlow, RemoteFragment, Tightened, told};
 
 /// Data of one domain on its way to the coordinator, or by way of it to another domain.
 #[derive(Debug, Clone)]
@@ -60,6 +60,8 @@ pub enum FlowForm {
     Literal,
     /// Rows that the other domain joins with its own.
     Shipment,
+    /// The last of the first rows of an order that they are in, as a value of the other domain.
+    Bound,
 }
 
 impl FlowForm {
@@ -73,6 +75,7 @@ impl FlowForm {
             Self::Keys(KeyDisclosure::None) => "no keys",
             Self::Literal => "literal",
             Self::Shipment => "shipped rows",
+            Self::Bound => "bound",
         }
     }
 }
@@ -94,6 +97,7 @@ impl Flow {
                 operators.insert(shipment.from, onward);
             }
         }
+        let told = told(&cut.plan)?;
         let mut flows = Vec::new();
         for fragment in &cut.fragments {
             for (index, flow) in cut.reduction.flows.iter().enumerate() {
@@ -122,6 +126,17 @@ impl Flow {
                     flows.push(Self {
                         counters: counters.cloned().unwrap_or_default(),
                         ..Self::of_shipment(cut, from, fragment)
+                    });
+                }
+            }
+            for target in told.iter().filter(|it| it.fragment == fragment.ordinal) {
+                let domain = &fragment.site.domain;
+                let others = cut.fragments.iter();
+                for from in others.filter(|it| it.site.domain != *domain) {
+                    let counters = run.map(|run| Arc::clone(run.bound_counters(target.fragment)));
+                    flows.push(Self {
+                        counters: counters.unwrap_or_default(),
+                        ..Self::of_bound(target, from, fragment)
                     });
                 }
             }
@@ -199,6 +214,23 @@ impl Flow {
             operator: format!("joined at {}", to.site.domain),
             alternatives: Vec::new(),
             ..Self::of_rows(cut, from)
+        }
+    }
+
+    /// What the order that rows of `from` are in as well tells `to`.
+    fn of_bound(target: &Tightened, from: &FragmentPlan, to: &FragmentPlan) -> Self {
+        Self {
+            fragment: to.ordinal,
+            source: from.site.domain.clone(),
+            destination: Some(to.site.domain.clone()),
+            form: FlowForm::Bound,
+            tables: tables(from),
+            columns: vec![target.name.clone()],
+            operator: format!("only rows that may be among the first by {}", target.name),
+            expected: Expected { rows: 1, bytes: 8 },
+            grants: grants(from),
+            alternatives: Vec::new(),
+            counters: Arc::default(),
         }
     }
 

@@ -40,6 +40,7 @@ pub struct QueryRun {
     key_counters: Vec<Arc<Counters>>,
     literal_counters: Vec<Arc<Counters>>,
     shipment_counters: Vec<Arc<Counters>>,
+    bound_counters: Vec<Arc<Counters>>,
     spare: Arc<Counters>,
     /// Shipments that were decided to go.
     shipments: AtomicUsize,
@@ -73,6 +74,7 @@ impl QueryRun {
             key_counters: counters(&|form| form.reduction.flows.len()),
             literal_counters: counters(&|form| form.literals.len()),
             shipment_counters: counters(&|form| form.shipments.len()),
+            bound_counters: counters(&numbers),
             spare: Arc::default(),
             shipments: AtomicUsize::new(cut.forms().count() - 1),
         }
@@ -119,6 +121,13 @@ impl QueryRun {
             .ok()
             .and_then(|ordinal| self.counters.get(ordinal))
             .unwrap_or(&self.spare)
+    }
+
+    /// The bounds that the fragment `ordinal` was told.
+    pub fn bound_counters(&self, ordinal: u32) -> &Arc<Counters> {
+        let index = usize::try_from(ordinal).ok();
+        let counters = index.and_then(|index| self.bound_counters.get(index));
+        counters.unwrap_or(&self.spare)
     }
 
     /// The keys that crossed the boundary by the flow at `index`.

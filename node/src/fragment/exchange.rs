@@ -22,9 +22,10 @@ use weft_wire::identity::Peer;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND};
 use weft_wire::replay::ReplayCache;
 use weft_wire::rpc::fragment::fragment_terminal::End;
-use weft_wire::rpc::fragment::{self, FragmentControl, FragmentRequest};
+use weft_wire::rpc::fragment::{self, FragmentRequest};
 use weft_wire::token::{Delegation, sha256};
 
+use super::control::{Bounds, Control};
 use super::{Engine, Running, Via, terminal};
 use crate::enforce::Gate;
 
@@ -155,15 +156,16 @@ fn stream(
 ) -> BoxStream<'static, Result<FlightData, Error>> {
     let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
     let Running {
-        schema: _,
+        schema,
         batches,
         interrupt,
     } = running;
+    let (control, bounds) = Control::new(rest, schema);
     let work = engine
         .workers()
-        .spawn(send_all(encoder, batches, frames.clone()));
+        .spawn(send_all(encoder, batches, bounds, frames.clone()));
     let work = Work { work, interrupt };
-    tokio::spawn(supervise(id, work, rest, deadline, frames));
+    tokio::spawn(supervise(id, work, control, deadline, frames));
     ReceiverStream::new(ready).boxed()
 }
 
@@ -209,20 +211,27 @@ type FrameSender = mpsc::Sender<Result<FlightData, Error>>;
 async fn send_all(
     mut encoder: Encoder,
     batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    bounds: Bounds,
     frames: FrameSender,
 ) -> (Encoder, Result<(), Ended>) {
-    let sent = send_each(&mut encoder, batches, &frames).await;
+    let sent = send_each(&mut encoder, batches, &bounds, &frames).await;
     (encoder, sent)
 }
 
 async fn send_each(
     encoder: &mut Encoder,
     mut batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    bounds: &Bounds,
     frames: &FrameSender,
 ) -> Result<(), Ended> {
     send(frames, encoder.schema_frame()).await?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(Ended::Failed)?;
+        let bound = bounds.borrow().clone();
+        let batch = match bound {
+            Some(bound) => bound.apply(batch).map_err(Ended::Failed)?,
+            None => batch,
+        };
         for frame in encoder.encode(&batch).map_err(Ended::Failed)? {
             send(frames, frame).await?;
         }
@@ -238,7 +247,7 @@ async fn send(frames: &FrameSender, frame: FlightData) -> Result<(), Ended> {
 async fn supervise(
     id: FragmentId,
     mut work: Work,
-    mut rest: BoxStream<'static, Result<FlightData, Error>>,
+    mut control: Control,
     deadline: Instant,
     frames: FrameSender,
 ) {
@@ -249,7 +258,10 @@ async fn supervise(
             Ok((_, Err(ended))) => Err(ended),
             Err(_) => Err(Ended::Failed(crashed(id))),
         },
-        () = cancelled(&mut rest) => Err(Ended::Stopped),
+        stopped = control.stopped() => match stopped {
+            Ok(()) => Err(Ended::Stopped),
+            Err(error) => Err(Ended::Failed(error)),
+        },
         () = sleep_until(deadline) => Err(Ended::Failed(too_late())),
         () = frames.closed() => Err(Ended::ReaderGone),
     };
@@ -276,17 +288,6 @@ async fn supervise(
     };
     // The reader may be gone by now; then nobody needs the last frame.
     let _ = frames.send(last).await;
-}
-
-/// Returns when the coordinator asks to stop. A closed sending side is no such request.
-async fn cancelled(rest: &mut BoxStream<'static, Result<FlightData, Error>>) {
-    while let Some(Ok(frame)) = rest.next().await {
-        let control = FragmentControl::decode(frame.app_metadata);
-        if control.is_ok_and(|control| control.cancel) {
-            return;
-        }
-    }
-    std::future::pending().await
 }
 
 pub(crate) fn too_late() -> Error {

@@ -10,9 +10,9 @@ use crate::plan::RemoteFragment;
 
 /// A column of a fragment's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) fragment: u32,
-    pub(super) column: usize,
+pub(in crate::plan) struct Place {
+    pub(in crate::plan) fragment: u32,
+    pub(in crate::plan) column: usize,
 }
 
 /// The fragment's column that holds every value that column `index` of `plan` holds; without
@@ -34,7 +34,11 @@ pub(super) fn source(plan: &LogicalPlan, index: usize, strict: bool) -> Option<P
 /// The fragments' columns that a condition "is one of these keys" on column `index` of `plan` may
 /// be laid on instead, if rows that do not meet it are of no use above. `strict` is for keys that
 /// may be NULL.
-pub(super) fn targets(plan: &LogicalPlan, index: usize, strict: bool) -> Result<Vec<Place>> {
+pub(in crate::plan) fn targets(
+    plan: &LogicalPlan,
+    index: usize,
+    strict: bool,
+) -> Result<Vec<Place>> {
     if let Some(place) = leaf(plan, index) {
         return Ok(vec![place]);
     }
