@@ -1,5 +1,6 @@
 //! From an optimized plan to pieces: what each domain's node runs, and what stays here.
 
+mod ask;
 mod cut;
 mod estimate;
 mod gather;
@@ -15,6 +16,7 @@ mod shippable;
 mod site;
 mod tighten;
 
+pub use ask::{Question, informed, questions};
 pub use cut::{CutPlan, FragmentPlan, LiteralFlow};
 pub use estimate::Estimate;
 pub use optimization::{Optimization, Optimizations};

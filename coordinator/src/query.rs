@@ -1,6 +1,8 @@
 //! A query from its text to its rows.
 
+mod ask;
 mod batches;
+mod draft;
 mod explain;
 mod flow;
 mod flow_table;

@@ -136,6 +136,7 @@ fn engine(
         memory: Memory::new(limits.memory)?,
         partitions: limits.partitions,
         deadline: limits.deadline,
+        ask_wait: limits.ask_wait.min(limits.deadline / 10),
         caps: Caps::default(),
     })
 }

@@ -1,8 +1,10 @@
 //! People who signed in, and the tokens that nodes see of them.
 
+mod answers;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Mutex as AsyncMutex;
 use weft_door::{Credentials, Opened};
@@ -13,6 +15,9 @@ use weft_wire::token::UserToken;
 use zeroize::Zeroizing;
 
 use crate::plan::{Optimization, Optimizations};
+
+use answers::Answers;
+pub use answers::Asked;
 
 /// A token is not used in the last moments of its life.
 const MARGIN: Duration = Duration::from_secs(20);
@@ -32,6 +37,7 @@ pub struct Session {
     authority: Authority,
     tokens: Mutex<HashMap<ServerId, Arc<AsyncMutex<Option<UserToken>>>>>,
     state: Mutex<State>,
+    answers: Mutex<Answers>,
 }
 
 /// What the session is exchanged for tokens with.
@@ -95,6 +101,7 @@ impl Sessions {
                 time_zone: "+00:00".to_owned(),
                 optimizations: Optimizations::default(),
             }),
+            answers: Mutex::default(),
         };
         Ok(Opened {
             session,
@@ -183,6 +190,17 @@ impl Session {
     /// Has the planner take `step`, or leave it out.
     pub fn set_optimization(&self, step: Optimization, on: bool) {
         lock(&self.state).optimizations.set(step, on);
+    }
+
+    /// What was answered when all of `asked` was asked before: the part of the rows that meets each
+    /// condition, or nothing of one whose node did not say.
+    pub fn answers(&self, asked: &[Asked]) -> Option<Vec<Option<f64>>> {
+        lock(&self.answers).to(asked, Instant::now())
+    }
+
+    /// Keeps what was answered, for as long as the node says that nothing has changed.
+    pub fn keep_answers(&self, answered: impl IntoIterator<Item = (Asked, Option<f64>)>) {
+        lock(&self.answers).keep(answered, Instant::now());
     }
 }
 

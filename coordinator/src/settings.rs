@@ -52,6 +52,8 @@ pub struct QueryLimits {
     pub partitions: usize,
     /// Planning threads at a time.
     pub planner_threads: usize,
+    /// How long planning waits for nodes that are asked how many rows meet a condition.
+    pub ask_wait: Duration,
 }
 
 impl Default for QueryLimits {
@@ -63,6 +65,7 @@ impl Default for QueryLimits {
             memory: 1 << 30,
             partitions: cores,
             planner_threads: cores * 2,
+            ask_wait: Duration::from_millis(250),
         }
     }
 }

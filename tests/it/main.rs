@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod ask;
 mod barrier;
 mod compression;
 mod drift;

@@ -103,6 +103,7 @@ impl Default for Limits {
             memory,
             partitions,
             planner_threads,
+            ask_wait: _,
         } = QueryLimits::default();
         Self {
             deadline,
@@ -196,6 +197,7 @@ impl CoordinatorConfig {
                 memory,
                 partitions,
                 planner_threads,
+                ..QueryLimits::default()
             },
             door: self.door.clone(),
         })

@@ -187,7 +187,7 @@ impl Relay {
     }
 
     /// The rows of the fragment `ordinal`, fetched when the first of them is asked for.
-    pub(super) fn rows(
+    pub fn rows(
         self: Arc<Self>,
         ordinal: u32,
     ) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static {

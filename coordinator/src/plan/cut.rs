@@ -225,6 +225,14 @@ impl<'a> Cutter<'a> {
         }
     }
 
+    /// The same, with `number` for the first new fragment.
+    pub(super) fn numbered_from(self, number: u32) -> Self {
+        Self {
+            next: number,
+            ..self
+        }
+    }
+
     /// What stays here of `plan`.
     pub(super) fn cut(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
         // What another part of the query has read is gone by the time that this one runs.

@@ -1,6 +1,7 @@
 //! How many rows a plan will answer, and how large they will be, from what owners say of their
 //! tables. Estimates decide how a query runs, never what it answers.
 
+mod guess;
 mod selectivity;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,11 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{
     Distinct, Expr, FetchType, Join, JoinType, LogicalPlan, SkipType, TableScan,
 };
-use weft_plan::{ColumnStatistics, TableStatistics, product_table_of, shipped_table_of};
+use weft_plan::{
+    ColumnStatistics, ProductTable, TableStatistics, product_table_of, shipped_table_of,
+};
+
+pub(super) use guess::is_guess;
 
 /// Rows of a table that nothing is known of.
 const UNKNOWN_ROWS: f64 = 100_000.0;
@@ -46,11 +51,15 @@ impl Estimate {
     pub fn of(plan: &LogicalPlan) -> Self {
         let estimate = match plan {
             LogicalPlan::TableScan(scan) => Self::of_table(scan),
-            LogicalPlan::Filter(filter) => selectivity::filtered(
-                Self::of(&filter.input),
-                &filter.predicate,
-                filter.input.schema(),
-            ),
+            LogicalPlan::Filter(filter) => {
+                let table = leaf(&filter.input).and_then(product_table_of);
+                selectivity::filtered(
+                    Self::of(&filter.input),
+                    &filter.predicate,
+                    filter.input.schema(),
+                    table.as_ref().map(ProductTable::selectivities),
+                )
+            }
             LogicalPlan::Projection(projection) => {
                 let input = Self::of(&projection.input);
                 let schema = projection.input.schema();
@@ -411,6 +420,21 @@ impl ColumnEstimate {
             self.distinct = (self.distinct * (1.0 - (1.0 - share).powf(each))).max(1.0);
         }
         self
+    }
+}
+
+/// The table whose rows `plan` has, or some of them, with columns by the names that they have there.
+pub(super) fn leaf(plan: &LogicalPlan) -> Option<&TableScan> {
+    match plan {
+        LogicalPlan::TableScan(scan) => Some(scan),
+        LogicalPlan::Filter(filter) => leaf(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => leaf(&alias.input),
+        LogicalPlan::Projection(projection) => {
+            let mut columns = projection.expr.iter();
+            let plain = columns.all(|expr| matches!(expr, Expr::Column(_)));
+            plain.then(|| leaf(&projection.input)).flatten()
+        }
+        _ => None,
     }
 }
 

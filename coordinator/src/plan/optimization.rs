@@ -38,11 +38,14 @@ pub enum Optimization {
     /// The first rows of an order, once they are known, keep a running fragment from sending rows
     /// that come after them.
     Tighten,
+    /// Where the guess of how many rows meet a condition decides about many bytes, the node of the
+    /// table is asked before the query is planned.
+    Ask,
 }
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Gather,
         Self::Bind,
         Self::Order,
@@ -58,6 +61,7 @@ impl Optimization {
         Self::Tighten,
         Self::Weigh,
         Self::Hash,
+        Self::Ask,
     ];
 
     /// Its name in settings.
@@ -78,6 +82,7 @@ impl Optimization {
             Self::Preaggregate => "preaggregate",
             Self::Ship => "ship",
             Self::Tighten => "tighten",
+            Self::Ask => "ask",
         }
     }
 

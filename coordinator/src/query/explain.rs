@@ -51,12 +51,19 @@ pub(super) fn explain(
         let text = format!("scalar_{index}:\n{}", scalar.display_indent());
         part(&mut lines, "coordinator", &text, None, None);
     }
+    for flow in flows.iter().filter(|it| it.form == FlowForm::Estimate) {
+        let text = format!("{}: {}", flow.form.name(), flow.operator);
+        let rows = answer.map(|_| flow.counters.rows());
+        let bytes = answer.map(|_| flow.counters.bytes());
+        part(&mut lines, &flow.source.to_string(), &text, rows, bytes);
+    }
     for fragment in &cut.fragments {
         for flow in flows
             .iter()
             .filter(|flow| flow.fragment == fragment.ordinal)
         {
             let text = match flow.form {
+                FlowForm::Estimate => continue,
                 FlowForm::Rows => format!(
                     "fragment #{} at {}\n{}",
                     fragment.ordinal,

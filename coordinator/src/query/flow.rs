@@ -11,7 +11,9 @@ use weft_governance::{DomainId, KeyDisclosure, TableRef};
 
 use super::run::QueryRun;
 use crate::execute::Counters;
-use crate::plan::{CutPlan, FragmentPlan, KeyFlow, LiteralFlow, RemoteFragment, Tightened, told};
+use crate::plan::{
+    CutPlan, FragmentPlan, KeyFlow, LiteralFlow, Question, RemoteFragment, Tightened, told,
+};
 
 /// Data of one domain on its way to the coordinator, or by way of it to another domain.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ pub enum FlowForm {
     Shipment,
     /// The last of the first rows of an order that they are in, as a value of the other domain.
     Bound,
+    /// How many rows meet conditions, asked while the query was planned.
+    Estimate,
 }
 
 impl FlowForm {
@@ -76,13 +80,14 @@ impl FlowForm {
             Self::Literal => "literal",
             Self::Shipment => "shipped rows",
             Self::Bound => "bound",
+            Self::Estimate => "estimate",
         }
     }
 }
 
 impl Flow {
     /// All flows of `cut`, in the order of the fragments that they belong to, with the counters of
-    /// `run` if it runs.
+    /// `run` if it runs, after what was asked before it.
     ///
     /// # Errors
     /// If the plan is malformed.
@@ -98,7 +103,7 @@ impl Flow {
             }
         }
         let told = told(&cut.plan)?;
-        let mut flows = Vec::new();
+        let mut flows = run.map_or_else(Vec::new, |run| run.asked().to_vec());
         for fragment in &cut.fragments {
             for (index, flow) in cut.reduction.flows.iter().enumerate() {
                 let from = cut.fragment(flow.from);
@@ -149,6 +154,19 @@ impl Flow {
             });
         }
         Ok(flows)
+    }
+
+    /// The answer to `question`, which `run` asks. Nothing crosses if the answer is known.
+    pub(super) fn of_question(question: &Question, run: &QueryRun) -> Self {
+        let conditions = question.conditions.iter().map(ToString::to_string);
+        let conditions: Vec<_> = conditions.collect();
+        Self {
+            form: FlowForm::Estimate,
+            columns: question.columns(),
+            operator: format!("share of the rows with {}", conditions.join(", ")),
+            counters: Arc::clone(run.counters(question.fragment.ordinal)),
+            ..Self::of_rows(&question.cut, &question.fragment)
+        }
     }
 
     fn of_rows(cut: &CutPlan, fragment: &FragmentPlan) -> Self {

@@ -1,5 +1,6 @@
 //! Everything that the leaves of one running query need.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::Semantics;
 use weft_wire::identity::Identity;
 
+use super::flow::Flow;
 use crate::channels::Channels;
 use crate::execute::Counters;
 use crate::plan::CutPlan;
@@ -36,11 +38,14 @@ pub struct QueryRun {
     semantics: Semantics,
     deadline: Instant,
     resources: Resources,
-    counters: Vec<Arc<Counters>>,
+    /// What was asked while it was planned.
+    asked: Vec<Flow>,
+    /// By fragment.
+    counters: BTreeMap<u32, Arc<Counters>>,
     key_counters: Vec<Arc<Counters>>,
     literal_counters: Vec<Arc<Counters>>,
     shipment_counters: Vec<Arc<Counters>>,
-    bound_counters: Vec<Arc<Counters>>,
+    bound_counters: BTreeMap<u32, Arc<Counters>>,
     spare: Arc<Counters>,
     /// Shipments that were decided to go.
     shipments: AtomicUsize,
@@ -59,10 +64,11 @@ impl QueryRun {
         let most = |count: &dyn Fn(&CutPlan) -> usize| cut.forms().map(count).max().unwrap_or(0);
         let counters =
             |count: &dyn Fn(&CutPlan) -> usize| (0..most(count)).map(|_| Arc::default()).collect();
-        let numbers = |form: &CutPlan| {
-            let last = form.fragments.iter().map(|it| it.ordinal).max();
-            last.and_then(|last| usize::try_from(last).ok())
-                .map_or(0, |last| last + 1)
+        let of_fragments = || {
+            let fragments = cut.forms().flat_map(|form| &form.fragments);
+            fragments
+                .map(|fragment| (fragment.ordinal, Arc::default()))
+                .collect()
         };
         Self {
             id,
@@ -70,14 +76,26 @@ impl QueryRun {
             semantics,
             deadline,
             resources,
-            counters: counters(&numbers),
+            asked: Vec::new(),
+            counters: of_fragments(),
             key_counters: counters(&|form| form.reduction.flows.len()),
             literal_counters: counters(&|form| form.literals.len()),
             shipment_counters: counters(&|form| form.shipments.len()),
-            bound_counters: counters(&numbers),
+            bound_counters: of_fragments(),
             spare: Arc::default(),
             shipments: AtomicUsize::new(cut.forms().count() - 1),
         }
+    }
+
+    /// The run of a query for whose plan nodes were asked before.
+    #[must_use]
+    pub fn having_asked(self, asked: Vec<Flow>) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// What was asked while the query was planned.
+    pub fn asked(&self) -> &[Flow] {
+        &self.asked
     }
 
     /// The query.
@@ -117,17 +135,12 @@ impl QueryRun {
 
     /// What crossed the boundary for the fragment `ordinal`.
     pub fn counters(&self, ordinal: u32) -> &Arc<Counters> {
-        usize::try_from(ordinal)
-            .ok()
-            .and_then(|ordinal| self.counters.get(ordinal))
-            .unwrap_or(&self.spare)
+        self.counters.get(&ordinal).unwrap_or(&self.spare)
     }
 
     /// The bounds that the fragment `ordinal` was told.
     pub fn bound_counters(&self, ordinal: u32) -> &Arc<Counters> {
-        let index = usize::try_from(ordinal).ok();
-        let counters = index.and_then(|index| self.bound_counters.get(index));
-        counters.unwrap_or(&self.spare)
+        self.bound_counters.get(&ordinal).unwrap_or(&self.spare)
     }
 
     /// The keys that crossed the boundary by the flow at `index`.

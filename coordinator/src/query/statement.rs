@@ -1,5 +1,6 @@
 //! Prepares and runs statements.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,9 @@ use weft_plan::{
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
+use super::ask::Answered;
 use super::batches::Tracked;
+use super::draft::Draft;
 use super::explain;
 use super::flow::Flow;
 use super::flow_table::{flow_schema, flow_table};
@@ -28,7 +31,7 @@ use super::running::RunningQueries;
 use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::{Relay, Shipped, physical_plan};
-use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, pieces};
+use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
@@ -63,6 +66,8 @@ pub struct QueryEngine {
     pub partitions: usize,
     /// How long a query may run.
     pub deadline: Duration,
+    /// How long planning waits for what nodes are asked.
+    pub ask_wait: Duration,
     /// How large a statement may be.
     pub caps: Caps,
 }
@@ -77,9 +82,17 @@ pub struct Statement {
 pub struct Planned {
     id: QueryId,
     cut: CutPlan,
+    /// What nodes were asked for it.
+    asked: Vec<Flow>,
     semantics: Semantics,
     state: SessionState,
     at: Instant,
+}
+
+/// How far a query is planned before a node may have to be asked.
+enum Stage {
+    Cut(Box<(CutPlan, SessionState)>),
+    Asks(Box<Draft>, Vec<Question>),
 }
 
 impl QueryEngine {
@@ -108,7 +121,9 @@ impl QueryEngine {
                 (schema, StatementKind::Query)
             }
             Parsed::Explain(explain, query) => {
-                let steps = session.optimizations();
+                let mut steps = session.optimizations();
+                // Nobody uses this plan.
+                steps.set(Optimization::Ask, false);
                 let (_, _, found) = self.plan(session, query, None, steps).await?;
                 parameters = found;
                 (explained(*explain), StatementKind::Query)
@@ -152,9 +167,8 @@ impl QueryEngine {
             }
             Parsed::Explain(Explain::Plan, query) => {
                 let planned = self.planned(session, query, values).await?;
-                let cut = planned.expected();
-                let flows = Flow::all(cut, None).map_err(from_datafusion)?;
-                Ok(one(explain::explain(cut, &flows, None)?))
+                let flows = planned.flows()?;
+                Ok(one(explain::explain(planned.expected(), &flows, None)?))
             }
             Parsed::Explain(Explain::Analyze, query) => {
                 let (cut, answer, flows) = self.analyze(session, query, values).await?;
@@ -162,7 +176,7 @@ impl QueryEngine {
             }
             Parsed::Explain(Explain::Flow, query) => {
                 let planned = self.planned(session, query, values).await?;
-                let flows = Flow::all(planned.expected(), None).map_err(from_datafusion)?;
+                let flows = planned.flows()?;
                 Ok(one(flow_table(&flows.iter().collect::<Vec<_>>(), false)?))
             }
             Parsed::Explain(Explain::AnalyzeFlow, query) => {
@@ -278,7 +292,8 @@ impl QueryEngine {
         let semantics = semantics(session)?;
         let state = self.state(&semantics, &optimizations)?;
         let query = query.clone();
-        self.planner
+        let (stage, schema, parameters) = self
+            .planner
             .run(move || {
                 let plan = plan_query(&state, &tables, query)?;
                 let parameters = parameter_schema(&plan)?;
@@ -288,22 +303,49 @@ impl QueryEngine {
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
-                let cut = pieces(plan, &sites, &optimizations, &state).map_err(from_datafusion)?;
-                let id = QueryId::generate();
-                let at = Instant::now();
-                Ok((
-                    Some(Planned {
-                        id,
-                        cut,
-                        semantics,
-                        state,
-                        at,
-                    }),
-                    schema,
-                    parameters,
-                ))
+                let draft = Draft {
+                    plan,
+                    sites,
+                    steps: optimizations,
+                    state,
+                };
+                let questions = draft.questions();
+                let stage = match questions.is_empty() {
+                    true => Stage::Cut(Box::new(draft.cut(&HashMap::new())?)),
+                    false => Stage::Asks(Box::new(draft), questions),
+                };
+                Ok((Some(stage), schema, parameters))
             })
-            .await
+            .await?;
+        let Some(stage) = stage else {
+            return Ok((None, schema, parameters));
+        };
+        let id = QueryId::generate();
+        let (cut, state, asked) = match stage {
+            Stage::Cut(cut) => {
+                let (cut, state) = *cut;
+                (cut, state, Vec::new())
+            }
+            Stage::Asks(draft, questions) => {
+                let answered = self.ask(session, id, &semantics, questions).await;
+                let Answered {
+                    selectivities,
+                    flows,
+                } = answered;
+                let cut = self.planner.run(move || draft.cut(&selectivities));
+                let (cut, state) = cut.await?;
+                (cut, state, flows)
+            }
+        };
+        let planned = Planned {
+            id,
+            cut,
+            asked,
+            semantics,
+            state,
+            at: Instant::now(),
+        };
+        Ok((Some(planned), schema, parameters))
     }
 
     async fn start(
@@ -314,19 +356,21 @@ impl QueryEngine {
         let Planned {
             id,
             cut,
+            asked,
             semantics,
             state,
             ..
         } = planned;
         let deadline = Instant::now() + self.deadline;
-        let run = Arc::new(QueryRun::new(
+        let run = QueryRun::new(
             id,
             Arc::clone(session),
             semantics,
             deadline,
             self.resources.clone(),
             &cut,
-        ));
+        );
+        let run = Arc::new(run.having_asked(asked));
         let flows = Flow::all(cut.decided(run.shipments()), Some(&run));
         let flows = flows.map_err(from_datafusion)?;
         self.queries
@@ -462,6 +506,12 @@ impl Planned {
     /// The query in the form that it is expected to take.
     fn expected(&self) -> &CutPlan {
         self.cut.decided(usize::MAX)
+    }
+
+    /// What crosses for it in that form, and has crossed while it was planned.
+    fn flows(&self) -> Result<Vec<Flow>, Error> {
+        let flows = Flow::all(self.expected(), None).map_err(from_datafusion)?;
+        Ok(self.asked.iter().cloned().chain(flows).collect())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::statistics::TableStatistics;
+use crate::statistics::{Selectivities, TableStatistics};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -24,6 +24,7 @@ pub struct ProductTable {
     disclosure: Vec<KeyDisclosure>,
     flow_to: FlowTo,
     statistics: Option<Arc<TableStatistics>>,
+    selectivities: Arc<Selectivities>,
     grants: Vec<String>,
 }
 
@@ -37,6 +38,7 @@ impl ProductTable {
             disclosure: Vec::new(),
             flow_to: FlowTo::default(),
             statistics: None,
+            selectivities: Arc::default(),
             grants: Vec::new(),
         }
     }
@@ -80,6 +82,20 @@ impl ProductTable {
     /// What is known of its rows.
     pub fn statistics(&self) -> Option<&TableStatistics> {
         self.statistics.as_deref()
+    }
+
+    /// The table with the parts of its rows, as the asker may see them, that meet conditions.
+    #[must_use]
+    pub fn with_selectivities(self, selectivities: Arc<Selectivities>) -> Self {
+        Self {
+            selectivities,
+            ..self
+        }
+    }
+
+    /// The parts of its rows that meet conditions, where they were counted.
+    pub fn selectivities(&self) -> &Selectivities {
+        &self.selectivities
     }
 
     /// The table with the ids of the grants that the asker holds on it.

@@ -38,6 +38,6 @@ pub use parameters::{bind_parameters, parameter_schema, parameter_values};
 pub use physical_rules::physical_rules;
 pub use session::{Semantics, session_config};
 pub use shipped::{PlannedShipment, ShippedTable, shipped_table_of};
-pub use statistics::{ColumnStatistics, TableStatistics};
+pub use statistics::{ColumnStatistics, Selectivities, TableStatistics, unqualified};
 pub use threads::PlannerThreads;
 pub use workers::{Workers, until};

@@ -1,8 +1,11 @@
 //! What an owner says of a table's rows. All of it is inexact: plans depend on it, answers never.
 
 mod message;
+mod selectivities;
 
 use datafusion::common::ScalarValue;
+
+pub use selectivities::{Selectivities, unqualified};
 
 /// A table's rows as one asker may see them.
 #[derive(Debug, Clone, PartialEq)]

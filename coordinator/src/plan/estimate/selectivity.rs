@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use weft_plan::Selectivities;
 
 use super::{ColumnEstimate, Estimate, index_of, number};
 
@@ -15,10 +16,19 @@ const PATTERN: f64 = 0.1;
 /// Of any other condition.
 const OTHER: f64 = 0.25;
 
-/// What `predicate` leaves of `input`.
-pub(super) fn filtered(mut input: Estimate, predicate: &Expr, schema: &DFSchema) -> Estimate {
+/// What `predicate` leaves of `input`, of whose table some parts may have been `counted`.
+pub(super) fn filtered(
+    mut input: Estimate,
+    predicate: &Expr,
+    schema: &DFSchema,
+    counted: Option<&Selectivities>,
+) -> Estimate {
     let mut intervals: BTreeMap<usize, Interval> = BTreeMap::new();
     for condition in split_conjunction(predicate) {
+        if let Some(share) = counted.and_then(|counted| counted.of(condition)) {
+            input = kept(input, share, named(condition, schema));
+            continue;
+        }
         match interval(&input, condition, schema) {
             Some((index, found)) => {
                 let known = intervals.entry(index).or_default();
@@ -61,7 +71,7 @@ fn kept(mut input: Estimate, share: f64, about: Option<(usize, Option<f64>)>) ->
 
 /// The part of a column's values, in order, that conditions leave.
 #[derive(Debug, Clone, Copy, Default)]
-struct Interval {
+pub(super) struct Interval {
     from: Option<f64>,
     to: Option<f64>,
 }
@@ -100,7 +110,11 @@ impl Interval {
 }
 
 /// The column that `condition` compares with literals, and what that leaves of its known range.
-fn interval(input: &Estimate, condition: &Expr, schema: &DFSchema) -> Option<(usize, Interval)> {
+pub(super) fn interval(
+    input: &Estimate,
+    condition: &Expr,
+    schema: &DFSchema,
+) -> Option<(usize, Interval)> {
     let place = |expr: &Expr, bound: &Expr| {
         let index = index_of(expr, schema)?;
         let (low, high) = input.columns.get(index)?.range?;
