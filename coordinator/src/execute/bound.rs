@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{Field, Schema};
-use arrow::row::{OwnedRow, RowConverter, SortField};
+use arrow::row::{OwnedRow, Row, RowConverter, SortField};
 use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::execution::memory_pool::MemoryReservation;
 use tokio::sync::watch;
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::rpc::fragment::{self as rpc, FragmentControl};
@@ -84,14 +85,19 @@ pub(super) struct FirstKeys {
     converter: RowConverter,
     /// At most so many as rows are asked for, the last of them on top.
     kept: BinaryHeap<OwnedRow>,
+    memory: MemoryReservation,
 }
 
 impl FirstKeys {
-    /// None yet, of rows with `schema`.
+    /// None yet, of rows with `schema`. What is kept is taken from `memory`.
     ///
     /// # Errors
     /// If there is no order on the column.
-    pub(super) fn new(tightening: &Tightening, schema: &Schema) -> Result<Self> {
+    pub(super) fn new(
+        tightening: &Tightening,
+        schema: &Schema,
+        memory: MemoryReservation,
+    ) -> Result<Self> {
         let Some(field) = schema.fields().get(tightening.column) else {
             return Err(no_column());
         };
@@ -106,27 +112,39 @@ impl FirstKeys {
             rows: tightening.rows,
             converter: RowConverter::new(vec![field])?,
             kept: BinaryHeap::new(),
+            memory,
         })
     }
 
-    /// Adds the rows of `batch`. Returns what is known afterwards, if that is more than before.
+    /// Adds the rows of `batch`. Returns what is known afterwards, if that is more than before. Where
+    /// memory runs out nothing is known any more: the answer is the same without it.
     ///
     /// # Errors
     /// If they do not have the column.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<Option<Arc<Bound>>> {
+        if self.rows == 0 {
+            return Ok(None);
+        }
         let column = batch.columns().get(self.column).ok_or_else(no_column)?;
         let known = self.last().cloned();
         let keys = self
             .converter
             .convert_columns(std::slice::from_ref(column))?;
         for key in &keys {
-            if self.kept.len() < self.rows {
-                self.kept.push(key.owned());
-            } else if let Some(mut last) = self.kept.peek_mut()
-                && key < last.row()
-            {
-                *last = key.owned();
+            let size = |key: Row<'_>| size_of::<OwnedRow>() + key.as_ref().len();
+            let last = match self.last() {
+                Some(last) if key >= last.row() => continue,
+                last => last.map(|last| size(last.row())),
+            };
+            if self.memory.try_grow(size(key)).is_err() {
+                self.give_up();
+                return Ok(None);
             }
+            if let Some(last) = last {
+                self.kept.pop();
+                self.memory.shrink(last);
+            }
+            self.kept.push(key.owned());
         }
         let Some(last) = self.last().filter(|last| Some(*last) != known.as_ref()) else {
             return Ok(None);
@@ -143,6 +161,12 @@ impl FirstKeys {
             options: self.options,
         };
         Ok(bounds.then_some(Arc::new(bound)))
+    }
+
+    fn give_up(&mut self) {
+        self.rows = 0;
+        self.kept = BinaryHeap::new();
+        self.memory.free();
     }
 
     /// The last key of as many rows as are asked for.

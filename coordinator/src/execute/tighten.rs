@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_datafusion_err, internal_err};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
@@ -112,7 +113,8 @@ impl ExecutionPlan for TightenExec {
     ) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
         // The first rows of one partition are at best those of all.
-        let mut first = FirstKeys::new(&self.tightening, &schema)?;
+        let memory = MemoryConsumer::new("TightenExec").register(context.memory_pool());
+        let mut first = FirstKeys::new(&self.tightening, &schema, memory)?;
         let (tightening, relay) = (Arc::clone(&self.tightening), Arc::clone(&self.relay));
         let rows = self.input.execute(partition, context)?.map(move |batch| {
             let batch = batch?;

@@ -1,5 +1,6 @@
 use arrow::array::Int64Array;
 use arrow::datatypes::DataType;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
 
 use super::*;
 
@@ -8,6 +9,12 @@ fn schema() -> Schema {
 }
 
 fn first(rows: usize, descending: bool, nulls_first: bool) -> FirstKeys {
+    first_within(1 << 20, rows, descending, nulls_first)
+}
+
+fn first_within(bytes: usize, rows: usize, descending: bool, nulls_first: bool) -> FirstKeys {
+    let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(bytes));
+    let memory = MemoryConsumer::new("keys").register(&pool);
     let tightening = Tightening {
         column: 0,
         descending,
@@ -15,7 +22,7 @@ fn first(rows: usize, descending: bool, nulls_first: bool) -> FirstKeys {
         rows,
         targets: Vec::new(),
     };
-    FirstKeys::new(&tightening, &schema()).expect("an order")
+    FirstKeys::new(&tightening, &schema(), memory).expect("an order")
 }
 
 /// What `keys` know after each of some batches.
@@ -55,4 +62,14 @@ fn nothing_is_left_out_after_a_null_that_comes_last_and_all_values_after_one_tha
     assert_eq!(last, [None, None]);
     let first = known(first(2, false, true), &batches);
     assert_eq!(first, [Some(Some(1)), Some(None)]);
+}
+
+#[test]
+fn nothing_is_told_any_more_once_memory_runs_out() {
+    let many: Vec<_> = (0..100).map(Some).collect();
+    let batches: [&[Option<i64>]; 3] = [&[Some(200), Some(300)], &many, &[Some(1)]];
+    let roomy = known(first_within(1 << 20, 2, false, false), &batches);
+    assert_eq!(roomy, [Some(Some(300)), Some(Some(1)), None]);
+    let tight = known(first_within(1_000, 100, false, false), &batches);
+    assert_eq!(tight, [None, None, None]);
 }
