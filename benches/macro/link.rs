@@ -349,8 +349,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn bytes_leave_at_the_rate_and_arrive_half_a_round_trip_later() {
+    #[test]
+    fn bytes_leave_at_the_rate_and_arrive_half_a_round_trip_later() {
         let direction = Direction::new(link("8mbit,20ms"));
         let now = Instant::now();
         let ms = |ms| now + Duration::from_millis(ms);
@@ -361,8 +361,8 @@ mod tests {
         assert_eq!(direction.send(ms(100), 1_000), ms(111));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_transfer_takes_its_bytes_through_the_rate_and_one_delay() {
+    #[tokio::test]
+    async fn a_transfer_takes_no_less_than_its_bytes_through_the_rate_and_one_delay() {
         let direction = Direction::new(link("8mbit,20ms"));
         let (mut near, from) = duplex(1 << 20);
         let (to, mut far) = duplex(1 << 20);
@@ -380,15 +380,11 @@ mod tests {
         let ((), carried, (came, took)) = tokio::join!(write, direction.carry(from, to), read);
         carried.expect("carried");
         assert!(came == sent, "the bytes are the same, in the same order");
-        // The runtime's clock moves only by what is waited for, in steps of a millisecond.
-        let least = Duration::from_millis(510);
-        assert!(
-            took >= least && took <= least + Duration::from_millis(2),
-            "{took:?}"
-        );
+        // How much more depends on the machine.
+        assert!(took >= Duration::from_millis(510), "{took:?}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_reader_that_stops_stops_the_writer() {
         let slow = link("8mbit,20ms");
         let direction = Direction::new(slow);
@@ -397,9 +393,9 @@ mod tests {
         let carrying = tokio::spawn(async move { direction.carry(from, to).await });
         let mut taken = 0;
         let chunk = [0_u8; 1_024];
-        // Time passes by itself while nothing else can happen, so this ends when no room is left.
+        // The link carries all of it in a third of a second.
         while let Ok(written) =
-            tokio::time::timeout(Duration::from_secs(60), near.write(&chunk)).await
+            tokio::time::timeout(Duration::from_secs(3), near.write(&chunk)).await
         {
             taken += written.expect("written");
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use serde::Deserialize;
 
 /// The crates from the ground up. A crate uses those of the rows before its own, never one of its
 /// own row: the coordinator and the node do not know each other.
@@ -134,6 +135,37 @@ fn the_order_refuses_what_it_should() {
     assert!(!allowed("weft-governance", "unheard-of", Normal));
 }
 
+/// What cargo says of the workspace.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// Where it lies, if that is in the workspace.
+    path: Option<PathBuf>,
+    /// `None` for what the crate itself uses.
+    kind: Option<DependencyKind>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DependencyKind {
+    Normal,
+    #[serde(rename = "dev")]
+    Development,
+    Build,
+}
+
 /// One crate of the workspace in the manifest of another.
 struct Edge<'a> {
     user: &'a str,
@@ -170,13 +202,13 @@ fn edges(metadata: &Metadata) -> impl Iterator<Item = Edge<'_>> {
         inside.map(|used| Edge {
             user: package.name.as_str(),
             used: used.name.as_str(),
-            kind: used.kind,
+            kind: used.kind.unwrap_or(DependencyKind::Normal),
         })
     })
 }
 
 fn members(metadata: &Metadata) -> impl Iterator<Item = &Package> {
-    metadata.workspace_packages().into_iter()
+    metadata.packages.iter()
 }
 
 fn takes_workspace_lints(package: &Package) -> bool {
@@ -189,11 +221,14 @@ fn takes_workspace_lints(package: &Package) -> bool {
 }
 
 fn workspace() -> Metadata {
-    MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .expect("cargo describes the workspace")
+    let cargo = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version=1"])
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    assert!(cargo.status.success(), "{}", cargo.status);
+    serde_json::from_slice(&cargo.stdout).expect("cargo describes the workspace")
 }
 
 fn root() -> PathBuf {

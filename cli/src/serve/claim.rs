@@ -22,6 +22,10 @@ pub(crate) struct Claim {
 /// # Errors
 /// If another process uses it and goes on, or the folder cannot be written.
 pub(crate) async fn claim(folder: &Path) -> Result<Claim, Error> {
+    claim_within(folder, PATIENCE).await
+}
+
+async fn claim_within(folder: &Path, patience: Duration) -> Result<Claim, Error> {
     let unusable =
         |error: std::io::Error| wrong(format!("`{}` cannot be used: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(unusable)?;
@@ -31,7 +35,7 @@ pub(crate) async fn claim(folder: &Path) -> Result<Claim, Error> {
         .write(true)
         .open(folder.join("lock"))
         .map_err(unusable)?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Claim { _lock: file }),
@@ -55,12 +59,12 @@ fn wrong(message: String) -> Error {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_folder_is_used_by_one_at_a_time() {
         let folder = tempfile::tempdir().expect("folder");
         let state = folder.path().join("state");
         let first = claim(&state).await.expect("free");
-        let refused = claim(&state).await.expect_err("in use");
+        let refused = claim_within(&state, PAUSE).await.expect_err("in use");
         assert_eq!(refused.code(), code::SETTINGS);
         drop(first);
         claim(&state).await.expect("free again");

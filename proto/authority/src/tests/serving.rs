@@ -186,14 +186,11 @@ async fn a_verifier_fetches_the_keys_and_fetches_them_again_for_a_new_one() {
         "the old key is known"
     );
 
-    pass(Duration::from_secs(6)).await;
-    keys.verify(&new, None, SystemTime::now())
+    let later = SystemTime::now() + Duration::from_secs(6);
+    keys.verify(&new, None, later)
         .await
         .expect("the new key was fetched");
-    let withdrawn = keys
-        .verify(&old, None, SystemTime::now())
-        .await
-        .expect_err("withdrawn");
+    let withdrawn = keys.verify(&old, None, later).await.expect_err("withdrawn");
     assert_eq!(withdrawn.code(), code::UNAUTHENTICATED);
 }
 
@@ -226,11 +223,4 @@ async fn a_verifier_says_when_the_authority_is_away_and_known_keys_go_on_working
             .await
             .is_ok()
     );
-}
-
-/// Lets `time` pass at once.
-async fn pass(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
 }

@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 
 use super::{Authority, Keys};
@@ -20,7 +19,7 @@ pub struct TokenKeys {
     audience: ServerId,
     known: RwLock<Option<Arc<UserTokenVerifier>>>,
     /// When the keys were last asked for. Held while they are, so that one call asks for all.
-    asked: Mutex<Option<Instant>>,
+    asked: Mutex<Option<SystemTime>>,
 }
 
 impl TokenKeys {
@@ -44,11 +43,16 @@ impl TokenKeys {
         presenter: Option<&Thumbprint>,
         now: SystemTime,
     ) -> Result<VerifiedUser, Error> {
-        self.verifier(token).await?.verify(token, presenter, now)
+        let verifier = self.verifier(token, now).await?;
+        verifier.verify(token, presenter, now)
     }
 
     /// A token whose key is known waits for nobody; others wait while the keys are fetched.
-    async fn verifier(&self, token: &str) -> Result<Arc<UserTokenVerifier>, Error> {
+    async fn verifier(
+        &self,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<Arc<UserTokenVerifier>, Error> {
         if let Some(verifier) = self.known_for(token) {
             return Ok(verifier);
         }
@@ -56,10 +60,12 @@ impl TokenKeys {
         if let Some(verifier) = self.known_for(token) {
             return Ok(verifier);
         }
-        if asked.is_some_and(|last| last.elapsed() < REFETCH) {
+        // A clock that was set back is no reason to wait.
+        let since = asked.and_then(|last| now.duration_since(last).ok());
+        if since.is_some_and(|since| since < REFETCH) {
             return self.known().ok_or_else(away);
         }
-        *asked = Some(Instant::now());
+        *asked = Some(now);
         let Keys { issuer, jwks } = self.authority.keys().await?;
         let verifier = Arc::new(UserTokenVerifier::new(&issuer, &jwks, &self.audience)?);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
