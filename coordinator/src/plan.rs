@@ -4,6 +4,7 @@ mod ask;
 mod cut;
 mod estimate;
 mod gather;
+mod imply;
 mod optimization;
 mod pieces;
 mod preaggregate;

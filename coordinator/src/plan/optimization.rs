@@ -29,6 +29,8 @@ pub enum Optimization {
     NotNull,
     /// Conditions that a node can check are checked there, whatever else they stand beside.
     Split,
+    /// A join compares once what is equal, so that its columns travel once.
+    Imply,
     /// What is read twice in the same way is shipped once.
     Share,
     /// Nodes group rows that are only needed by the group.
@@ -45,10 +47,11 @@ pub enum Optimization {
 
 impl Optimization {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Gather,
         Self::Bind,
         Self::Order,
+        Self::Imply,
         Self::Preaggregate,
         Self::Unite,
         Self::Bound,
@@ -78,6 +81,7 @@ impl Optimization {
             Self::Distinct => "distinct",
             Self::NotNull => "not_null",
             Self::Split => "split",
+            Self::Imply => "imply",
             Self::Share => "share",
             Self::Preaggregate => "preaggregate",
             Self::Ship => "ship",

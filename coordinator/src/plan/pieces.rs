@@ -6,6 +6,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::cut::{CutPlan, Cutter};
 use super::gather::gather;
+use super::imply::imply;
 use super::preaggregate::preaggregate;
 use super::push::push;
 use super::reduce::reduce;
@@ -74,6 +75,10 @@ impl Planner<'_> {
 
     fn arranged_with(&self, plan: LogicalPlan, groups: bool) -> Result<LogicalPlan> {
         let plan = gather(plan, self.sites, self.state, self.steps)?;
+        let plan = match self.steps.on(Optimization::Imply) {
+            true => imply(plan, self.sites, self.state)?,
+            false => plan,
+        };
         let plan = match groups {
             true => preaggregate(plan, self.sites, self.state),
             false => plan,

@@ -16,7 +16,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::{Optimization, Optimizations, Sites};
-use place::Place;
+pub(super) use place::Place;
 
 /// An optimized plan with the same answer and as much as possible of it within single nodes.
 ///

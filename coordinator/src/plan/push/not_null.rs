@@ -80,8 +80,13 @@ fn with_keys(
     }
     let mut missing = Vec::new();
     for key in keys {
-        if !key.is_volatile() && key.nullable(side.schema().as_ref())? && !is_kept(side, key) {
-            missing.push(Expr::IsNotNull(Box::new((*key).clone())));
+        let known = Expr::IsNotNull(Box::new((*key).clone()));
+        if !key.is_volatile()
+            && key.nullable(side.schema().as_ref())?
+            && !is_kept(side, key)
+            && !missing.contains(&known)
+        {
+            missing.push(known);
         }
     }
     let Some(predicate) = conjunction(missing) else {

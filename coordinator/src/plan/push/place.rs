@@ -12,22 +12,22 @@ use crate::plan::{Site, Sites};
 
 /// Tells what one node can be asked to run.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(in crate::plan) struct Place<'a> {
     sites: &'a Sites,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn new(sites: &'a Sites) -> Self {
+    pub(in crate::plan) fn new(sites: &'a Sites) -> Self {
         Self { sites }
     }
 
     /// The node that reads everything that `plan` reads, if there is one.
-    pub(super) fn site(&self, plan: &LogicalPlan) -> Result<Option<Arc<Site>>> {
+    pub(in crate::plan) fn site(&self, plan: &LogicalPlan) -> Result<Option<Arc<Site>>> {
         only_site(plan, self.sites)
     }
 
     /// The node that runs all of `plan`, if there is one.
-    pub(super) fn runs(&self, plan: &LogicalPlan) -> Result<Option<Arc<Site>>> {
+    pub(in crate::plan) fn runs(&self, plan: &LogicalPlan) -> Result<Option<Arc<Site>>> {
         match self.site(plan)? {
             Some(site) if is_shippable(plan, &site.functions)? => Ok(Some(site)),
             _ => Ok(None),
@@ -35,7 +35,7 @@ impl<'a> Place<'a> {
     }
 
     /// Rewrites from the top what no single node runs: `f` never sees a plan that one does.
-    pub(super) fn rewrite_above(
+    pub(in crate::plan) fn rewrite_above(
         &self,
         plan: LogicalPlan,
         mut f: impl FnMut(LogicalPlan) -> Result<Transformed<LogicalPlan>>,
@@ -47,7 +47,7 @@ impl<'a> Place<'a> {
     }
 
     /// Whether a node runs all of `plan` and, on top of it, `exprs`.
-    pub(super) fn runs_with<'e>(
+    pub(in crate::plan) fn runs_with<'e>(
         &self,
         plan: &LogicalPlan,
         exprs: impl IntoIterator<Item = &'e Expr>,
