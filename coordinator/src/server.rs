@@ -11,7 +11,7 @@ use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::{Current, Memory, PlannerThreads, RunningPlans, Workers};
+use weft_plan::{Current, Memory, PlannerThreads, RunningPlans, SessionStates, Workers};
 use weft_sql::Caps;
 use weft_wire::authority::{Authority, TokenKeys};
 use weft_wire::identity::Identity;
@@ -130,11 +130,12 @@ fn engine(
         },
         catalogs: catalogs.clone(),
         queries: RunningQueries::new(limits.max_concurrent),
-        planner: PlannerThreads::new(limits.planner_threads),
+        planner: PlannerThreads::new(limits.planner_threads)?,
         workers: Workers::start(limits.partitions)?,
         plans: RunningPlans::default(),
         memory: Memory::new(limits.memory)?,
         partitions: limits.partitions,
+        states: SessionStates::default(),
         deadline: limits.deadline,
         ask_wait: limits.ask_wait.min(limits.deadline / 10),
         caps: Caps::default(),

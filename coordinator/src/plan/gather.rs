@@ -59,8 +59,9 @@ pub(super) fn tidied(plan: LogicalPlan, state: &SessionState) -> Result<LogicalP
         Arc::new(PushDownFilter::new()),
         Arc::new(OptimizeProjections::new()),
     ]);
-    let config = OptimizerContext::new_with_config_options(state.config_options().clone());
-    rules.optimize(plan, &config, |_, _| {})
+    let config = OptimizerContext::new_with_config_options(Arc::clone(state.config_options()));
+    // A second pass would find nothing to do, and take as long as the first.
+    rules.optimize(plan, &config.with_max_passes(1), |_, _| {})
 }
 
 fn regroup(

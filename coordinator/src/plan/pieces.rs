@@ -40,19 +40,27 @@ pub fn pieces(
     let scalars: Vec<LogicalPlan> = scalars
         .plans
         .into_iter()
-        .map(|scalar| cutter.cut(planner.arranged(scalar)?))
+        .map(|scalar| cutter.cut(planner.arranged(scalar)?.plan))
         .collect::<Result<_>>()?;
-    let placed = cutter.cut(planner.arranged(plan.clone())?)?;
+    let arranged = planner.arranged(plan.clone())?;
+    let placed = cutter.cut(arranged.plan)?;
     let cut = CutPlan::new(placed, scalars, cutter.finish())?;
     let cut = planner.reduced(cut)?;
     let cut = match steps.on(Optimization::Ship) {
-        true => ship(cut, &planner, plan)?,
+        true => ship(cut, &planner, arranged.grouped.then_some(plan))?,
         false => cut,
     };
     match steps.on(Optimization::Tighten) {
         true => tighten(cut, steps.on(Optimization::Weigh)),
         false => Ok(cut),
     }
+}
+
+/// A plan with as much as possible in the reach of single nodes.
+pub(super) struct Arranged {
+    pub(super) plan: LogicalPlan,
+    /// Whether nodes make more groups than the query asks for.
+    pub(super) grouped: bool,
 }
 
 /// What the steps need to know.
@@ -64,26 +72,29 @@ pub(super) struct Planner<'a> {
 
 impl Planner<'_> {
     /// `plan` with as much as possible in the reach of single nodes.
-    pub(super) fn arranged(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    pub(super) fn arranged(&self, plan: LogicalPlan) -> Result<Arranged> {
         self.arranged_with(plan, self.steps.on(Optimization::Preaggregate))
     }
 
     /// The same, with no more groups than the query asks for.
     pub(super) fn arranged_ungrouped(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        self.arranged_with(plan, false)
+        Ok(self.arranged_with(plan, false)?.plan)
     }
 
-    fn arranged_with(&self, plan: LogicalPlan, groups: bool) -> Result<LogicalPlan> {
+    fn arranged_with(&self, plan: LogicalPlan, groups: bool) -> Result<Arranged> {
         let plan = gather(plan, self.sites, self.state, self.steps)?;
         let plan = match self.steps.on(Optimization::Imply) {
             true => imply(plan, self.sites, self.state)?,
             false => plan,
         };
-        let plan = match groups {
-            true => preaggregate(plan, self.sites, self.state),
-            false => plan,
+        let groups = match groups {
+            true => preaggregate(&plan, self.sites, self.state),
+            false => None,
         };
-        push(plan, self.sites, self.steps, self.state)
+        let grouped = groups.is_some();
+        let plan = groups.unwrap_or(plan);
+        let plan = push(plan, self.sites, self.steps, self.state)?;
+        Ok(Arranged { plan, grouped })
     }
 
     /// `cut`, whose fragments spare one another rows.

@@ -32,16 +32,17 @@ use demand::Demand;
 use descent::Descent;
 use side::Side;
 
-/// An optimized plan with the same answer, in which nodes group rows that are needed by the group.
-pub(super) fn preaggregate(plan: LogicalPlan, sites: &Sites, state: &SessionState) -> LogicalPlan {
-    match grouped(&plan, sites, state) {
-        Ok(Some(grouped)) => grouped,
-        Ok(None) => plan,
-        Err(_) => {
-            warn!("a plan is not grouped, for the pieces did not fit together");
-            plan
-        }
-    }
+/// A plan with the answer of the optimized `plan`, in which nodes group rows that are needed by the
+/// group; `None` if there are none.
+pub(super) fn preaggregate(
+    plan: &LogicalPlan,
+    sites: &Sites,
+    state: &SessionState,
+) -> Option<LogicalPlan> {
+    grouped(plan, sites, state).unwrap_or_else(|_| {
+        warn!("a plan is not grouped, for the pieces did not fit together");
+        None
+    })
 }
 
 fn grouped(plan: &LogicalPlan, sites: &Sites, state: &SessionState) -> Result<Option<LogicalPlan>> {

@@ -105,24 +105,31 @@ impl fmt::Display for Objection {
     }
 }
 
-/// `cut`, which was made of `plan`, with what may become of it when the rows of a fragment turn out to
-/// be few.
+/// `cut` with what may become of it when the rows of a fragment turn out to be few. `grouped` is the
+/// query before nodes were given groups to make, if they were.
 ///
 /// # Errors
 /// If the plan is malformed.
-pub(super) fn ship(cut: CutPlan, planner: &Planner<'_>, plan: LogicalPlan) -> Result<CutPlan> {
+pub(super) fn ship(
+    cut: CutPlan,
+    planner: &Planner<'_>,
+    grouped: Option<LogicalPlan>,
+) -> Result<CutPlan> {
     let weigh = planner.steps.on(Optimization::Weigh);
     let (ways, unshipped) = ways(&cut, weigh)?;
     let cut = CutPlan { unshipped, ..cut };
     if ways.is_empty() {
         return Ok(cut);
     }
-    // Rows that meet at a node are best grouped after they have met.
-    let known = fetched_before(&cut, None)?;
-    let context = planner.state.task_ctx();
-    let mut cutter = Cutter::new(planner.sites, planner.steps, &context, known);
-    let ungrouped = cutter.cut(planner.arranged_ungrouped(plan)?)?;
-    further(cut, planner, ways, &[ungrouped])
+    let mut others = Vec::new();
+    if let Some(plan) = grouped {
+        // Rows that meet at a node are best grouped after they have met.
+        let known = fetched_before(&cut, None)?;
+        let context = planner.state.task_ctx();
+        let mut cutter = Cutter::new(planner.sites, planner.steps, &context, known);
+        others.push(cutter.cut(planner.arranged_ungrouped(plan)?)?);
+    }
+    further(cut, planner, ways, &others)
 }
 
 /// `cut` with the best of `ways`, and what follows it. Each is tried on `cut`, and on `others` that

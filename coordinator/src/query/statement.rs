@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use chrono::DateTime;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use futures::stream::BoxStream;
@@ -15,8 +14,9 @@ use tokio_util::task::AbortOnDropHandle;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
-    Memory, PlannerThreads, RunningPlans, Semantics, Workers, bind_parameters, from_datafusion,
-    parameter_schema, parameter_values, physical_rules, plan_query, session_config, until,
+    Memory, PlannerThreads, RunningPlans, Semantics, SessionStates, Workers,
+    bind_parameters, from_datafusion, parameter_schema, parameter_values, physical_rules,
+    plan_query, session_config, until,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
@@ -64,6 +64,8 @@ pub struct QueryEngine {
     pub memory: Memory,
     /// Partitions of a plan.
     pub partitions: usize,
+    /// By time zone, and whether joins hash.
+    pub states: SessionStates<(String, bool)>,
     /// How long a query may run.
     pub deadline: Duration,
     /// How long planning waits for what nodes are asked.
@@ -480,25 +482,27 @@ impl QueryEngine {
         semantics: &Semantics,
         optimizations: &Optimizations,
     ) -> Result<SessionState, Error> {
-        let mut config = session_config(semantics, self.partitions).map_err(from_datafusion)?;
-        if !optimizations.on(Optimization::Hash) {
-            // The engine sorts for a join only where it has several partitions.
-            let options = config.options_mut();
-            options.execution.target_partitions = self.partitions.max(2);
-            options.execution.sort_spill_reservation_bytes = FRUGAL_RESERVATION;
-            options.optimizer.prefer_hash_join = false;
-            config = config.with_batch_size(FRUGAL_BATCH);
-        }
-        let mut state = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(self.memory.runtime()))
-            .with_physical_optimizer_rules(physical_rules())
-            .with_table_functions(Default::default())
-            .with_file_formats(Vec::new())
-            .build();
-        state.execution_props_mut().query_execution_start_time =
-            Some(DateTime::from_timestamp_nanos(semantics.query_start_ns));
-        Ok(state)
+        let hash = optimizations.on(Optimization::Hash);
+        let like = (semantics.time_zone.clone(), hash);
+        let state = self.states.like(like, semantics.query_start_ns, |_| {
+            let mut config = session_config(semantics, self.partitions)?;
+            if !hash {
+                // The engine sorts for a join only where it has several partitions.
+                let options = config.options_mut();
+                options.execution.target_partitions = self.partitions.max(2);
+                options.execution.sort_spill_reservation_bytes = FRUGAL_RESERVATION;
+                options.optimizer.prefer_hash_join = false;
+                config = config.with_batch_size(FRUGAL_BATCH);
+            }
+            Ok(SessionStateBuilder::new_with_default_features()
+                .with_config(config)
+                .with_runtime_env(Arc::clone(self.memory.runtime()))
+                .with_physical_optimizer_rules(physical_rules())
+                .with_table_functions(Default::default())
+                .with_file_formats(Vec::new())
+                .build())
+        });
+        state.map_err(from_datafusion)
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use chrono::DateTime;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -17,8 +16,8 @@ use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
-    Tables, Workers, fingerprint, from_datafusion, parameter_schema, physical_rules, plan_query,
-    product_table_of, session_config, shipped_table_of,
+    SessionStates, Tables, Workers, fingerprint, from_datafusion, parameter_schema,
+    physical_rules, plan_query, product_table_of, session_config, shipped_table_of,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -56,6 +55,8 @@ pub struct Engine {
     memory: Memory,
     workers: Workers,
     running: RunningPlans,
+    /// By time zone.
+    states: SessionStates<String>,
     settings: EngineSettings,
 }
 
@@ -80,10 +81,11 @@ impl Engine {
             domain,
             function_names: Arc::new(functions.names()),
             functions: Arc::new(functions),
-            planner: PlannerThreads::new(settings.planner_threads),
+            planner: PlannerThreads::new(settings.planner_threads)?,
             memory: Memory::new(settings.memory)?,
             workers: Workers::start(settings.partitions)?,
             running: RunningPlans::default(),
+            states: SessionStates::default(),
             settings,
         })
     }
@@ -347,22 +349,22 @@ impl Engine {
     }
 
     fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {
-        let config =
-            session_config(semantics, self.settings.partitions).map_err(from_datafusion)?;
-        let mut state = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(self.memory.runtime()))
-            .with_physical_optimizer_rules(physical_rules())
-            .with_scalar_functions(self.functions.scalar.clone())
-            .with_aggregate_functions(self.functions.aggregate.clone())
-            .with_window_functions(self.functions.window.clone())
-            .with_higher_order_functions(Vec::new())
-            .with_table_functions(HashMap::new())
-            .with_file_formats(Vec::new())
-            .build();
-        state.execution_props_mut().query_execution_start_time =
-            Some(DateTime::from_timestamp_nanos(semantics.query_start_ns));
-        Ok(state)
+        let time_zone = semantics.time_zone.clone();
+        let state = self.states.like(time_zone, semantics.query_start_ns, |_| {
+            let config = session_config(semantics, self.settings.partitions)?;
+            Ok(SessionStateBuilder::new_with_default_features()
+                .with_config(config)
+                .with_runtime_env(Arc::clone(self.memory.runtime()))
+                .with_physical_optimizer_rules(physical_rules())
+                .with_scalar_functions(self.functions.scalar.clone())
+                .with_aggregate_functions(self.functions.aggregate.clone())
+                .with_window_functions(self.functions.window.clone())
+                .with_higher_order_functions(Vec::new())
+                .with_table_functions(HashMap::new())
+                .with_file_formats(Vec::new())
+                .build())
+        });
+        state.map_err(from_datafusion)
     }
 }
 

@@ -3,25 +3,41 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
 use weft_governance::{Error, ErrorKind, code};
 
 /// Bytes of stack for one planning thread.
 const STACK: usize = 64 << 20;
 
-/// A bounded number of planning threads, each made for one piece of work.
+/// A bounded number of planning threads. One that has nothing to do ends after a while, and gives the
+/// memory back that a deep statement has taken. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PlannerThreads {
     slots: Arc<Semaphore>,
+    threads: Arc<Threads>,
 }
+
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
 
 impl PlannerThreads {
     /// At most `threads` at a time; further work waits.
-    pub fn new(threads: usize) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(threads.max(1))),
-        }
+    ///
+    /// # Errors
+    /// If the system gives none.
+    pub fn new(threads: usize) -> Result<Self, Error> {
+        let threads = threads.max(1);
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(threads)
+            .thread_name("weft-planner")
+            .thread_stack_size(STACK)
+            .build()
+            .map_err(|error| defect("no threads can be started").caused_by(error))?;
+        Ok(Self {
+            slots: Arc::new(Semaphore::new(threads)),
+            threads: Arc::new(Threads(Some(runtime))),
+        })
     }
 
     /// Runs `work` on a planning thread.
@@ -36,17 +52,14 @@ impl PlannerThreads {
             .acquire_owned()
             .await
             .map_err(|_| defect("no thread"))?;
-        let (answer, asked) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("weft-planner".to_owned())
-            .stack_size(STACK)
-            .spawn(move || {
-                let _slot = slot;
-                // The asker may have given up; then nobody wants the answer.
-                let _ = answer.send(work());
-            })
-            .map_err(|error| defect("no planning thread could be started").caused_by(error))?;
-        asked.await.map_err(|_| defect("planning failed"))?
+        let Some(threads) = &self.threads.0 else {
+            return Err(defect("no thread"));
+        };
+        let working = threads.spawn_blocking(move || {
+            let _slot = slot;
+            work()
+        });
+        working.await.map_err(|_| defect("planning failed"))?
     }
 
     /// Runs a future to its end on a planning thread.
@@ -62,6 +75,67 @@ impl PlannerThreads {
     }
 }
 
+impl Drop for Threads {
+    /// Whoever drops the last clone may be answering calls, and does not wait.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 fn defect(message: &str) -> Error {
     Error::new(ErrorKind::Internal, code::INTERNAL, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{self, ThreadId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_serves_again_also_after_a_panic() {
+        let threads = PlannerThreads::new(1).expect("a thread");
+        let which = async || threads.run(|| Ok(thread::current().id())).await;
+        let first: ThreadId = which().await.expect("an answer");
+        let failed = threads
+            .run(|| -> Result<(), Error> { panic!("a defect") })
+            .await;
+        assert_eq!(failed.expect_err("an error").code(), code::INTERNAL);
+        assert_eq!(which().await.expect("an answer"), first);
+        assert_ne!(first, thread::current().id());
+    }
+
+    #[tokio::test]
+    async fn a_future_may_use_the_runtime_of_its_asker() {
+        let threads = PlannerThreads::new(2).expect("threads");
+        let here = tokio::runtime::Handle::current().id();
+        let there = threads.run_async(async { Ok(tokio::runtime::Handle::current().id()) });
+        assert_eq!(there.await.expect("an answer"), here);
+    }
+
+    #[tokio::test]
+    async fn work_of_which_the_asker_gave_up_does_not_start() {
+        let threads = PlannerThreads::new(1).expect("a thread");
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::spawn({
+            let threads = threads.clone();
+            async move { threads.run(move || Ok(wait.recv().is_ok())).await }
+        });
+        while threads.slots.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let (done, ran) = std::sync::mpsc::channel();
+        let given_up = threads.run(move || {
+            let _ = done.send(());
+            Ok(())
+        });
+        let late = tokio::time::timeout(std::time::Duration::ZERO, given_up);
+        assert!(late.await.is_err(), "the only thread is busy");
+        go.send(()).expect("waiting");
+        assert!(busy.await.expect("no panic").expect("an answer"));
+        threads.run(|| Ok(())).await.expect("an answer");
+        assert!(ran.try_recv().is_err());
+    }
 }

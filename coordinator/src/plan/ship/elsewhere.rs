@@ -38,7 +38,7 @@ pub(super) fn elsewhere(
     let context = planner.state.task_ctx();
     let known = fetched_before(cut, Some(from.ordinal))?;
     let mut cutter = Cutter::new(planner.sites, planner.steps, &context, known);
-    let plan = cutter.cut(early(planner.arranged(plan)?)?)?;
+    let plan = cutter.cut(early(planner.arranged(plan)?.plan)?)?;
     if !cut::shipped(&plan)?.is_empty() {
         return Ok(None);
     }
