@@ -7,10 +7,9 @@ use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weft_node::product;
-use weft_plan::{Semantics, session_config};
+use weft_plan::{Semantics, analyzer_rules, physical_rules, session_config};
 
 /// An engine over the products in each domain's folder, under the names that the mesh gives them,
 /// without any fragment, grant or wire in between.
@@ -24,10 +23,11 @@ pub async fn single_process(domains: &[(&str, &Path)]) -> SessionContext {
     let config = session_config(&semantics, 2).expect("settings");
     // Another one: conditions on columns of the same name reach the wrong files. Without the rule
     // that moves them there, the engine reads every row.
-    let mut rules = PhysicalOptimizer::new().rules;
+    let mut rules = physical_rules();
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config)
+        .with_analyzer_rules(analyzer_rules())
         .with_physical_optimizer_rules(rules)
         .build();
     process(SessionContext::new_with_state(state), domains).await

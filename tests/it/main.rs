@@ -8,6 +8,7 @@ mod ask;
 mod barrier;
 mod compression;
 mod drift;
+mod engine_defects;
 mod faults;
 mod federation;
 mod names;

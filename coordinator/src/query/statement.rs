@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
-    Memory, PlannerThreads, RunningPlans, Semantics, SessionStates, Workers,
+    Memory, PlannerThreads, RunningPlans, Semantics, SessionStates, Workers, analyzer_rules,
     bind_parameters, from_datafusion, parameter_schema, parameter_values, physical_rules,
     plan_query, session_config, until,
 };
@@ -497,6 +497,7 @@ impl QueryEngine {
             Ok(SessionStateBuilder::new_with_default_features()
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
+                .with_analyzer_rules(analyzer_rules())
                 .with_physical_optimizer_rules(physical_rules())
                 .with_table_functions(Default::default())
                 .with_file_formats(Vec::new())

@@ -5,6 +5,7 @@
 //! rows of another domain that its owner has let go.
 
 mod codec;
+mod correlation;
 mod failure;
 mod fingerprint;
 mod frontend;
@@ -24,6 +25,7 @@ mod threads;
 mod workers;
 
 pub use codec::LeafCodec;
+pub use correlation::analyzer_rules;
 pub use failure::from_datafusion;
 pub use fingerprint::fingerprint;
 pub use frontend::{Tables, plan_query, table_references};

@@ -1,92 +1,33 @@
 //! The engine's physical rules, kept from where they are wrong.
 
-use std::collections::HashSet;
+mod confined;
+mod outer;
+mod whole_order;
+
 use std::sync::Arc;
 
-use datafusion::common::Result;
-use datafusion::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+
+use confined::Confined;
+use outer::OuterSides;
+use whole_order::WholeOrder;
 
 /// The rule that moves conditions down to the files.
 const PUSHDOWN: &str = "FilterPushdown";
-/// Inputs of this node have the same names on purpose.
-const UNION: &str = "UnionExec";
 
 /// A rule, as the engine takes it.
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
-/// The rules of DataFusion with one of them confined: in 55.2, a condition on its way down is
-/// matched to columns by their names, so that it ends at the wrong one where two have the same. Rows
-/// that belong to the answer are then left out. It moves only within parts of a plan whose names
-/// are distinct.
+/// The rules of DataFusion, kept from errors of 55.2 by which rows of an answer are lost, or come in
+/// the wrong order or group.
 pub fn physical_rules() -> Vec<Rule> {
-    PhysicalOptimizer::new()
-        .rules
-        .into_iter()
-        .map(|rule| {
-            if rule.name().starts_with(PUSHDOWN) {
-                Arc::new(Confined { rule }) as Rule
-            } else {
-                rule
-            }
-        })
-        .collect()
-}
-
-/// A rule that sees only what has distinct names.
-#[derive(Debug)]
-struct Confined {
-    rule: Rule,
-}
-
-impl PhysicalOptimizerRule for Confined {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if !is_mixed(plan.as_ref()) {
-            return self.rule.optimize(plan, config);
-        }
-        let children = plan.children();
-        if children.is_empty() {
-            return Ok(plan);
-        }
-        let children = children
-            .into_iter()
-            .map(|child| self.optimize(Arc::clone(child), config))
-            .collect::<Result<Vec<_>>>()?;
-        replace_children_if_necessary(plan, children)
-    }
-
-    fn name(&self) -> &str {
-        self.rule.name()
-    }
-
-    fn schema_check(&self) -> bool {
-        self.rule.schema_check()
-    }
-}
-
-/// Whether two columns have the same name somewhere in `plan`.
-fn is_mixed(plan: &dyn ExecutionPlan) -> bool {
-    let children = plan.children();
-    let own = plan.schema();
-    let twice = !distinct([own.as_ref()]);
-    let met = plan.name() != UNION && {
-        let inputs: Vec<_> = children.iter().map(|child| child.schema()).collect();
-        !distinct(inputs.iter().map(AsRef::as_ref))
-    };
-    twice || met || children.iter().any(|child| is_mixed(child.as_ref()))
-}
-
-fn distinct<'a>(schemas: impl IntoIterator<Item = &'a arrow::datatypes::Schema>) -> bool {
-    let mut names = HashSet::new();
-    schemas
-        .into_iter()
-        .flat_map(|schema| schema.fields())
-        .all(|field| names.insert(field.name().as_str()))
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    let rules = rules.map(|rule| match rule.name().starts_with(PUSHDOWN) {
+        true => Arc::new(Confined { rule }) as Rule,
+        false => rule,
+    });
+    let first: Rule = Arc::new(OuterSides);
+    let last: Rule = Arc::new(WholeOrder);
+    [first].into_iter().chain(rules).chain([last]).collect()
 }

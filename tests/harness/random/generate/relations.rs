@@ -276,6 +276,9 @@ impl Generator<'_> {
                 }
             }
         }
+        if left.relations.len() > 1 && self.dice.chance(10) {
+            terms.extend(self.twice(left, right));
+        }
         if terms.is_empty() || self.dice.chance(12) {
             terms.extend(self.inequality(left, right));
         }
@@ -309,6 +312,20 @@ impl Generator<'_> {
             _ if self.dice.chance(50) => Expr::form("{} = {}", vec![other, one], flag),
             _ => Expr::form("{} = {}", both, flag),
         })
+    }
+
+    /// Two columns on the left that are compared with one on the right. Where they are equal by a join
+    /// on the left, one comparison says both.
+    fn twice(&mut self, left: &Scope, right: &Scope) -> Vec<Expr> {
+        let Some((one, other)) = self.pair(left, right) else {
+            return Vec::new();
+        };
+        let again = (0..4).find_map(|_| {
+            let again = left.like(&mut self.dice, other.kind())?;
+            (again != one && self.dice.chance(weight(&again))).then_some(again)
+        });
+        let equal = |column| Expr::form("{} = {}", vec![column, other.clone()], Kind::Flag);
+        [one].into_iter().chain(again).map(equal).collect()
     }
 
     fn inequality(&mut self, left: &Scope, right: &Scope) -> Option<Expr> {

@@ -1,0 +1,153 @@
+//! Subqueries that speak of the query around them, kept from where the engine is wrong about them.
+//!
+//! DataFusion 55.2 takes conditions on outer columns out of a subquery and makes a join of them. The
+//! subquery's own columns in them go by their names alone from then on: where two of its tables have
+//! a column of that name, or its answer has one, the wrong column is compared, and rows are lost or
+//! made up.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, Result, TableReference};
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, Subquery};
+use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
+
+/// What the names of such columns begin with.
+const PREFIX: &str = "__correlated_";
+
+/// The rules of DataFusion's analysis, and one that gives the columns by which a subquery is joined
+/// names of their own wherever others have theirs.
+pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    rules.push(Arc::new(ToldApart));
+    rules
+}
+
+#[derive(Debug)]
+struct ToldApart;
+
+impl AnalyzerRule for ToldApart {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let mut names = Names::default();
+        let plan = plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Subquery(subquery) => names.tell_apart(subquery),
+            node => Ok(Transformed::no(node)),
+        })?;
+        Ok(plan.data)
+    }
+
+    fn name(&self) -> &str {
+        "told_apart"
+    }
+}
+
+/// How many names were given in one query.
+#[derive(Default)]
+struct Names(usize);
+
+impl Names {
+    fn tell_apart(&mut self, subquery: Subquery) -> Result<Transformed<LogicalPlan>> {
+        let mut compared = BTreeSet::new();
+        let plan = subquery.subquery.as_ref();
+        collect(plan, &mut compared)?;
+        let names: BTreeSet<&str> = compared.iter().map(|column| column.name.as_str()).collect();
+        if names.len() == compared.len() && !clashes(plan, &compared) {
+            return Ok(Transformed::no(LogicalPlan::Subquery(subquery)));
+        }
+        let plan = plan.clone().transform_up(|node| match node {
+            LogicalPlan::Filter(filter) if is_correlated(&filter) => {
+                self.renamed(filter).map(Transformed::yes)
+            }
+            node => Ok(Transformed::no(node)),
+        })?;
+        Ok(Transformed::yes(LogicalPlan::Subquery(Subquery {
+            subquery: Arc::new(plan.data),
+            ..subquery
+        })))
+    }
+
+    /// `filter` with the columns that it compares with outer ones under names of their own.
+    fn renamed(&mut self, filter: Filter) -> Result<LogicalPlan> {
+        let columns = filter.input.schema().iter();
+        let columns: Vec<Expr> = columns
+            .map(|field| Expr::Column(Column::from(field)))
+            .collect();
+        let mut named = columns.clone();
+        let mut conditions = Vec::new();
+        for condition in split_conjunction_owned(filter.predicate) {
+            if !condition.contains_outer() {
+                conditions.push(condition);
+                continue;
+            }
+            let condition = condition.transform(|expr| match expr {
+                Expr::Column(column) => {
+                    self.0 += 1;
+                    let name = format!("{PREFIX}{}", self.0);
+                    named.push(Expr::Column(column).alias(&name));
+                    let column = Column::new_unqualified(name);
+                    Ok(Transformed::yes(Expr::Column(column)))
+                }
+                expr => Ok(Transformed::no(expr)),
+            })?;
+            conditions.push(condition.data);
+        }
+        let Some(predicate) = conjunction(conditions) else {
+            return Ok(filter.input.as_ref().clone());
+        };
+        let named = LogicalPlan::Projection(Projection::try_new(named, filter.input)?);
+        let filter = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(named))?);
+        // What stands above finds the columns that it knows.
+        Projection::try_new(columns, Arc::new(filter)).map(LogicalPlan::Projection)
+    }
+}
+
+/// Adds the columns that `plan`, without further subqueries, compares with outer ones.
+fn collect(plan: &LogicalPlan, compared: &mut BTreeSet<Column>) -> Result<()> {
+    plan.apply(|node| {
+        match node {
+            LogicalPlan::Subquery(_) => return Ok(TreeNodeRecursion::Jump),
+            LogicalPlan::Filter(filter) => {
+                let conditions = split_conjunction(&filter.predicate).into_iter();
+                for condition in conditions.filter(|it| it.contains_outer()) {
+                    compared.extend(condition.column_refs().into_iter().cloned());
+                }
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+fn is_correlated(filter: &Filter) -> bool {
+    filter.predicate.contains_outer()
+}
+
+/// Whether a column that stands above a comparison with outer columns has the name of one in it.
+fn clashes(plan: &LogicalPlan, compared: &BTreeSet<Column>) -> bool {
+    let clash = |(qualifier, field): (Option<&TableReference>, &Arc<Field>)| {
+        let other = |it: &Column| it.name == *field.name() && it.relation.as_ref() != qualifier;
+        compared.iter().any(other)
+    };
+    let mut inputs = plan.inputs().into_iter();
+    match plan {
+        LogicalPlan::Subquery(_) => false,
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) if compares(plan) => {
+            plan.schema().iter().any(clash) || inputs.any(|input| clashes(input, compared))
+        }
+        _ => inputs.any(|input| clashes(input, compared)),
+    }
+}
+
+/// Whether `plan`, without further subqueries, compares columns with outer ones.
+fn compares(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Subquery(_) => false,
+        LogicalPlan::Filter(filter) if is_correlated(filter) => true,
+        plan => plan.inputs().into_iter().any(compares),
+    }
+}
