@@ -13,7 +13,7 @@ use harness::{
     Client, Mesh, MeshOptions, Published, Rows, grant, run, single_process, unguarded_process,
 };
 
-/// Both domains have the same tables.
+/// Both domains have the same tables. A dash is NULL.
 const TABLES: &[(&str, &[harness::Column<'static>], &str)] = &[
     (
         "a",
@@ -30,6 +30,13 @@ const TABLES: &[(&str, &[harness::Column<'static>], &str)] = &[
         &[("id", "integer", "bigint"), ("x", "integer", "bigint")],
         "1,1\n7,1",
     ),
+    ("t", &[("id", "integer", "bigint")], "1\n2\n-"),
+    (
+        "u",
+        &[("k", "integer", "bigint"), ("n", "integer", "bigint")],
+        "1,1\n-,2\n-,-",
+    ),
+    ("v", &[("id", "integer", "bigint")], "1\n-"),
 ];
 
 /// `{1}` and `{2}` are domains. Rows in order, columns apart by commas.
@@ -59,6 +66,36 @@ const QUERIES: &[(&str, &[&str])] = &[
     (
         "SELECT name, c FROM (SELECT CAST(NULL AS VARCHAR) AS name, 5 AS c FROM {1}.p.a WHERE id > 0 UNION ALL SELECT CASE WHEN id < 4 THEN NULL ELSE 'x' END, 27 FROM {2}.p.a WHERE id > 0) ORDER BY name NULLS LAST, c DESC LIMIT 4",
         &["x,27", "NULL,27", "NULL,27", "NULL,27"],
+    ),
+    // NULL is equal to NULL in one of two joins and not in the other.
+    (
+        "SELECT t.id, u.k FROM {1}.p.t JOIN ({2}.p.u JOIN {2}.p.v ON u.k = v.id) ON t.id IS NOT DISTINCT FROM u.n",
+        &["1,1"],
+    ),
+    (
+        "SELECT t.id, u.k FROM {1}.p.t JOIN {2}.p.u ON t.id = u.n JOIN {2}.p.v ON u.k IS NOT DISTINCT FROM v.id ORDER BY t.id",
+        &["1,1", "2,NULL"],
+    ),
+    (
+        "SELECT t.id, u.k FROM {1}.p.t JOIN ({2}.p.u JOIN {2}.p.v ON u.k IS NOT DISTINCT FROM v.id) ON t.id = u.n ORDER BY t.id",
+        &["1,1", "2,NULL"],
+    ),
+    (
+        "SELECT t.id FROM {1}.p.t JOIN {2}.p.u ON t.id IS NOT DISTINCT FROM u.n WHERE u.k = t.id",
+        &["1"],
+    ),
+    // A subquery that counts has a row also where there is nothing to count.
+    (
+        "SELECT a.id FROM {1}.p.a WHERE 0 IN (SELECT count(*) FROM {2}.p.b WHERE b.id = a.id) ORDER BY a.id",
+        &["1", "3"],
+    ),
+    (
+        "SELECT a.id FROM {1}.p.a WHERE 0 NOT IN (SELECT count(*) FROM {2}.p.b WHERE b.id = a.id) ORDER BY a.id",
+        &["2", "4"],
+    ),
+    (
+        "SELECT a.id FROM {1}.p.a WHERE EXISTS (SELECT count(*) FROM {2}.p.b WHERE b.id = a.id) ORDER BY a.id",
+        &["1", "2", "3", "4"],
     ),
     // Two columns of one name are compared with the query around.
     (
@@ -102,13 +139,10 @@ fn write(domain: &str, data: &Path) {
     };
     product.write(data);
     for (table, columns, rows) in TABLES {
-        let rows: Vec<Vec<i64>> = rows
+        let number = |it: &str| (it != "-").then(|| it.parse().expect("a number"));
+        let rows: Vec<Vec<Option<i64>>> = rows
             .lines()
-            .map(|row| {
-                row.split(',')
-                    .map(|it| it.parse().expect("a number"))
-                    .collect()
-            })
+            .map(|row| row.split(',').map(number).collect())
             .collect();
         let columns = columns.iter().enumerate().map(|(at, (name, ..))| {
             let values: Int64Array = rows.iter().map(|row| row[at]).collect::<Vec<_>>().into();

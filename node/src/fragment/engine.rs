@@ -16,8 +16,9 @@ use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
-    SessionStates, Tables, Workers, analyzer_rules, fingerprint, from_datafusion, parameter_schema,
-    physical_rules, plan_query, product_table_of, session_config, shipped_table_of,
+    SessionStates, Tables, Workers, analyzer_rules, fingerprint, from_datafusion, logical_rules,
+    parameter_schema, physical_rules, plan_query, product_table_of, session_config,
+    shipped_table_of,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -356,6 +357,7 @@ impl Engine {
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
                 .with_analyzer_rules(analyzer_rules())
+                .with_optimizer_rules(logical_rules())
                 .with_physical_optimizer_rules(physical_rules())
                 .with_scalar_functions(self.functions.scalar.clone())
                 .with_aggregate_functions(self.functions.aggregate.clone())

@@ -12,8 +12,9 @@ use arrow::datatypes::Field;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, Subquery};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, Subquery, lit};
 use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
 
 /// What the names of such columns begin with.
@@ -35,13 +36,50 @@ impl AnalyzerRule for ToldApart {
         let mut names = Names::default();
         let plan = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Subquery(subquery) => names.tell_apart(subquery),
-            node => Ok(Transformed::no(node)),
+            node => node.map_expressions(|expr| expr.transform_up(of_one_row)),
         })?;
         Ok(plan.data)
     }
 
     fn name(&self) -> &str {
         "told_apart"
+    }
+}
+
+/// A condition on a subquery that has exactly one row, said of that row: the engine would take a
+/// subquery for empty of which no row meets its conditions, and it counts none of them.
+fn of_one_row(expr: Expr) -> Result<Transformed<Expr>> {
+    Ok(match expr {
+        Expr::Exists(Exists { subquery, negated }) if has_one_row(&subquery) => {
+            Transformed::yes(lit(!negated))
+        }
+        Expr::InSubquery(InSubquery {
+            expr,
+            subquery,
+            negated,
+        }) if has_one_row(&subquery) => {
+            let value = Expr::ScalarSubquery(subquery);
+            Transformed::yes(match negated {
+                true => (*expr).not_eq(value),
+                false => (*expr).eq(value),
+            })
+        }
+        expr => Transformed::no(expr),
+    })
+}
+
+/// Whether `subquery` speaks of the query around it and has one row whatever that is.
+fn has_one_row(subquery: &Subquery) -> bool {
+    let mut plan = subquery.subquery.as_ref();
+    loop {
+        plan = match plan {
+            LogicalPlan::Projection(projection) => &projection.input,
+            LogicalPlan::SubqueryAlias(alias) => &alias.input,
+            LogicalPlan::Aggregate(aggregate) => {
+                return aggregate.group_expr.is_empty() && !subquery.outer_ref_columns.is_empty();
+            }
+            _ => return false,
+        };
     }
 }
 
