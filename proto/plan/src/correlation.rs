@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result, TableReference};
+use datafusion::common::{Column, Result, TableReference, not_impl_err};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
@@ -91,6 +91,12 @@ impl Names {
     fn tell_apart(&mut self, subquery: Subquery) -> Result<Transformed<LogicalPlan>> {
         let mut compared = BTreeSet::new();
         let plan = subquery.subquery.as_ref();
+        if loses_rows(plan, true) {
+            return not_impl_err!(
+                "in a subquery that speaks of the query around it, HAVING, DISTINCT or a join over a \
+                 total, and grouping sets"
+            );
+        }
         collect(plan, &mut compared)?;
         let names: BTreeSet<&str> = compared.iter().map(|column| column.name.as_str()).collect();
         if names.len() == compared.len() && !clashes(plan, &compared) {
@@ -159,6 +165,26 @@ fn collect(plan: &LogicalPlan, compared: &mut BTreeSet<Column>) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// Whether `plan` makes a row also of no rows, and the engine would not: it finds groups of rows that
+/// are there, and adds what is missing only below what is `plain`.
+fn loses_rows(plan: &LogicalPlan, plain: bool) -> bool {
+    let mut inputs = plan.inputs().into_iter();
+    match plan {
+        LogicalPlan::Subquery(_) => false,
+        LogicalPlan::Aggregate(aggregate) if compares(&aggregate.input) => {
+            let groups = &aggregate.group_expr;
+            let is_total = groups.is_empty() && !plain;
+            let has_total = |group: &Expr| matches!(group, Expr::GroupingSet(_));
+            is_total || groups.iter().any(has_total) || inputs.any(|input| loses_rows(input, false))
+        }
+        LogicalPlan::Projection(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_) => inputs.any(|input| loses_rows(input, plain)),
+        _ => inputs.any(|input| loses_rows(input, false)),
+    }
 }
 
 fn is_correlated(filter: &Filter) -> bool {
