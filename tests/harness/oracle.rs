@@ -9,7 +9,7 @@ use datafusion::catalog::{
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weft_node::product;
-use weft_plan::{Semantics, analyzer_rules, logical_rules, physical_rules, session_config};
+use weft_plan::{Semantics, guarded, physical_rules, session_config};
 
 /// An engine over the products in each domain's folder, under the names that the mesh gives them,
 /// without any fragment, grant or wire in between.
@@ -25,10 +25,8 @@ pub async fn single_process(domains: &[(&str, &Path)]) -> SessionContext {
     // that moves them there, the engine reads every row.
     let mut rules = physical_rules();
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
-    let state = SessionStateBuilder::new_with_default_features()
+    let state = guarded(SessionStateBuilder::new_with_default_features())
         .with_config(config)
-        .with_analyzer_rules(analyzer_rules())
-        .with_optimizer_rules(logical_rules())
         .with_physical_optimizer_rules(rules)
         .build();
     process(SessionContext::new_with_state(state), domains).await

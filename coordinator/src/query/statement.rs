@@ -14,9 +14,9 @@ use tokio_util::task::AbortOnDropHandle;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
-    Memory, PlannerThreads, RunningPlans, Semantics, SessionStates, Workers, analyzer_rules,
-    bind_parameters, from_datafusion, logical_rules, parameter_schema, parameter_values,
-    physical_rules, plan_query, session_config, until,
+    Memory, PlannerThreads, RunningPlans, Semantics, SessionStates, Workers, bind_parameters,
+    from_datafusion, guarded, parameter_schema, parameter_values, plan_query, session_config,
+    until,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
@@ -494,12 +494,9 @@ impl QueryEngine {
                 options.optimizer.prefer_hash_join = false;
                 config = config.with_batch_size(FRUGAL_BATCH);
             }
-            Ok(SessionStateBuilder::new_with_default_features()
+            Ok(guarded(SessionStateBuilder::new_with_default_features())
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
-                .with_analyzer_rules(analyzer_rules())
-                .with_optimizer_rules(logical_rules())
-                .with_physical_optimizer_rules(physical_rules())
                 .with_table_functions(Default::default())
                 .with_file_formats(Vec::new())
                 .build())

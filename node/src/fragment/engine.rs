@@ -16,9 +16,8 @@ use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
-    SessionStates, Tables, Workers, analyzer_rules, fingerprint, from_datafusion, logical_rules,
-    parameter_schema, physical_rules, plan_query, product_table_of, session_config,
-    shipped_table_of,
+    SessionStates, Tables, Workers, fingerprint, from_datafusion, guarded, parameter_schema,
+    plan_query, product_table_of, session_config, shipped_table_of,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -343,7 +342,7 @@ impl Engine {
             .options_mut()
             .execution
             .enable_file_stream_work_stealing = false;
-        Ok(SessionStateBuilder::new_with_default_features()
+        Ok(guarded(SessionStateBuilder::new_with_default_features())
             .with_config(config)
             .with_runtime_env(Arc::clone(self.memory.runtime()))
             .build())
@@ -353,12 +352,9 @@ impl Engine {
         let time_zone = semantics.time_zone.clone();
         let state = self.states.like(time_zone, semantics.query_start_ns, |_| {
             let config = session_config(semantics, self.settings.partitions)?;
-            Ok(SessionStateBuilder::new_with_default_features()
+            Ok(guarded(SessionStateBuilder::new_with_default_features())
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
-                .with_analyzer_rules(analyzer_rules())
-                .with_optimizer_rules(logical_rules())
-                .with_physical_optimizer_rules(physical_rules())
                 .with_scalar_functions(self.functions.scalar.clone())
                 .with_aggregate_functions(self.functions.aggregate.clone())
                 .with_window_functions(self.functions.window.clone())

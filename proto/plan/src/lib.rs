@@ -5,20 +5,18 @@
 //! rows of another domain that its owner has let go.
 
 mod codec;
-mod correlation;
 mod failure;
 mod fingerprint;
 mod frontend;
 mod functions;
+mod guards;
 mod interrupt;
 mod keys;
 mod leaf;
 mod limits;
-mod logical_rules;
 mod memory;
 mod names;
 mod parameters;
-mod physical_rules;
 mod session;
 mod shipped;
 mod statistics;
@@ -26,20 +24,18 @@ mod threads;
 mod workers;
 
 pub use codec::LeafCodec;
-pub use correlation::analyzer_rules;
 pub use failure::from_datafusion;
 pub use fingerprint::fingerprint;
 pub use frontend::{Tables, plan_query, table_references};
 pub use functions::FragmentFunctions;
+pub use guards::{guarded, physical_rules};
 pub use interrupt::{Interrupt, RunningPlans};
 pub use keys::{KeyBitmap, KeyBloom, KeySet};
 pub use leaf::{ProductTable, product_table_of};
 pub use limits::{MOST_LITERALS, MOST_UNNESTED};
-pub use logical_rules::logical_rules;
 pub use memory::Memory;
 pub use names::{Current, FullName, NameIndex, resolve};
 pub use parameters::{bind_parameters, parameter_schema, parameter_values};
-pub use physical_rules::physical_rules;
 pub use session::{Semantics, SessionStates, session_config};
 pub use shipped::{PlannedShipment, ShippedTable, shipped_table_of};
 pub use statistics::{ColumnStatistics, Selectivities, TableStatistics, unqualified};

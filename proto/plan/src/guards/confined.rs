@@ -9,8 +9,6 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
-use super::Rule;
-
 /// Inputs of this node have the same names on purpose.
 const UNION: &str = "UnionExec";
 
@@ -20,7 +18,7 @@ const UNION: &str = "UnionExec";
 /// where two have the same.
 #[derive(Debug)]
 pub(super) struct Confined {
-    pub(super) rule: Rule,
+    pub(super) rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
 }
 
 impl PhysicalOptimizerRule for Confined {

@@ -1,34 +1,20 @@
-//! The engine's logical rules, kept from where they are wrong.
+//! Joins that mean different things by equality.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{NullEquality, Result};
 use datafusion::logical_expr::{JoinType, LogicalPlan};
-use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// The rule that makes joins of cross joins.
-const CROSS_JOINS: &str = "eliminate_cross_join";
-
-/// A rule, as the engine takes it.
-type Rule = Arc<dyn OptimizerRule + Send + Sync>;
-
-/// The rules of DataFusion with one of them confined: in 55.2, it takes inner joins apart and puts
-/// them together again with what one of them says of NULL. Where `=` stands beside `IS NOT DISTINCT
-/// FROM`, NULL would be equal to NULL in both, or in neither. Such joins stay as they are.
-pub fn logical_rules() -> Vec<Rule> {
-    let rules = Optimizer::new().rules.into_iter();
-    let rules = rules.map(|rule| match rule.name() == CROSS_JOINS {
-        true => Arc::new(Alike { rule }) as Rule,
-        false => rule,
-    });
-    rules.collect()
-}
-
-/// A rule that sees only joins that mean the same by equality.
+/// A rule that sees only inner joins that are alike.
+///
+/// It takes inner joins apart and puts them together again with what one of them says of NULL. Where
+/// `=` stands beside `IS NOT DISTINCT FROM`, NULL would be equal to NULL in both, or in neither. Such
+/// joins stay as they are.
 #[derive(Debug)]
-struct Alike {
-    rule: Rule,
+pub(super) struct Alike {
+    pub(super) rule: Arc<dyn OptimizerRule + Send + Sync>,
 }
 
 impl OptimizerRule for Alike {

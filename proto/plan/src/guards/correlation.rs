@@ -1,9 +1,9 @@
-//! Subqueries that speak of the query around them, kept from where the engine is wrong about them.
+//! Subqueries that speak of the query around them.
 //!
-//! DataFusion 55.2 takes conditions on outer columns out of a subquery and makes a join of them. The
+//! The engine takes conditions on outer columns out of a subquery and makes a join of them. The
 //! subquery's own columns in them go by their names alone from then on: where two of its tables have
 //! a column of that name, or its answer has one, the wrong column is compared, and rows are lost or
-//! made up.
+//! made up. And it finds totals by groups of rows that are there, so that a total of no rows is lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,21 +15,15 @@ use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, Subquery, lit};
-use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::analyzer::AnalyzerRule;
 
 /// What the names of such columns begin with.
 const PREFIX: &str = "__correlated_";
 
-/// The rules of DataFusion's analysis, and one that gives the columns by which a subquery is joined
-/// names of their own wherever others have theirs.
-pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules = Analyzer::new().rules;
-    rules.push(Arc::new(ToldApart));
-    rules
-}
-
+/// Gives the columns by which a subquery is joined names of their own wherever others have theirs, and
+/// a total its row wherever there is nothing to add up.
 #[derive(Debug)]
-struct ToldApart;
+pub(super) struct ToldApart;
 
 impl AnalyzerRule for ToldApart {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
