@@ -13,6 +13,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, TableReference, not_impl_err};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, Subquery, lit};
 use datafusion::optimizer::analyzer::AnalyzerRule;
@@ -30,7 +31,14 @@ impl AnalyzerRule for ToldApart {
         let mut names = Names::default();
         let plan = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Subquery(subquery) => names.tell_apart(subquery),
-            node => node.map_expressions(|expr| expr.transform_up(of_one_row)),
+            node => {
+                let names = NamePreserver::new(&node);
+                node.map_expressions(|expr| {
+                    let name = names.save(&expr);
+                    let expr = expr.transform_up(of_one_row)?;
+                    Ok(expr.update_data(|expr| name.restore(expr)))
+                })
+            }
         })?;
         Ok(plan.data)
     }
