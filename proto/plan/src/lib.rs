@@ -17,6 +17,7 @@ mod limits;
 mod memory;
 mod names;
 mod parameters;
+mod runtime;
 mod session;
 mod shipped;
 mod statistics;

@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::Semaphore;
 use weft_governance::{Error, ErrorKind, code};
+
+use crate::runtime::OwnRuntime;
 
 /// Bytes of stack for one planning thread.
 const STACK: usize = 64 << 20;
@@ -15,11 +17,8 @@ const STACK: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct PlannerThreads {
     slots: Arc<Semaphore>,
-    threads: Arc<Threads>,
+    threads: Arc<OwnRuntime>,
 }
-
-#[derive(Debug)]
-struct Threads(Option<Runtime>);
 
 impl PlannerThreads {
     /// At most `threads` at a time; further work waits.
@@ -28,15 +27,15 @@ impl PlannerThreads {
     /// If the system gives none.
     pub fn new(threads: usize) -> Result<Self, Error> {
         let threads = threads.max(1);
-        let runtime = Builder::new_current_thread()
-            .max_blocking_threads(threads)
-            .thread_name("weft-planner")
-            .thread_stack_size(STACK)
-            .build()
-            .map_err(|error| defect("no threads can be started").caused_by(error))?;
+        let runtime = OwnRuntime::start(
+            Builder::new_current_thread()
+                .max_blocking_threads(threads)
+                .thread_name("weft-planner")
+                .thread_stack_size(STACK),
+        )?;
         Ok(Self {
             slots: Arc::new(Semaphore::new(threads)),
-            threads: Arc::new(Threads(Some(runtime))),
+            threads: Arc::new(runtime),
         })
     }
 
@@ -52,9 +51,7 @@ impl PlannerThreads {
             .acquire_owned()
             .await
             .map_err(|_| defect("no thread"))?;
-        let Some(threads) = &self.threads.0 else {
-            return Err(defect("no thread"));
-        };
+        let threads = self.threads.get().ok_or_else(|| defect("no thread"))?;
         let working = threads.spawn_blocking(move || {
             let _slot = slot;
             work()
@@ -72,15 +69,6 @@ impl PlannerThreads {
     ) -> Result<T, Error> {
         let runtime = Handle::current();
         self.run(move || runtime.block_on(work)).await
-    }
-}
-
-impl Drop for Threads {
-    /// Whoever drops the last clone may be answering calls, and does not wait.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

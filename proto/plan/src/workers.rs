@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use weft_governance::{Error, ErrorKind, code};
 
 use crate::interrupt::Interrupt;
+use crate::runtime::OwnRuntime;
 
 /// Bytes of stack of one thread: deep plans are polled recursively.
 const STACK: usize = 16 << 20;
@@ -28,9 +29,7 @@ type Items<T> = BoxStream<'static, Result<T, Error>>;
 
 /// The threads. Cheap to clone; they end when the last clone is dropped.
 #[derive(Clone)]
-pub struct Workers(Arc<Owned>);
-
-struct Owned(Option<Runtime>);
+pub struct Workers(Arc<OwnRuntime>);
 
 impl Workers {
     /// As many as `threads`.
@@ -38,21 +37,14 @@ impl Workers {
     /// # Errors
     /// If they cannot be started.
     pub fn start(threads: usize) -> Result<Self, Error> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .thread_name("weft-worker")
-            .thread_stack_size(STACK)
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Internal,
-                    code::INTERNAL,
-                    "no threads can be started",
-                )
-                .caused_by(error)
-            })?;
-        Ok(Self(Arc::new(Owned(Some(runtime)))))
+        let runtime = OwnRuntime::start(
+            Builder::new_multi_thread()
+                .worker_threads(threads.max(1))
+                .thread_name("weft-worker")
+                .thread_stack_size(STACK)
+                .enable_all(),
+        )?;
+        Ok(Self(Arc::new(runtime)))
     }
 
     /// Runs `work` on one of them.
@@ -60,7 +52,7 @@ impl Workers {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        match &self.0.0 {
+        match self.0.get() {
             Some(runtime) => runtime.spawn(work),
             // Only between the drop of the last clone and its end.
             None => tokio::spawn(work),
@@ -77,7 +69,7 @@ impl Workers {
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<PlanContext>,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
-        let _threads = self.0.0.as_ref().map(Runtime::enter);
+        let _threads = self.0.get().map(Runtime::enter);
         execute_stream(plan, context)
     }
 
@@ -156,15 +148,6 @@ impl<T> Drop for Driven<T> {
     fn drop(&mut self) {
         self.interrupt.stop();
         self.task.abort();
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // A runtime must not be waited for on a thread of another one.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
