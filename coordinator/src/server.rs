@@ -11,7 +11,7 @@ use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::{Current, Memory, PlannerThreads, RunningPlans, SessionStates, Workers};
+use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers};
 use weft_sql::Caps;
 use weft_wire::authority::{Authority, TokenKeys};
 use weft_wire::identity::Identity;
@@ -135,7 +135,7 @@ fn engine(
         plans: RunningPlans::default(),
         memory: Memory::new(limits.memory)?,
         partitions: limits.partitions,
-        states: SessionStates::default(),
+        states: QuerySessions::default(),
         deadline: limits.deadline,
         ask_wait: limits.ask_wait.min(limits.deadline / 10),
         caps: Caps::default(),

@@ -20,7 +20,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::LogicalPlan;
 use weft_governance::{FragmentId, ServerId, TableAccess};
-use weft_plan::Semantics;
+use weft_plan::QuerySession;
 
 pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
@@ -37,7 +37,7 @@ pub struct Fragment {
     plan: LogicalPlan,
     accesses: Vec<TableAccess>,
     digest: [u8; 32],
-    semantics: Semantics,
+    session: QuerySession,
     timeout: Duration,
     output: SchemaRef,
     keys: Vec<KeySummary>,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use datafusion::execution::TaskContext;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use weft_coordinator::plan::{CutPlan, Optimizations, Site, Sites, pieces};
 use weft_plan::{
-    FragmentFunctions, ProductTable, Semantics, Tables, plan_query, session_config,
+    FragmentFunctions, ProductTable, QuerySession, Semantics, Tables, plan_query, session_config,
     table_references,
 };
 
@@ -16,7 +16,7 @@ use crate::mesh::{node_id, workload_data};
 /// Plans as a coordinator of the three domains with TPC-H data does. It knows nothing of their rows.
 pub struct Planner {
     known: Vec<(ProductTable, Arc<Site>)>,
-    state: SessionState,
+    session: QuerySession,
 }
 
 /// An optimized plan, and where its tables are.
@@ -51,17 +51,18 @@ impl Planner {
             time_zone: "+00:00".to_owned(),
             query_start_ns: 0,
         };
-        let state = SessionStateBuilder::new_with_default_features()
+        let session = SessionStateBuilder::new_with_default_features()
             .with_config(session_config(&semantics, 2).expect("settings"))
-            .build();
-        Self { known, state }
+            .build()
+            .into();
+        Self { known, session }
     }
 
     /// The optimized plan of `sql`, whole.
     pub fn plan(&self, sql: &str) -> Planned {
         let (tables, sites) = self.named(sql);
-        let plan = plan_query(&self.state, &tables, parsed(sql)).expect("planned");
-        let plan = self.state.optimize(&plan).expect("optimized");
+        let plan = plan_query(&self.session.state, &tables, parsed(sql)).expect("planned");
+        let plan = self.session.state.optimize(&plan).expect("optimized");
         Planned { plan, sites }
     }
 
@@ -69,7 +70,7 @@ impl Planner {
     pub fn pieces(&self, planned: Planned) -> CutPlan {
         let Planned { plan, sites } = planned;
         let all = Optimizations::default();
-        pieces(plan, &sites, &all, &self.state).expect("pieces")
+        pieces(plan, &sites, &all, &self.session).expect("pieces")
     }
 
     /// The pieces of the plan of `sql`.
@@ -79,7 +80,7 @@ impl Planner {
 
     /// What encoded plans are decoded with.
     pub fn context(&self) -> Arc<TaskContext> {
-        self.state.task_ctx()
+        Arc::clone(&self.session.context)
     }
 
     fn named(&self, sql: &str) -> (Tables, Sites) {

@@ -12,14 +12,13 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::provider_as_source;
-use datafusion::execution::session_state::SessionState;
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     Expr, Filter, LogicalPlan, LogicalPlanBuilder, TableScan, lit, when,
 };
 use weft_governance::TableRef;
-use weft_plan::{Selectivities, product_table_of, unqualified};
+use weft_plan::{QuerySession, Selectivities, product_table_of, unqualified};
 
 use super::cut::{CutPlan, Cutter, FragmentPlan};
 use super::estimate::{Estimate, is_guess, leaf};
@@ -84,13 +83,12 @@ pub fn questions(
     plan: &LogicalPlan,
     sites: &Sites,
     steps: &Optimizations,
-    state: &SessionState,
+    session: &QuerySession,
 ) -> Result<Vec<Question>> {
     let mut guesses = guesses(plan, sites)?;
     guesses.sort_by(|one, other| other.bytes.total_cmp(&one.bytes));
     guesses.truncate(MOST);
-    let context = state.task_ctx();
-    let mut cutter = Cutter::new(sites, steps, &context, Vec::new()).numbered_from(FIRST);
+    let mut cutter = Cutter::new(sites, steps, &session.context, Vec::new()).numbered_from(FIRST);
     let mut questions = Vec::with_capacity(guesses.len());
     for guess in guesses {
         let leaf = cutter.cut(guess.counted()?)?;

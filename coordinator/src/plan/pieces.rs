@@ -1,8 +1,8 @@
 //! From an optimized plan to a query in pieces: all steps in their order.
 
 use datafusion::common::Result;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use weft_plan::QuerySession;
 
 use super::cut::{CutPlan, Cutter};
 use super::gather::gather;
@@ -23,20 +23,19 @@ pub fn pieces(
     plan: LogicalPlan,
     sites: &Sites,
     steps: &Optimizations,
-    state: &SessionState,
+    session: &QuerySession,
 ) -> Result<CutPlan> {
     let planner = Planner {
         sites,
         steps,
-        state,
+        session,
     };
     let mut scalars = Scalars::default();
     let plan = match steps.on(Optimization::Bind) {
         true => scalars.take(plan, sites)?.data,
         false => plan,
     };
-    let context = state.task_ctx();
-    let mut cutter = Cutter::new(sites, steps, &context, Vec::new());
+    let mut cutter = Cutter::new(sites, steps, &session.context, Vec::new());
     let scalars: Vec<LogicalPlan> = scalars
         .plans
         .into_iter()
@@ -67,7 +66,7 @@ pub(super) struct Arranged {
 pub(super) struct Planner<'a> {
     pub(super) sites: &'a Sites,
     pub(super) steps: &'a Optimizations,
-    pub(super) state: &'a SessionState,
+    pub(super) session: &'a QuerySession,
 }
 
 impl Planner<'_> {
@@ -82,18 +81,18 @@ impl Planner<'_> {
     }
 
     fn arranged_with(&self, plan: LogicalPlan, groups: bool) -> Result<Arranged> {
-        let plan = gather(plan, self.sites, self.state, self.steps)?;
+        let plan = gather(plan, self.sites, &self.session.state, self.steps)?;
         let plan = match self.steps.on(Optimization::Imply) {
-            true => imply(plan, self.sites, self.state)?,
+            true => imply(plan, self.sites, &self.session.state)?,
             false => plan,
         };
         let groups = match groups {
-            true => preaggregate(&plan, self.sites, self.state),
+            true => preaggregate(&plan, self.sites, &self.session.state),
             false => None,
         };
         let grouped = groups.is_some();
         let plan = groups.unwrap_or(plan);
-        let plan = push(plan, self.sites, self.steps, self.state)?;
+        let plan = push(plan, self.sites, self.steps, &self.session.state)?;
         Ok(Arranged { plan, grouped })
     }
 

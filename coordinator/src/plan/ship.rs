@@ -125,8 +125,12 @@ pub(super) fn ship(
     if let Some(plan) = grouped {
         // Rows that meet at a node are best grouped after they have met.
         let known = fetched_before(&cut, None)?;
-        let context = planner.state.task_ctx();
-        let mut cutter = Cutter::new(planner.sites, planner.steps, &context, known);
+        let mut cutter = Cutter::new(
+            planner.sites,
+            planner.steps,
+            &planner.session.context,
+            known,
+        );
         others.push(cutter.cut(planner.arranged_ungrouped(plan)?)?);
     }
     further(cut, planner, ways, &others)

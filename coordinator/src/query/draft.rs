@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use tracing::debug;
 use weft_governance::{Error, TableRef};
-use weft_plan::{Selectivities, from_datafusion};
+use weft_plan::{QuerySession, Selectivities, from_datafusion};
 
 use crate::plan::{
     CutPlan, Optimization, Optimizations, Question, Sites, informed, pieces, questions,
@@ -18,7 +17,7 @@ pub(super) struct Draft {
     pub(super) plan: LogicalPlan,
     pub(super) sites: Sites,
     pub(super) steps: Optimizations,
-    pub(super) state: SessionState,
+    pub(super) session: QuerySession,
 }
 
 impl Draft {
@@ -27,7 +26,7 @@ impl Draft {
         if !self.steps.on(Optimization::Ask) {
             return Vec::new();
         }
-        let found = questions(&self.plan, &self.sites, &self.steps, &self.state);
+        let found = questions(&self.plan, &self.sites, &self.steps, &self.session);
         // A query can do without.
         found.unwrap_or_else(|_| {
             debug!("nothing could be asked about a query");
@@ -39,12 +38,12 @@ impl Draft {
     pub(super) fn cut(
         self,
         answered: &HashMap<TableRef, Arc<Selectivities>>,
-    ) -> Result<(CutPlan, SessionState), Error> {
+    ) -> Result<(CutPlan, QuerySession), Error> {
         let plan = match answered.is_empty() {
             true => self.plan,
             false => informed(self.plan, answered).map_err(from_datafusion)?,
         };
-        let cut = pieces(plan, &self.sites, &self.steps, &self.state).map_err(from_datafusion)?;
-        Ok((cut, self.state))
+        let cut = pieces(plan, &self.sites, &self.steps, &self.session).map_err(from_datafusion)?;
+        Ok((cut, self.session))
     }
 }

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio_util::task::AbortOnDropHandle;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
-    Memory, PlannerThreads, RunningPlans, Semantics, SessionStates, Workers, bind_parameters,
-    from_datafusion, guarded, parameter_schema, parameter_values, plan_query, session_config,
-    until,
+    Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics, Workers,
+    bind_parameters, from_datafusion, guarded, parameter_schema, parameter_values, plan_query,
+    session_config, until,
 };
 use weft_sql::{Caps, Explain, Statement as Parsed, ast};
 
@@ -65,7 +65,7 @@ pub struct QueryEngine {
     /// Partitions of a plan.
     pub partitions: usize,
     /// By time zone, and whether joins hash.
-    pub states: SessionStates<(String, bool)>,
+    pub states: QuerySessions<(String, bool)>,
     /// How long a query may run.
     pub deadline: Duration,
     /// How long planning waits for what nodes are asked.
@@ -87,13 +87,13 @@ pub struct Planned {
     /// What nodes were asked for it.
     asked: Vec<Flow>,
     semantics: Semantics,
-    state: SessionState,
+    state: QuerySession,
     at: Instant,
 }
 
 /// How far a query is planned before a node may have to be asked.
 enum Stage {
-    Cut(Box<(CutPlan, SessionState)>),
+    Cut(Box<(CutPlan, QuerySession)>),
     Asks(Box<Draft>, Vec<Question>),
 }
 
@@ -297,19 +297,19 @@ impl QueryEngine {
         let (stage, schema, parameters) = self
             .planner
             .run(move || {
-                let plan = plan_query(&state, &tables, query)?;
+                let plan = plan_query(&state.state, &tables, query)?;
                 let parameters = parameter_schema(&plan)?;
                 if values.is_none() && !parameters.fields().is_empty() {
                     return Ok((None, Arc::new(plan.schema().as_arrow().clone()), parameters));
                 }
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
-                let plan = state.optimize(&plan).map_err(from_datafusion)?;
+                let plan = state.state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
                 let draft = Draft {
                     plan,
                     sites,
                     steps: optimizations,
-                    state,
+                    session: state,
                 };
                 let questions = draft.questions();
                 let stage = match questions.is_empty() {
@@ -380,7 +380,8 @@ impl QueryEngine {
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         // Nothing runs before the rows are asked for, so that a query given up by then is ended too.
         let (engine, started) = (self.clone(), Arc::clone(&run));
-        let rows = futures::stream::once(async move { engine.answer(&state, cut, started).await });
+        let rows = async move { engine.answer(Arc::new(state), cut, started).await };
+        let rows = futures::stream::once(rows);
         let tracked = Tracked::new(rows.try_flatten().boxed(), id, self.queries.clone());
         let batches = until(deadline.into(), tracked.boxed(), too_late);
         Ok((run, ResultStream { schema, batches }))
@@ -389,7 +390,7 @@ impl QueryEngine {
     /// The rows of `cut`, whose scalars are found first, and then which rows go from node to node.
     async fn answer(
         &self,
-        state: &SessionState,
+        state: Arc<QuerySession>,
         mut cut: CutPlan,
         run: Arc<QueryRun>,
     ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
@@ -398,7 +399,7 @@ impl QueryEngine {
             let part = cut.scalar(index).map_err(from_datafusion)?;
             let schema = Arc::clone(part.plan.schema());
             let relay = self.relay(&part, &run, Shipped::new())?;
-            let rows = self.rows(state, part, relay).await?;
+            let rows = self.rows(&state, part, relay).await?;
             values.push(scalar::only_value(rows, schema.field(0).data_type()).await?);
             cut = cut.bound(&values).map_err(from_datafusion)?;
         }
@@ -422,7 +423,7 @@ impl QueryEngine {
             run.literal_counters(index)
                 .sent(1, value.map_or(0, scalar::bytes));
         }
-        self.rows(state, cut, relay).await
+        self.rows(&state, cut, relay).await
     }
 
     /// The rows that `alternative` sends on, read on the threads that plans run on.
@@ -452,25 +453,27 @@ impl QueryEngine {
 
     async fn rows(
         &self,
-        state: &SessionState,
+        state: &Arc<QuerySession>,
         cut: CutPlan,
         relay: Arc<Relay>,
     ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
         // On the threads that plans run on: the first rows are decoded there.
         let starting = Arc::clone(&relay);
         drop(self.workers.spawn(async move { starting.ask() }));
-        let planning = state.clone();
+        let planning = Arc::clone(state);
         let interrupt = self.plans.start();
         let signal = interrupt.clone();
         let physical = self
             .planner
             .run_async(async move {
-                let plan = physical_plan(&planning, &cut.plan, relay).await;
+                let plan = physical_plan(&planning.state, &cut.plan, relay).await;
                 plan.and_then(|plan| signal.guard(plan))
                     .map_err(from_datafusion)
             })
             .await?;
-        let context = self.memory.context(physical.as_ref(), state.task_ctx());
+        let context = self
+            .memory
+            .context(physical.as_ref(), Arc::clone(&state.context));
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(from_datafusion)?;
         let rows = stream.map_err(from_datafusion).boxed();
@@ -481,7 +484,7 @@ impl QueryEngine {
         &self,
         semantics: &Semantics,
         optimizations: &Optimizations,
-    ) -> Result<SessionState, Error> {
+    ) -> Result<QuerySession, Error> {
         let hash = optimizations.on(Optimization::Hash);
         let like = (semantics.time_zone.clone(), hash);
         let state = self.states.like(like, semantics.query_start_ns, |_| {

@@ -8,6 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion_proto::logical_plan::AsLogicalPlan;
@@ -15,9 +16,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
-    FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, RunningPlans, Semantics,
-    SessionStates, Tables, Workers, fingerprint, from_datafusion, guarded, parameter_schema,
-    plan_query, product_table_of, session_config, shipped_table_of,
+    FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
+    RunningPlans, Semantics, Tables, Workers, fingerprint, from_datafusion, guarded,
+    parameter_schema, plan_query, product_table_of, session_config, shipped_table_of,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -56,7 +57,7 @@ pub struct Engine {
     workers: Workers,
     running: RunningPlans,
     /// By time zone.
-    states: SessionStates<String>,
+    states: QuerySessions<String>,
     settings: EngineSettings,
 }
 
@@ -85,7 +86,7 @@ impl Engine {
             memory: Memory::new(settings.memory)?,
             workers: Workers::start(settings.partitions)?,
             running: RunningPlans::default(),
-            states: SessionStates::default(),
+            states: QuerySessions::default(),
             settings,
         })
     }
@@ -153,12 +154,13 @@ impl Engine {
         };
         let output = Arc::new(schema_from(&output_schema)?);
         let engine = self.clone();
-        let state = self.state(&semantics)?;
+        let session = self.session(&semantics)?;
+        let context = Arc::clone(&session.context);
         let pool = &self.memory.runtime().memory_pool;
         let came = Shipments::decode(shipped, pool)?;
         let (plan, accesses) = self
             .planner
-            .run(move || engine.convert(&state, &plan, &tables))
+            .run(move || engine.convert(&context, &plan, &tables))
             .await?;
         let (plan, shipments, memory) = came.put_into(plan)?;
         let (plan, keys) = key_filter::apply(plan, key_filters, pool)?;
@@ -175,7 +177,7 @@ impl Engine {
             plan,
             accesses,
             digest,
-            semantics,
+            session,
             timeout: Duration::from_millis(timeout_ms),
             output,
             keys,
@@ -195,7 +197,7 @@ impl Engine {
         tables: Tables,
         semantics: Semantics,
     ) -> Result<(SchemaRef, SchemaRef), Error> {
-        let state = self.state(&semantics)?;
+        let QuerySession { state, .. } = self.session(&semantics)?;
         self.planner
             .run(move || {
                 let plan = plan_query(&state, &tables, sql)?;
@@ -223,15 +225,16 @@ impl Engine {
         timeout: Duration,
     ) -> Result<Fragment, Error> {
         let digest = sha256(sql.to_string().as_bytes());
-        let state = self.state(&semantics)?;
-        let (plan, accesses) = self
+        let session = self.session(&semantics)?;
+        let (plan, accesses, session) = self
             .planner
             .run(move || {
-                let plan = plan_query(&state, &tables, sql)?;
+                let state = &session.state;
+                let plan = plan_query(state, &tables, sql)?;
                 let plan = weft_plan::bind_parameters(plan, parameters)?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let accesses = accesses(&plan)?;
-                Ok((plan, accesses))
+                Ok((plan, accesses, session))
             })
             .await?;
         let output = Arc::new(plan.schema().as_arrow().clone());
@@ -246,7 +249,7 @@ impl Engine {
             plan,
             accesses,
             digest,
-            semantics,
+            session,
             timeout,
             output,
             keys: Vec::new(),
@@ -265,12 +268,12 @@ impl Engine {
         let Fragment {
             id,
             plan,
-            semantics,
+            session,
             output,
             memory,
             ..
         } = fragment;
-        let state = self.state(&semantics)?;
+        let QuerySession { state, context } = session;
         let interrupt = self.running.start();
         let signal = interrupt.clone();
         let physical = self
@@ -278,13 +281,10 @@ impl Engine {
             .run_async(async move {
                 let plan = bind(plan, &bindings)?;
                 let plan = state.create_physical_plan(&plan).await;
-                let plan = plan
-                    .and_then(|plan| signal.guard(plan))
-                    .map_err(|e| incident::hide(id, e))?;
-                Ok((plan, state.task_ctx()))
+                plan.and_then(|plan| signal.guard(plan))
+                    .map_err(|e| incident::hide(id, e))
             })
-            .await;
-        let (physical, context) = physical?;
+            .await?;
         let context = self.memory.context(physical.as_ref(), context);
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(|e| incident::hide(id, e))?;
@@ -309,7 +309,7 @@ impl Engine {
 
     fn convert(
         &self,
-        state: &SessionState,
+        context: &TaskContext,
         plan: &[u8],
         expected: &[TableExpectation],
     ) -> Result<(LogicalPlan, Vec<TableAccess>), Error> {
@@ -321,7 +321,7 @@ impl Engine {
         )?;
         let codec = LeafCodec::new(self.domain.clone());
         let plan = plan
-            .try_into_logical_plan(&state.task_ctx(), &codec)
+            .try_into_logical_plan(context, &codec)
             .map_err(|error| incident::unnumbered("a fragment could not be decoded", error))?;
         check_leaves(&plan, expected)?;
         Ok((plan, accesses))
@@ -348,10 +348,12 @@ impl Engine {
             .build())
     }
 
-    fn state(&self, semantics: &Semantics) -> Result<SessionState, Error> {
+    fn session(&self, semantics: &Semantics) -> Result<QuerySession, Error> {
         let time_zone = semantics.time_zone.clone();
-        let state = self.states.like(time_zone, semantics.query_start_ns, |_| {
-            let config = session_config(semantics, self.settings.partitions)?;
+        let session = self.states.like(time_zone, semantics.query_start_ns, |_| {
+            let mut config = session_config(semantics, self.settings.partitions)?;
+            // What comes is optimized already, but for what is laid over it here.
+            config.options_mut().optimizer.max_passes = 1;
             Ok(guarded(SessionStateBuilder::new_with_default_features())
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
@@ -363,7 +365,7 @@ impl Engine {
                 .with_file_formats(Vec::new())
                 .build())
         });
-        state.map_err(from_datafusion)
+        session.map_err(from_datafusion)
     }
 }
 

@@ -37,7 +37,7 @@ pub use limits::{MOST_LITERALS, MOST_UNNESTED};
 pub use memory::Memory;
 pub use names::{Current, FullName, NameIndex, resolve};
 pub use parameters::{bind_parameters, parameter_schema, parameter_values};
-pub use session::{Semantics, SessionStates, session_config};
+pub use session::{QuerySession, QuerySessions, Semantics, session_config};
 pub use shipped::{PlannedShipment, ShippedTable, shipped_table_of};
 pub use statistics::{ColumnStatistics, Selectivities, TableStatistics, unqualified};
 pub use threads::PlannerThreads;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::DateTime;
 use datafusion::common::Result;
+use datafusion::execution::TaskContext;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
@@ -40,14 +41,30 @@ pub fn session_config(semantics: &Semantics, partitions: usize) -> Result<Sessio
     Ok(config)
 }
 
+/// The engine's session for one query.
+#[derive(Debug, Clone)]
+pub struct QuerySession {
+    /// Settings, functions and rules, and when the query began.
+    pub state: SessionState,
+    /// Settings and functions alone, which are the same for all queries alike.
+    pub context: Arc<TaskContext>,
+}
+
+impl From<SessionState> for QuerySession {
+    fn from(state: SessionState) -> Self {
+        let context = state.task_ctx();
+        Self { state, context }
+    }
+}
+
 /// Engine sessions that are alike but for the time that their query began. Registering hundreds of
 /// functions takes longer than planning a small query, so the last session is kept and copied. Cheap
 /// to clone.
 #[derive(Debug, Clone, Default)]
-pub struct SessionStates<K>(Arc<Mutex<Option<(K, SessionState)>>>);
+pub struct QuerySessions<K>(Arc<Mutex<Option<(K, QuerySession)>>>);
 
-impl<K: PartialEq> SessionStates<K> {
-    /// The state of a session for one query, made by `make` unless the last was like `key`: that is
+impl<K: PartialEq> QuerySessions<K> {
+    /// The session for one query, made by `make` unless the last was like `key`: that is
     /// all that `make` depends on.
     ///
     /// # Errors
@@ -57,14 +74,14 @@ impl<K: PartialEq> SessionStates<K> {
         key: K,
         query_start_ns: i64,
         make: impl FnOnce(&K) -> Result<SessionState>,
-    ) -> Result<SessionState> {
+    ) -> Result<QuerySession> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = match &*last {
-            Some((known, state)) if *known == key => state.clone(),
+        let mut session = match &*last {
+            Some((known, session)) if *known == key => session.clone(),
             _ => {
-                let state = make(&key)?;
-                *last = Some((key, state.clone()));
-                state
+                let session = QuerySession::from(make(&key)?);
+                *last = Some((key, session.clone()));
+                session
             }
         };
         drop(last);
@@ -72,8 +89,8 @@ impl<K: PartialEq> SessionStates<K> {
         let mut properties = ExecutionProps::new();
         properties.query_execution_start_time =
             Some(DateTime::from_timestamp_nanos(query_start_ns));
-        *state.execution_props_mut() = properties;
-        Ok(state)
+        *session.state.execution_props_mut() = properties;
+        Ok(session)
     }
 }
 
@@ -87,38 +104,38 @@ mod tests {
 
     #[test]
     fn a_session_is_copied_for_a_query_alike_and_knows_its_own_time() {
-        let states = SessionStates::default();
+        let sessions = QuerySessions::default();
         let made = Cell::new(0);
-        let state = |time_zone: &str, query_start_ns| {
+        let session = |time_zone: &str, query_start_ns| {
             let semantics = Semantics {
                 time_zone: time_zone.to_owned(),
                 query_start_ns,
             };
-            let state = states.like(semantics.time_zone.clone(), query_start_ns, |_| {
+            let session = sessions.like(semantics.time_zone.clone(), query_start_ns, |_| {
                 made.set(made.get() + 1);
                 let builder = SessionStateBuilder::new_with_default_features();
                 Ok(builder.with_config(session_config(&semantics, 2)?).build())
             });
-            let state = state.expect("a state");
-            let start = state.execution_props().query_execution_start_time;
+            let session = session.expect("a session");
+            let start = session.state.execution_props().query_execution_start_time;
             assert_eq!(start, Some(DateTime::from_timestamp_nanos(query_start_ns)));
-            let name = state.execution_props().alias_generator.next("a");
+            let name = session.state.execution_props().alias_generator.next("a");
             assert_eq!(name, "a_1");
-            state
+            session
         };
-        state("+00:00", 1);
-        state("+00:00", 2);
+        session("+00:00", 1);
+        session("+00:00", 2);
         assert_eq!(made.get(), 1);
-        let tokyo = state("Asia/Tokyo", 3);
+        let tokyo = session("Asia/Tokyo", 3);
         assert_eq!(made.get(), 2);
-        let options = tokyo.config_options();
+        let options = tokyo.state.config_options();
         assert_eq!(options.execution.time_zone.as_deref(), Some("Asia/Tokyo"));
         assert!(
-            states
+            sessions
                 .like("?".to_owned(), 0, |_| datafusion::common::plan_err!("no"))
                 .is_err()
         );
-        state("Asia/Tokyo", 4);
+        session("Asia/Tokyo", 4);
         assert_eq!(made.get(), 2, "a failure keeps what was made");
     }
 }

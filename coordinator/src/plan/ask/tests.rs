@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlan, col, lit};
 use weft_governance::{ProductRef, ServerId};
 use weft_plan::{
-    ColumnStatistics, FragmentFunctions, ProductTable, Selectivities, Semantics, TableStatistics,
-    Tables, plan_query, session_config, table_references,
+    ColumnStatistics, FragmentFunctions, ProductTable, QuerySession, Selectivities, Semantics,
+    TableStatistics, Tables, plan_query, session_config, table_references,
 };
 
 use super::{Question, informed, questions};
@@ -26,7 +26,7 @@ const JOINED: &str = "SELECT s.id, i.kind FROM north.d.sale s JOIN south.d.item 
 struct World {
     tables: Vec<ProductTable>,
     sites: Sites,
-    state: SessionState,
+    session: QuerySession,
 }
 
 impl World {
@@ -38,9 +38,10 @@ impl World {
         let mut world = Self {
             tables: Vec::new(),
             sites: Sites::new(),
-            state: SessionStateBuilder::new_with_default_features()
+            session: SessionStateBuilder::new_with_default_features()
                 .with_config(session_config(&semantics, 2).expect("settings"))
-                .build(),
+                .build()
+                .into(),
         };
         world.add("north", "sale", rows, &["id", "item", "price"], &["note"]);
         world.add("north", "shop", 10, &["id"], &["town"]);
@@ -94,13 +95,13 @@ impl World {
             let table = known.find(|table| table.table().to_string() == full);
             tables.insert(reference, Arc::new(table.expect("a table").clone()));
         }
-        let plan = plan_query(&self.state, &tables, parsed()).expect("planned");
-        self.state.optimize(&plan).expect("optimized")
+        let plan = plan_query(&self.session.state, &tables, parsed()).expect("planned");
+        self.session.state.optimize(&plan).expect("optimized")
     }
 
     fn questions(&self, sql: &str) -> Vec<Question> {
         let steps = Optimizations::default();
-        questions(&self.plan(sql), &self.sites, &steps, &self.state).expect("questions")
+        questions(&self.plan(sql), &self.sites, &steps, &self.session).expect("questions")
     }
 
     /// The conditions that are asked about.
@@ -213,7 +214,7 @@ fn an_answer_takes_the_place_of_the_guess() {
     let counted = HashMap::from([(world.tables[0].table().clone(), Arc::new(selectivities))]);
     let rows = |plan: LogicalPlan| {
         let steps = Optimizations::default();
-        let cut = pieces(plan, &world.sites, &steps, &world.state).expect("pieces");
+        let cut = pieces(plan, &world.sites, &steps, &world.session).expect("pieces");
         let mut fragments = cut.fragments.iter();
         let sale = fragments.find(|it| it.site.domain.to_string() == "north");
         sale.expect("a fragment").estimate.rows.round()

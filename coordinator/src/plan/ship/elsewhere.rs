@@ -35,9 +35,13 @@ pub(super) fn elsewhere(
         return Ok(None);
     };
     let plan = whole(ground, leaf, &shipped(number, from, to)?)?;
-    let context = planner.state.task_ctx();
     let known = fetched_before(cut, Some(from.ordinal))?;
-    let mut cutter = Cutter::new(planner.sites, planner.steps, &context, known);
+    let mut cutter = Cutter::new(
+        planner.sites,
+        planner.steps,
+        &planner.session.context,
+        known,
+    );
     let plan = cutter.cut(early(planner.arranged(plan)?.plan)?)?;
     if !cut::shipped(&plan)?.is_empty() {
         return Ok(None);
