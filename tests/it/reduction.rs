@@ -249,6 +249,23 @@ fn keys_spare_rows_and_an_empty_set_spares_the_call() {
     });
 }
 
+/// The node may be told of a fragment before its keys are known, and be gone by then.
+#[test]
+fn a_node_that_is_gone_is_missed_only_where_there_are_keys() {
+    run(async {
+        let mut mesh = open_mesh().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let of = |v| {
+            format!("SELECT l.v, r.w FROM left.a.l JOIN right.b.r ON l.id = r.id WHERE l.v = {v}")
+        };
+        analyst.query(&of(20)).await.expect("answer");
+        mesh.kill_node("right");
+        assert!(analyst.query(&of(21)).await.expect("answer").is_empty());
+        let error = analyst.query(&of(20)).await.expect_err("it is gone");
+        assert_eq!(error.code(), code::DOMAIN_UNAVAILABLE, "{error}");
+    });
+}
+
 #[test]
 fn keys_travel_only_as_far_as_the_narrowest_of_contract_and_grants_says() {
     run(async {

@@ -18,7 +18,7 @@ use datafusion_proto::protobuf::{
     ListingTableScanNode, LogicalExprNode, LogicalPlanNode, RecursionUnnestOption, UnnestNode,
     UnnestOptions, ValuesNode,
 };
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use harness::{Client, Mesh, Published, grant, node_id, run};
 use prost::Message;
 use tonic::Request;
@@ -29,7 +29,8 @@ use weft_wire::identity::Identity;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
 use weft_wire::rpc::fragment::key_filter::Form;
 use weft_wire::rpc::fragment::{
-    ArrowMessage, FragmentRequest, KeyFilter, Semantics, ShippedRows, TableExpectation,
+    ArrowMessage, FragmentControl, FragmentRequest, KeyFilter, KeyFilters, Semantics, ShippedRows,
+    TableExpectation,
 };
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, UserTokenSigner, sha256};
@@ -235,6 +236,17 @@ impl Sender {
         message: Vec<u8>,
         delegation: &str,
     ) -> Result<usize, Error> {
+        let later = futures::stream::pending();
+        self.converse(as_, message, delegation, later).await
+    }
+
+    async fn converse(
+        &self,
+        as_: &Identity,
+        message: Vec<u8>,
+        delegation: &str,
+        later: impl Stream<Item = FragmentControl> + Send + 'static,
+    ) -> Result<usize, Error> {
         let channel = Endpoint::from_shared(self.url.clone())
             .expect("url")
             .tls_config(as_.client_tls(&self.node))
@@ -247,7 +259,11 @@ impl Sender {
             app_metadata: message.into(),
             ..FlightData::default()
         };
-        let frames = futures::stream::iter([first]).chain(futures::stream::pending());
+        let later = later.map(|control| FlightData {
+            app_metadata: control.encode_to_vec().into(),
+            ..FlightData::default()
+        });
+        let frames = futures::stream::iter([first]).chain(later);
         let mut request = Request::new(frames);
         let bearer = format!("Bearer {}", self.token);
         request
@@ -267,27 +283,40 @@ impl Sender {
     }
 
     async fn plan(&self, plan: Vec<u8>) -> Result<usize, Error> {
-        self.filtered(plan, Vec::new()).await
-    }
-
-    async fn filtered(&self, plan: Vec<u8>, keys: Vec<KeyFilter>) -> Result<usize, Error> {
-        let (message, query) = message(plan, keys, Vec::new());
+        let (message, query) = message(plan, false, Vec::new());
         let delegation = self.delegation(&message, query);
         self.send(&self.identity, message, &delegation).await
     }
 
+    async fn filtered(&self, plan: Vec<u8>, filters: Vec<KeyFilter>) -> Result<usize, Error> {
+        let control = FragmentControl {
+            keys: Some(KeyFilters { filters }),
+            ..FragmentControl::default()
+        };
+        let later = futures::stream::iter([control]).chain(futures::stream::pending());
+        self.waiting(plan, later).await
+    }
+
+    /// Sends a fragment that waits for keys, and `later` after it.
+    async fn waiting(
+        &self,
+        plan: Vec<u8>,
+        later: impl Stream<Item = FragmentControl> + Send + 'static,
+    ) -> Result<usize, Error> {
+        let (message, query) = message(plan, true, Vec::new());
+        let delegation = self.delegation(&message, query);
+        self.converse(&self.identity, message, &delegation, later)
+            .await
+    }
+
     async fn shipped(&self, plan: Vec<u8>, rows: Vec<ShippedRows>) -> Result<usize, Error> {
-        let (message, query) = message(plan, Vec::new(), rows);
+        let (message, query) = message(plan, false, rows);
         let delegation = self.delegation(&message, query);
         self.send(&self.identity, message, &delegation).await
     }
 }
 
-fn message(
-    plan: Vec<u8>,
-    key_filters: Vec<KeyFilter>,
-    shipped: Vec<ShippedRows>,
-) -> (Vec<u8>, QueryId) {
+fn message(plan: Vec<u8>, keys_follow: bool, shipped: Vec<ShippedRows>) -> (Vec<u8>, QueryId) {
     let query = QueryId::generate();
     let output_schema = weft_door::schema::to_bytes(&columns());
     let request = FragmentRequest {
@@ -305,7 +334,7 @@ fn message(
             schema_fingerprint: weft_plan::fingerprint(&columns()).to_vec(),
         }],
         output_schema,
-        key_filters,
+        keys_follow,
         shipped,
         ordinal: 0,
         compression: 0,
@@ -496,7 +525,7 @@ fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
         let mesh = mesh().await;
         let sender = Sender::new(&mesh, "analyst", "sales").await;
         let plan = LogicalPlanNode::default().encode_to_vec();
-        let (fragment, query) = message(plan, Vec::new(), Vec::new());
+        let (fragment, query) = message(plan, false, Vec::new());
         let signed = sender.delegation(&fragment, query);
 
         // The first use gets past the delegation to the plan, which is empty.
@@ -511,7 +540,7 @@ fn a_fragment_needs_a_fresh_delegation_by_the_coordinator_that_sends_it() {
             .expect_err("replayed");
         assert_eq!(error.code(), code::REPLAYED);
 
-        let (other, _) = message(vec![1, 2, 3], Vec::new(), Vec::new());
+        let (other, _) = message(vec![1, 2, 3], false, Vec::new());
         let error = sender
             .send(&sender.identity, other, &signed)
             .await
@@ -552,21 +581,61 @@ fn a_fragment_for_an_ungranted_table_is_denied_and_written_down() {
             analyst.plan(scan).await.expect("granted") >= 3,
             "a schema, rows, the terminal"
         );
-        let log = weft_ledger::Ledger::open(&mesh.ledger("sales")).expect("log");
-        let kinds: Vec<(String, Option<String>)> = log
-            .read(0, 100)
-            .expect("records")
-            .into_iter()
-            .map(|record| (format!("{:?}", record.event.kind), record.event.principal))
-            .filter(|(kind, _)| kind == "Denied" || kind == "Admitted")
-            .collect();
-        let expected = [("Denied", "outsider"), ("Admitted", "analyst")];
-        assert_eq!(
-            kinds,
-            expected
-                .map(|(kind, who)| (kind.to_owned(), Some(who.to_owned())))
-                .to_vec()
-        );
+        assert_eq!(decisions(&mesh), ["Denied outsider", "Admitted analyst"]);
+    });
+}
+
+/// What the node of `sales` wrote down about fragments.
+fn decisions(mesh: &Mesh) -> Vec<String> {
+    let log = weft_ledger::Ledger::open(&mesh.ledger("sales")).expect("log");
+    let records = log.read(0, 100).expect("records");
+    records
+        .into_iter()
+        .map(|record| {
+            let who = record.event.principal.unwrap_or_default();
+            format!("{:?} {who}", record.event.kind)
+        })
+        .filter(|decision| decision.starts_with("Denied") || decision.starts_with("Admitted"))
+        .collect()
+}
+
+/// A fragment may come before the keys that it waits for.
+#[test]
+fn a_fragment_that_never_gets_its_keys_is_not_run() {
+    run(async {
+        let mesh = mesh().await;
+        let sender = Sender::new(&mesh, "analyst", "sales").await;
+        let cancel = FragmentControl {
+            cancel: true,
+            ..FragmentControl::default()
+        };
+        let withdrawn = futures::stream::iter([cancel]).chain(futures::stream::pending());
+        let forgotten = futures::stream::empty();
+        for (error, code) in [
+            (
+                sender.waiting(scan("orders", "t"), withdrawn).await,
+                code::CANCELLED,
+            ),
+            (
+                sender.waiting(scan("orders", "t"), forgotten).await,
+                code::PROTOCOL,
+            ),
+        ] {
+            assert_eq!(error.expect_err("not run").code(), code);
+        }
+        // They come late, and the fragment still waits.
+        let keys = FragmentControl {
+            keys: Some(KeyFilters::default()),
+            ..FragmentControl::default()
+        };
+        let late = futures::stream::once(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            keys
+        });
+        let late = late.chain(futures::stream::pending());
+        let frames = sender.waiting(scan("orders", "t"), late).await;
+        assert_eq!(frames.expect("a schema, rows, a terminal message"), 3);
+        assert_eq!(decisions(&mesh), ["Admitted analyst"]);
     });
 }
 

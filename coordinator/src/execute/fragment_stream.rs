@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use prost::Message;
+use tokio::sync::oneshot;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Streaming};
 use weft_door::Compression;
@@ -28,7 +29,7 @@ use weft_wire::token::{Delegation, sha256};
 
 use super::bound::Bounds;
 use super::keys::Keys;
-use super::open_request::{Newest, OpenRequest};
+use super::open_request::{Expected, Newest, OpenRequest};
 use super::shipment::ReadyRows;
 use crate::channels::DataChannel;
 use crate::plan::FragmentPlan;
@@ -71,7 +72,12 @@ impl Counters {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Requests that were sent.
+    /// Notes a request for rows.
+    pub(super) fn asked(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that were sent. One that was withdrawn before its node knew all of it is none.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -80,26 +86,29 @@ impl Counters {
 pub(super) type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
 
 /// What goes to a node along with a fragment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Luggage {
-    /// Keys that its rows must have.
-    pub(super) keys: Vec<Arc<Keys>>,
     /// Rows of other domains that it reads.
     pub(super) shipped: Vec<Arc<ReadyRows>>,
     /// What turns out while it runs about rows that are of no use.
     pub(super) bounds: Bounds,
 }
 
-/// Sends `fragment` with `luggage` to its node, and returns its rows. Dropping them cancels it there.
+/// Keys that the rows of a fragment must have, once they are known.
+pub(super) type Promised = oneshot::Receiver<Vec<Arc<Keys>>>;
+
+/// Sends `fragment` with `luggage` to its node, later perhaps the keys that it waits for, and returns
+/// its rows. Dropping them cancels it there.
 pub(super) async fn open(
     fragment: Arc<FragmentPlan>,
     luggage: &Luggage,
+    keys: Option<Promised>,
     run: Arc<QueryRun>,
 ) -> Result<Rows, Error> {
     let domain = fragment.site.domain.clone();
     let mut lost = run.registry().watch(&fragment.site.node)?;
     let opened = tokio::select! {
-        opened = request(&fragment, luggage, &run) => opened,
+        opened = request(&fragment, luggage, keys, &run) => opened,
         () = lost.lost() => Err(gone(&domain)),
     };
     let Opened {
@@ -141,13 +150,17 @@ struct Opened {
 async fn request(
     fragment: &FragmentPlan,
     luggage: &Luggage,
+    keys: Option<Promised>,
     run: &QueryRun,
 ) -> Result<Opened, Error> {
     let entry = run.registry().up(&fragment.site.node)?;
     let compression = run.transport().compression(&entry.endpoint);
     let now = SystemTime::now();
     let token = run.session().token_for(&fragment.site.node, now).await?;
-    let message = message(fragment, luggage, compression, run)?;
+    let message = FragmentRequest {
+        keys_follow: keys.is_some(),
+        ..message(fragment, luggage, compression, run)?
+    };
     let message = Bytes::from(message.encode_to_vec());
     let delegation = Delegation {
         fragment: sha256(&message),
@@ -166,7 +179,13 @@ async fn request(
         Arc::clone(&fragment.output),
         Arc::clone(run.bound_counters(fragment.ordinal)),
     );
-    let (open, control) = OpenRequest::new(newest);
+    let counters = run.counters(fragment.ordinal);
+    let expected = keys.map(|keys| Expected {
+        keys,
+        counters: Arc::clone(counters),
+    });
+    let waits = expected.is_some();
+    let (open, control) = OpenRequest::new(expected, newest);
     let mut request = Request::new(futures::stream::iter([first]).chain(control));
     let metadata = request.metadata_mut();
     metadata.insert("authorization", header(&format!("Bearer {token}"))?);
@@ -175,9 +194,9 @@ async fn request(
     let mut client = FlightServiceClient::new(channel.channel())
         .max_decoding_message_size(FRAME_BYTES)
         .max_encoding_message_size(FRAME_BYTES);
-    run.counters(fragment.ordinal)
-        .requests
-        .fetch_add(1, Ordering::Relaxed);
+    if !waits {
+        counters.asked();
+    }
     let response = client
         .do_exchange(request)
         .await
@@ -224,7 +243,7 @@ fn message(
         }),
         tables,
         output_schema: weft_door::schema::to_bytes(&fragment.output),
-        key_filters: luggage.keys.iter().map(|it| it.filter.clone()).collect(),
+        keys_follow: false,
         shipped: luggage
             .shipped
             .iter()

@@ -9,10 +9,11 @@ use futures::Stream;
 use prost::Message;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use weft_wire::rpc::fragment::FragmentControl;
+use weft_wire::rpc::fragment::{FragmentControl, KeyFilters};
 
 use super::bound::Bounds;
 use super::fragment_stream::Counters;
+use super::keys::Keys;
 
 /// Time between two bounds: the first are better with every batch.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -24,16 +25,21 @@ const MOST_BOUNDS: usize = 1_000;
 pub(super) struct OpenRequest(Option<oneshot::Sender<FlightData>>);
 
 impl OpenRequest {
-    /// With the frames that follow the first: bounds as they become known, and perhaps the wish to
-    /// end.
-    pub(super) fn new(newest: Newest) -> (Self, impl Stream<Item = FlightData> + Send + 'static) {
+    /// With the frames that follow the first: the keys that the fragment waits for, bounds as they
+    /// become known, and perhaps the wish to end.
+    pub(super) fn new(
+        keys: Option<Expected>,
+        newest: Newest,
+    ) -> (Self, impl Stream<Item = FlightData> + Send + 'static) {
         let (stop, stopped) = oneshot::channel();
-        let frames = futures::stream::unfold(Some((stopped, newest)), |open| async move {
-            let (mut stopped, mut newest) = open?;
+        let open = Some((stopped, keys, newest));
+        let frames = futures::stream::unfold(open, |open| async move {
+            let (mut stopped, mut keys, mut newest) = open?;
             tokio::select! {
                 biased;
                 frame = &mut stopped => Some((frame.ok()?, None)),
-                frame = newest.next() => Some((frame, Some((stopped, newest)))),
+                Some(frame) = came(&mut keys) => Some((frame, Some((stopped, None, newest)))),
+                frame = newest.next() => Some((frame, Some((stopped, keys, newest)))),
             }
         });
         (Self(Some(stop)), frames)
@@ -56,6 +62,30 @@ impl Drop for OpenRequest {
             let _ = stop.send(frame(&cancel));
         }
     }
+}
+
+/// Keys that a fragment is told once they are known.
+pub(super) struct Expected {
+    /// They. Unless they come, the fragment is withdrawn.
+    pub(super) keys: oneshot::Receiver<Vec<Arc<Keys>>>,
+    /// Counts the request: the node has done nothing to be counted before it has them.
+    pub(super) counters: Arc<Counters>,
+}
+
+/// The frame with the keys, if any are to come.
+async fn came(expected: &mut Option<Expected>) -> Option<FlightData> {
+    let Expected { keys, counters } = expected.as_mut()?;
+    let Ok(keys) = keys.await else {
+        *expected = None;
+        return None;
+    };
+    counters.asked();
+    let filters = keys.iter().map(|it| it.filter.clone()).collect();
+    let control = FragmentControl {
+        keys: Some(KeyFilters { filters }),
+        ..FragmentControl::default()
+    };
+    Some(frame(&control))
 }
 
 /// Bounds on their way to a node. One that a better one follows soon is left out.

@@ -7,6 +7,7 @@
 //! fetched as the plan asks for their rows.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::record_batch::RecordBatch;
@@ -16,13 +17,13 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
 use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 use weft_governance::{Error, ErrorKind, code};
 
-use super::bound::{Bound, Bounds, Told};
-use super::fragment_stream::{self, Luggage, Rows};
+use super::bound::{Bound, Told};
+use super::fragment_stream::{self, Luggage, Promised, Rows};
 use super::keys::{Collector, Keys};
 use super::shipment::{ReadyRows, Shipped};
 use super::spool::{Reader, Writer, spool};
@@ -89,6 +90,8 @@ struct Fetch {
 #[derive(Debug, Clone)]
 enum Known {
     NotYet,
+    /// The rows that hold them are being read.
+    OnTheWay,
     /// Too many of them to be of use.
     TooMany,
     Keys(Arc<Keys>),
@@ -147,20 +150,18 @@ impl Relay {
         for source in &self.sources {
             let ordinal = source.fragment.ordinal;
             let gives_keys = self.flows_from(ordinal).next().is_some();
-            let takes_keys = self.reduction.flows.iter().any(|flow| flow.to == ordinal);
             if source.readers == 0 {
                 continue;
             } else if gives_keys || source.readers > 1 {
                 drop(self.fetch(ordinal, None));
-            } else if !takes_keys {
+            } else {
                 self.ask_ahead(source);
             }
         }
     }
 
     fn ask_ahead(&self, source: &Source) {
-        let node = self.run.registry().up(&source.fragment.site.node);
-        let Ok(Some(leave)) = node.and_then(|node| self.run.channels().ahead(&node)) else {
+        let Some(leave) = self.leave(source) else {
             return;
         };
         let fetch = source.fetch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,10 +169,13 @@ impl Relay {
             return;
         }
         let (fragment, run) = (Arc::clone(&source.fragment), Arc::clone(&self.run));
-        let shipped = self.shipped_to(source);
-        let bounds = source.bounds.subscribe();
+        let luggage = self.luggage(source);
+        let Ok(keys) = self.awaited(fragment.ordinal) else {
+            return;
+        };
+        let ahead = self.goes_ahead(source, &keys);
         let asking = async move {
-            let rows = open(fragment, Awaited::new(), shipped, bounds, run).await?;
+            let rows = open(fragment, keys, ahead, luggage, || (), run).await?;
             Ok(rows.inspect(move |_| _ = &leave).boxed())
         };
         let mut asked = source.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,14 +244,8 @@ impl Relay {
         }
         let keys = self.awaited(ordinal)?;
         let run = Arc::clone(&self.run);
-        open(
-            Arc::clone(&source.fragment),
-            keys,
-            self.shipped_to(source),
-            source.bounds.subscribe(),
-            run,
-        )
-        .await
+        let fragment = Arc::clone(&source.fragment);
+        open(fragment, keys, false, self.luggage(source), || (), run).await
     }
 
     /// Lets the fragment of `target` know that rows worse than `bound` are of no use, unless it knows
@@ -275,11 +273,13 @@ impl Relay {
         Ok(fetch.as_mut().and_then(|fetch| fetch.readers.pop()))
     }
 
-    /// The rows that `source` reads beside its node's own.
-    fn shipped_to(&self, source: &Source) -> Vec<Arc<ReadyRows>> {
+    fn luggage(&self, source: &Source) -> Luggage {
         let numbers = source.fragment.shipped.iter();
         let ready = numbers.filter_map(|number| self.shipped.get(number));
-        ready.cloned().collect()
+        Luggage {
+            shipped: ready.cloned().collect(),
+            bounds: source.bounds.subscribe(),
+        }
     }
 
     /// Starts to fetch `ordinal` ahead, unless that has begun, and finds out whether it is larger
@@ -315,13 +315,18 @@ impl Relay {
             Some(_) => Size::Growing,
             None => Size::Large,
         });
+        let awaited = self.awaited(fragment.ordinal)?;
+        let leave = match self.goes_ahead(source, &awaited) {
+            true => self.leave(source),
+            false => None,
+        };
         let fetching = Fetching {
             fragment: Arc::clone(fragment),
             run: Arc::clone(&self.run),
             runtime: Arc::clone(&self.runtime),
-            awaited: self.awaited(fragment.ordinal)?,
-            shipped: self.shipped_to(source),
-            bounds: source.bounds.subscribe(),
+            awaited,
+            leave,
+            luggage: self.luggage(source),
             outlets,
             most: most.unwrap_or_default(),
             size,
@@ -333,6 +338,24 @@ impl Relay {
             size: seen,
             task: tokio::spawn(fetching.run()),
         })
+    }
+
+    /// Whether the node of `source` may learn of it while the keys in `awaited` are on their way: not if
+    /// there will hardly be any, or if rows of others would leave for nothing.
+    fn goes_ahead(&self, source: &Source, awaited: &Awaited) -> bool {
+        let likely = |(index, _): &(usize, _)| {
+            let flow = self.reduction.flows.get(*index);
+            let from = flow.and_then(|flow| self.source(flow.from).ok());
+            from.is_some_and(|from| self.reduction.rows_of(&from.fragment) >= 0.5)
+        };
+        let alone = source.fragment.shipped.is_empty();
+        alone && !awaited.is_empty() && awaited.iter().all(likely)
+    }
+
+    /// Leave to open a stream from the node of `source` before it is needed.
+    fn leave(&self, source: &Source) -> Option<OwnedSemaphorePermit> {
+        let node = self.run.registry().up(&source.fragment.site.node).ok()?;
+        self.run.channels().ahead(&node).ok()?
     }
 
     /// The keys that the fragment `ordinal` waits for, on their way. Keys never flow in a circle.
@@ -372,55 +395,98 @@ impl std::fmt::Debug for Fetch {
     }
 }
 
-/// The rows of `fragment` that have the keys it waits for. A fragment that none can have is not
-/// asked for; one that its node fails to answer at all is asked for once more.
+/// The rows of `fragment` that have the keys it waits for. Rows that nothing can have are not asked
+/// for; a fragment that its node fails to answer at all is asked for once more.
+///
+/// With `ahead`, its node learns of it while the keys are still on their way. Calls `begun` when the
+/// node is at work.
 async fn open(
     fragment: Arc<FragmentPlan>,
     awaited: Awaited,
-    shipped: Vec<Arc<ReadyRows>>,
-    bounds: Bounds,
+    ahead: bool,
+    luggage: Luggage,
+    begun: impl Fn(),
     run: Arc<QueryRun>,
 ) -> Result<Rows, Error> {
+    let waits = !awaited.is_empty();
+    let (tell, told) = oneshot::channel();
+    let mut beginning = pin!(async {
+        if ahead {
+            on_the_way(awaited.clone()).await;
+        }
+        begin(&fragment, &luggage, waits.then_some(told), &begun, &run).await
+    });
+    let mut known = pin!(known(awaited.clone(), &run));
+    // What goes wrong until the keys are known does not matter if there are none.
+    let mut first = None;
+    let keys = loop {
+        tokio::select! {
+            biased;
+            keys = &mut known => break keys?,
+            early = &mut beginning, if ahead && first.is_none() => first = Some(early),
+        }
+    };
+    let Some(keys) = keys else {
+        return Ok(futures::stream::empty().boxed());
+    };
+    for rows in &luggage.shipped {
+        run.shipment_counters(rows.number())
+            .sent(rows.rows, rows.bytes);
+    }
+    // Where the beginning has failed, nobody listens.
+    let _ = tell.send(keys.clone());
+    let first = match first {
+        Some(first) => first,
+        None => beginning.await,
+    };
+    match first {
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            let (tell, told) = oneshot::channel();
+            let _ = tell.send(keys);
+            begin(&fragment, &luggage, waits.then_some(told), &begun, &run).await
+        }
+        first => first,
+    }
+}
+
+/// Returns when the nodes that keys come from are at work, since they come first.
+async fn on_the_way(awaited: Awaited) {
+    for (_, mut known) in awaited {
+        // Keys that were lost are somebody else's concern.
+        let _ = known.wait_for(|it| !matches!(it, Known::NotYet)).await;
+    }
+}
+
+/// The keys in `awaited` once all of them are known, unless no row can have them.
+async fn known(awaited: Awaited, run: &QueryRun) -> Result<Option<Vec<Arc<Keys>>>, Error> {
     let mut keys = Vec::new();
     for (index, mut known) in awaited {
-        let known = known.wait_for(|known| !matches!(known, Known::NotYet));
+        let known = known.wait_for(|it| !matches!(it, Known::NotYet | Known::OnTheWay));
         match known.await.as_deref() {
-            Ok(Known::Keys(found)) if found.are_none() => {
-                return Ok(futures::stream::empty().boxed());
-            }
+            Ok(Known::Keys(found)) if found.are_none() => return Ok(None),
             Ok(Known::Keys(found)) => {
                 run.key_counters(index).sent(found.count, found.bytes());
                 keys.push(Arc::clone(found));
             }
             Ok(Known::TooMany) => {}
             Ok(Known::Failed(error)) => return Err(error.clone()),
-            Ok(Known::NotYet) | Err(_) => return Err(broken()),
+            Ok(Known::NotYet | Known::OnTheWay) | Err(_) => return Err(broken()),
         }
     }
-    for rows in &shipped {
-        run.shipment_counters(rows.number())
-            .sent(rows.rows, rows.bytes);
-    }
-    let luggage = Luggage {
-        keys,
-        shipped,
-        bounds,
-    };
-    match begin(&fragment, &luggage, &run).await {
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            begin(&fragment, &luggage, &run).await
-        }
-        begun => begun,
-    }
+    Ok(Some(keys))
 }
 
-/// The rows of `fragment`, of which the first have come.
+/// The rows of `fragment`, of which the first have come. Calls `begun` when its node is at work.
 async fn begin(
     fragment: &Arc<FragmentPlan>,
     luggage: &Luggage,
+    keys: Option<Promised>,
+    begun: impl Fn(),
     run: &Arc<QueryRun>,
 ) -> Result<Rows, Error> {
-    let mut rows = fragment_stream::open(Arc::clone(fragment), luggage, Arc::clone(run)).await?;
+    let opening = fragment_stream::open(Arc::clone(fragment), luggage, keys, Arc::clone(run));
+    let mut rows = opening.await?;
+    begun();
     match rows.next().await {
         Some(Err(error)) => Err(error),
         first => Ok(futures::stream::iter(first).chain(rows).boxed()),
@@ -433,8 +499,9 @@ struct Fetching {
     run: Arc<QueryRun>,
     runtime: Arc<RuntimeEnv>,
     awaited: Awaited,
-    shipped: Vec<Arc<ReadyRows>>,
-    bounds: Bounds,
+    /// Leave to let the node know before the keys are there.
+    leave: Option<OwnedSemaphorePermit>,
+    luggage: Luggage,
     outlets: Vec<(Collector, watch::Sender<Known>)>,
     /// Bytes up to which all of it may be sent on.
     most: u64,
@@ -459,10 +526,16 @@ impl Fetching {
 
     async fn fetch(&mut self) -> Result<(), Error> {
         let awaited = std::mem::take(&mut self.awaited);
-        let fragment = Arc::clone(&self.fragment);
-        let shipped = std::mem::take(&mut self.shipped);
-        let bounds = self.bounds.clone();
-        let mut rows = open(fragment, awaited, shipped, bounds, Arc::clone(&self.run)).await?;
+        let leave = self.leave.take();
+        let luggage = self.luggage.clone();
+        let (fragment, run) = (Arc::clone(&self.fragment), Arc::clone(&self.run));
+        let begun = || {
+            for (_, keys) in &self.outlets {
+                keys.send_replace(Known::OnTheWay);
+            }
+        };
+        let mut rows = open(fragment, awaited, leave.is_some(), luggage, begun, run).await?;
+        drop(leave);
         let memory = MemoryConsumer::new("join keys").register(&self.runtime.memory_pool);
         let mut read = 0.0;
         while let Some(batch) = rows.try_next().await? {

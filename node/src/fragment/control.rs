@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use prost::Message;
 use tokio::sync::watch;
 use weft_governance::Error;
-use weft_wire::rpc::fragment::FragmentControl;
+use weft_wire::rpc::fragment::{FragmentControl, KeyFilter};
 
 use super::bound::Bound;
 use super::engine::malformed;
@@ -44,17 +44,42 @@ impl Control {
         (control, newest)
     }
 
+    /// The keys that the fragment waits for, unless the coordinator asks to stop before.
+    ///
+    /// # Errors
+    /// `WEFT-PROTOCOL` if they do not come, or for what a fragment cannot heed.
+    pub(super) async fn keys(&mut self) -> Result<Option<Vec<KeyFilter>>, Error> {
+        match self.next().await? {
+            Some(Wish::Stop) => Ok(None),
+            Some(Wish::Reduce(filters)) => Ok(Some(filters)),
+            None => Err(malformed("keys")),
+        }
+    }
+
     /// Heeds what comes, and returns when the coordinator asks to stop. A closed sending side is no
     /// such request.
     ///
     /// # Errors
-    /// `WEFT-PROTOCOL` for what a fragment cannot heed.
+    /// `WEFT-PROTOCOL` for what a running fragment cannot heed.
     pub(super) async fn stopped(&mut self) -> Result<(), Error> {
+        match self.next().await? {
+            Some(Wish::Stop) => Ok(()),
+            Some(Wish::Reduce(_)) => Err(malformed("keys")),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next wish but for bounds, which are passed on; none once the sending side is closed.
+    async fn next(&mut self) -> Result<Option<Wish>, Error> {
         while let Some(Ok(frame)) = self.frames.next().await {
             let control = FragmentControl::decode(frame.app_metadata);
-            let FragmentControl { cancel, bound } = control.map_err(|_| malformed("control"))?;
+            let FragmentControl {
+                cancel,
+                bound,
+                keys,
+            } = control.map_err(|_| malformed("control"))?;
             if cancel {
-                return Ok(());
+                return Ok(Some(Wish::Stop));
             }
             if let Some(bound) = bound {
                 let left = self.left.checked_sub(1);
@@ -62,9 +87,17 @@ impl Control {
                 let bound = Bound::decode(bound, &self.output)?;
                 self.bounds.send_replace(Some(Arc::new(bound)));
             }
+            if let Some(keys) = keys {
+                return Ok(Some(Wish::Reduce(keys.filters)));
+            }
         }
-        std::future::pending().await
+        Ok(None)
     }
+}
+
+enum Wish {
+    Stop,
+    Reduce(Vec<KeyFilter>),
 }
 
 #[cfg(test)]

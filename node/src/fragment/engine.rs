@@ -22,7 +22,7 @@ use weft_plan::{
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
-use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, TableExpectation};
+use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, KeyFilter, TableExpectation};
 use weft_wire::token::sha256;
 
 use super::allow::{self, Allowed, FragmentLimits};
@@ -131,7 +131,7 @@ impl Engine {
             semantics,
             tables,
             output_schema,
-            key_filters,
+            keys_follow: _,
             shipped,
             compression: _,
         } = request;
@@ -163,7 +163,6 @@ impl Engine {
             .run(move || engine.convert(&context, &plan, &tables))
             .await?;
         let (plan, shipments, memory) = came.put_into(plan)?;
-        let (plan, keys) = key_filter::apply(plan, key_filters, pool)?;
         if !same_columns(plan.schema().as_arrow(), &output) {
             return Err(Error::new(
                 ErrorKind::SchemaDrift,
@@ -180,9 +179,24 @@ impl Engine {
             session,
             timeout: Duration::from_millis(timeout_ms),
             output,
-            keys,
+            keys: Vec::new(),
             shipments,
             memory: Some(memory),
+        })
+    }
+
+    /// `fragment` without the rows that do not have the keys in `filters`.
+    ///
+    /// # Errors
+    /// `WEFT-PROTOCOL` for keys that do not fit its answer, `WEFT-RESOURCES` for more than there is
+    /// memory for.
+    pub fn reduce(&self, fragment: Fragment, filters: Vec<KeyFilter>) -> Result<Fragment, Error> {
+        let pool = &self.memory.runtime().memory_pool;
+        let (plan, keys) = key_filter::apply(fragment.plan, filters, pool)?;
+        Ok(Fragment {
+            plan,
+            keys,
+            ..fragment
         })
     }
 

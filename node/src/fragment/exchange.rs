@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
 use weft_door::encode::Encoder;
@@ -100,14 +100,27 @@ impl FragmentService {
             fragment::Compression::Unspecified => Compression::None,
             fragment::Compression::Lz4Frame => Compression::Lz4,
         };
+        let keys_follow = request.keys_follow;
         let via = Via::Coordinator(peer.server.clone());
-        let fragment = self.engine.decode(request, via, digest).await?;
+        let mut fragment = self.engine.decode(request, via, digest).await?;
         let id = fragment.id();
         let deadline = Instant::now() + fragment.timeout();
+        let (mut control, bounds) = Control::new(rest, Arc::clone(fragment.output()));
+        if keys_follow {
+            let keys = timeout_at(deadline, control.keys());
+            let keys = keys.await.map_err(|_| too_late())??;
+            fragment = self.engine.reduce(fragment, keys.ok_or_else(withdrawn)?)?;
+        }
         let permit = self.gate.admit(&principal, fragment).await?;
         let running = self.engine.run(permit).await?;
         let encoder = Encoder::new(Arc::clone(&running.schema)).compressing(compression)?;
-        Ok(stream(&self.engine, id, running, encoder, rest, deadline))
+        let conversation = Conversation {
+            id,
+            deadline,
+            control,
+            bounds,
+        };
+        Ok(conversation.stream(&self.engine, running, encoder))
     }
 
     /// Who asks, proved by a token for this node, sent by a coordinator that the token was made
@@ -145,28 +158,40 @@ impl FragmentService {
     }
 }
 
-/// Starts the fragment's work on the engine's threads, and beside it, on this one's, what ends it.
-fn stream(
-    engine: &Engine,
+/// What the two sides of a fragment agree on while it runs.
+struct Conversation {
     id: FragmentId,
-    running: Running,
-    encoder: Encoder,
-    rest: BoxStream<'static, Result<FlightData, Error>>,
     deadline: Instant,
-) -> BoxStream<'static, Result<FlightData, Error>> {
-    let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
-    let Running {
-        schema,
-        batches,
-        interrupt,
-    } = running;
-    let (control, bounds) = Control::new(rest, schema);
-    let work = engine
-        .workers()
-        .spawn(send_all(encoder, batches, bounds, frames.clone()));
-    let work = Work { work, interrupt };
-    tokio::spawn(supervise(id, work, control, deadline, frames));
-    ReceiverStream::new(ready).boxed()
+    control: Control,
+    bounds: Bounds,
+}
+
+impl Conversation {
+    /// Starts the fragment's work on the engine's threads, and beside it, on this one's, what ends
+    /// it.
+    fn stream(
+        self,
+        engine: &Engine,
+        running: Running,
+        encoder: Encoder,
+    ) -> BoxStream<'static, Result<FlightData, Error>> {
+        let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
+        let Running {
+            batches, interrupt, ..
+        } = running;
+        let work = engine
+            .workers()
+            .spawn(send_all(encoder, batches, self.bounds, frames.clone()));
+        let work = Work { work, interrupt };
+        tokio::spawn(supervise(
+            self.id,
+            work,
+            self.control,
+            self.deadline,
+            frames,
+        ));
+        ReceiverStream::new(ready).boxed()
+    }
 }
 
 /// The task that runs a fragment and sends its rows. Dropping it stops the fragment.
@@ -293,6 +318,12 @@ async fn supervise(
 pub(crate) fn too_late() -> Error {
     let message = "the fragment ran longer than its query allows";
     Error::new(ErrorKind::DeadlineExceeded, code::DEADLINE, message)
+}
+
+/// Whoever withdrew it knows.
+fn withdrawn() -> Error {
+    let message = "the fragment was withdrawn before its keys came";
+    Error::new(ErrorKind::Cancelled, code::CANCELLED, message)
 }
 
 fn crashed(id: FragmentId) -> Error {
