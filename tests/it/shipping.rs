@@ -183,6 +183,56 @@ fn what_is_small_travels_and_what_is_large_stays() {
     });
 }
 
+/// Rows that are checked against shipped rows before they are joined among themselves are compared as
+/// the join will compare them.
+#[test]
+fn null_that_is_equal_to_null_stays_so_below_a_join() {
+    run(async {
+        let parts = (0..40).map(|id| match id % 20 {
+            0 => format!("{id},\n"),
+            _ => format!("{id},code {id}\n"),
+        });
+        let parts: String = parts.collect();
+        let bins: String = (0..40).map(|part| format!("{part}\n")).collect();
+        let stock = Published {
+            domain: "south",
+            product: "stock",
+            tables: &[
+                (
+                    "part",
+                    &[("id", "integer", "bigint"), ("code", "string", "varchar")],
+                    &parts,
+                ),
+                ("bin", &[("part", "integer", "bigint")], &bins),
+            ],
+        };
+        let orders = Published {
+            domain: "north",
+            product: "shop",
+            tables: &[(
+                "sale",
+                &[("id", "integer", "bigint"), ("code", "string", "varchar")],
+                "1,\n2,code 3\n3,code 99",
+            )],
+        };
+        let grants = vec![
+            ("north", grant("analyst", "shop")),
+            ("south", grant("analyst", "stock")),
+        ];
+        let mesh = Mesh::publish(&[orders, stock], grants).await;
+        let mut analyst = eager(&mesh).await;
+        let sql = "SELECT s.id, p.id AS part FROM north.shop.sale s JOIN (south.stock.part p \
+                   JOIN south.stock.bin b ON p.id = b.part) ON s.code IS NOT DISTINCT FROM p.code \
+                   ORDER BY 1, 2";
+        let explained = analyst.query(&format!("EXPLAIN {sql}")).await;
+        let explained = explained.expect("a plan").to_string();
+        assert!(explained.contains("__shipped_key_0"), "{explained}");
+        let rows = analyst.query(sql).await.expect("rows");
+        let rows: Vec<String> = rows.rows().iter().map(|row| row.join(" ")).collect();
+        assert_eq!(rows, ["1 0", "1 20", "2 3"]);
+    });
+}
+
 #[test]
 fn a_flow_to_no_domain_is_refused_at_start() {
     run(async {

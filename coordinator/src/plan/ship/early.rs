@@ -34,11 +34,13 @@ pub(super) fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
         ) {
             (JoinType::Inner, false, true) => {
                 let on = join.on.iter().map(|(own, shipped)| (own, shipped));
-                checked(&join.left, &join.right, on)?.map(|left| (left, Arc::clone(&join.right)))
+                let left = checked(&join.left, &join.right, on, join.null_equality)?;
+                left.map(|left| (left, Arc::clone(&join.right)))
             }
             (JoinType::Inner, true, false) => {
                 let on = join.on.iter().map(|(shipped, own)| (own, shipped));
-                checked(&join.right, &join.left, on)?.map(|right| (Arc::clone(&join.left), right))
+                let right = checked(&join.right, &join.left, on, join.null_equality)?;
+                right.map(|right| (Arc::clone(&join.left), right))
             }
             _ => None,
         };
@@ -68,11 +70,19 @@ fn is_shipped(plan: &LogicalPlan) -> bool {
     }
 }
 
+/// What rows are checked against.
+struct Keys {
+    plan: LogicalPlan,
+    /// What the join says of NULL.
+    nulls: NullEquality,
+}
+
 /// `plan`, joined with `shipped` on columns `on`, with that check below its groups, if it has any.
 fn checked<'a>(
     plan: &LogicalPlan,
     shipped: &LogicalPlan,
     on: impl Iterator<Item = (&'a Expr, &'a Expr)>,
+    nulls: NullEquality,
 ) -> Result<Option<Arc<LogicalPlan>>> {
     let (mut columns, mut keys) = (Vec::new(), Vec::new());
     for (own, shipped_key) in on {
@@ -98,7 +108,10 @@ fn checked<'a>(
         return Ok(None);
     }
     let keys = Projection::try_new(keys, Arc::new(shipped.clone()))?;
-    let keys = LogicalPlan::Projection(keys);
+    let keys = Keys {
+        plan: LogicalPlan::Projection(keys),
+        nulls,
+    };
     Ok(laid(plan, &columns, &keys, false)?.map(Arc::new))
 }
 
@@ -107,7 +120,7 @@ fn checked<'a>(
 fn laid(
     plan: &LogicalPlan,
     columns: &[usize],
-    keys: &LogicalPlan,
+    keys: &Keys,
     below: bool,
 ) -> Result<Option<LogicalPlan>> {
     let Some((input, places)) = lower(plan, columns) else {
@@ -158,20 +171,20 @@ fn lower<'a>(plan: &'a LogicalPlan, columns: &[usize]) -> Option<(&'a LogicalPla
     Some((found?, places))
 }
 
-fn reduced(plan: &LogicalPlan, columns: &[usize], keys: &LogicalPlan) -> Result<LogicalPlan> {
-    let on = columns.iter().zip(keys.schema().iter());
+fn reduced(plan: &LogicalPlan, columns: &[usize], keys: &Keys) -> Result<LogicalPlan> {
+    let on = columns.iter().zip(keys.plan.schema().iter());
     let on = on.map(|(place, key)| {
         let own = Column::from(plan.schema().qualified_field(*place));
         (Expr::Column(own), Expr::Column(Column::from(key)))
     });
     let join = Join::try_new(
         Arc::new(plan.clone()),
-        Arc::new(keys.clone()),
+        Arc::new(keys.plan.clone()),
         on.collect(),
         None,
         JoinType::LeftSemi,
         JoinConstraint::On,
-        NullEquality::NullEqualsNothing,
+        keys.nulls,
         false,
     )?;
     Ok(LogicalPlan::Join(join))
