@@ -132,6 +132,15 @@ const QUERIES: &[(&str, &[&str])] = &[
         "SELECT a.n, s.id FROM {1}.p.a CROSS JOIN LATERAL (SELECT -c.id AS id FROM {2}.p.c WHERE c.id = a.n - 3) s",
         &["10,-7"],
     ),
+    // A column of another type than the subquery remembers.
+    (
+        "SELECT a.id, s.id AS b FROM (SELECT id, CASE WHEN id > 0 THEN sum(CAST(id AS DECIMAL(10,2))) ELSE 6.75 END AS n FROM {1}.p.a GROUP BY id) a CROSS JOIN LATERAL (SELECT b.id FROM {2}.p.b WHERE CAST(b.id AS INTEGER) = a.n) s ORDER BY a.id",
+        &["2,2", "4,4"],
+    ),
+    (
+        "SELECT a.id FROM (SELECT id, CASE WHEN id > 0 THEN sum(CAST(id AS DECIMAL(10,2))) ELSE 6.75 END AS n FROM {1}.p.a GROUP BY id) a WHERE NOT EXISTS (SELECT 1 FROM {2}.p.b WHERE CAST(b.id AS INTEGER) = a.n) ORDER BY a.id",
+        &["1", "3"],
+    ),
 ];
 
 /// Writes a product whose tables are Parquet files: of other files the engine knows too little to go

@@ -7,6 +7,7 @@ mod alike;
 mod confined;
 mod correlation;
 mod outer_sides;
+mod same_types;
 mod whole_order;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use alike::Alike;
 use confined::Confined;
 use correlation::ToldApart;
 use outer_sides::OuterSides;
+use same_types::SameTypes;
 use whole_order::WholeOrder;
 
 /// The rule that makes joins of cross joins.
@@ -48,7 +50,8 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         true => Arc::new(Alike { rule }) as Arc<dyn OptimizerRule + Send + Sync>,
         false => rule,
     });
-    rules.collect()
+    // Last: it looks at what all others have made.
+    rules.chain([Arc::new(SameTypes) as _]).collect()
 }
 
 /// The physical rules of [`guarded`].
