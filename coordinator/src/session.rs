@@ -51,6 +51,7 @@ struct State {
     names: Current,
     time_zone: String,
     optimizations: Optimizations,
+    purpose: Option<String>,
 }
 
 impl Sessions {
@@ -100,6 +101,7 @@ impl Sessions {
                 names: Current::default(),
                 time_zone: "+00:00".to_owned(),
                 optimizations: Optimizations::default(),
+                purpose: None,
             }),
             answers: Mutex::default(),
         };
@@ -180,6 +182,17 @@ impl Session {
     /// Sets how timestamps are read and shown.
     pub fn set_time_zone(&self, time_zone: &str) {
         lock(&self.state).time_zone = time_zone.to_owned();
+    }
+
+    /// What the rows will be used for, if that was said.
+    pub fn purpose(&self) -> Option<String> {
+        lock(&self.state).purpose.clone()
+    }
+
+    /// Sets what the rows will be used for. What nodes have told for another purpose is to be
+    /// forgotten.
+    pub fn set_purpose(&self, purpose: Option<String>) {
+        lock(&self.state).purpose = purpose;
     }
 
     /// What the planner does to make this session's queries ship less.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
 use weft_door::schema::to_bytes;
-use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
+use weft_governance::{Asker, Error, ErrorKind, Principal, ServerId, code};
 use weft_plan::{TableStatistics, fingerprint};
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::peer_of;
@@ -57,11 +57,17 @@ impl Node for DescribeService {
             .principal(&request)
             .await
             .map_err(|error| to_status(&error))?;
+        let DescribeRequest { purpose } = request.into_inner();
+        let asker = Asker {
+            principal: &principal,
+            purpose: purpose.as_deref(),
+            at: SystemTime::now().into(),
+        };
         let policy = self.gate.policy();
         // Read before what is known: it may then be more than the epoch says, never less.
         let epoch = policy.epoch() + self.census.revision();
         let tables = policy
-            .visible_tables(&principal)
+            .visible_tables(&asker)
             .into_iter()
             .map(|visible| convert(self.census.of(&visible), visible))
             .collect();

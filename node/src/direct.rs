@@ -3,29 +3,32 @@
 //! Their queries pass the same gate as fragments do.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::FlightData;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 use weft_door::{
     Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
     TableKind,
 };
-use weft_governance::{Error, ErrorKind, Principal, code};
+use weft_governance::{Asker, Error, ErrorKind, Principal, code};
 use weft_plan::{
     Current, FullName, NameIndex, ProductTable, Semantics, Tables, parameter_values, resolve,
     table_references, until,
 };
-use weft_sql::{Caps, Statement as Parsed, ast};
+use weft_sql::{Caps, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 use weft_wire::authority::{Authority, Lease, TokenKeys};
 
 use crate::enforce::{Gate, VisibleTable};
 use crate::fragment::{Engine, FragmentService, Running, too_late};
+use crate::rights::{Rights, grant_schema, grants_schema};
 
 /// How long a query of a direct connection may run.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -38,6 +41,8 @@ pub(crate) struct Direct {
     pub(crate) keys: Arc<TokenKeys>,
     /// Decides.
     pub(crate) gate: Gate,
+    /// Changes what is decided by.
+    pub(crate) rights: Rights,
     /// Runs.
     pub(crate) engine: Engine,
     /// Answers coordinators.
@@ -48,24 +53,60 @@ pub(crate) struct Direct {
 pub(crate) struct DirectSession {
     principal: Principal,
     lease: Option<Lease>,
-    current: Mutex<Current>,
+    state: Mutex<State>,
 }
 
-/// A parsed query.
-pub(crate) struct DirectStatement {
-    query: ast::Query,
+#[derive(Debug, Clone)]
+struct State {
+    /// Where short names start.
+    current: Current,
+    /// What the rows will be used for, if that was said.
+    purpose: Option<String>,
+}
+
+/// A parsed statement.
+pub(crate) enum DirectStatement {
+    Query(Box<ast::Query>),
+    /// What rows will be used for from now on.
+    Purpose(Option<String>),
+    Govern(Box<Govern>),
+}
+
+impl DirectSession {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Direct {
-    /// Plans `query` over what the session may see. Nothing is read.
+    async fn govern(
+        &self,
+        session: &DirectSession,
+        statement: &Govern,
+    ) -> Result<ResultStream, Error> {
+        let who = &session.principal;
+        match statement {
+            Govern::Grant(grant) => {
+                let id = self.rights.grant(who, grant).await?;
+                Ok(answered(grant_schema(), Some(Rights::given(&id)?)))
+            }
+            Govern::Revoke { grant } => {
+                self.rights.revoke(who, grant).await?;
+                Ok(answered(Arc::new(Schema::empty()), None))
+            }
+            Govern::ShowGrants { on, to } => {
+                let shown = self.rights.shown(who, on.as_ref(), to.as_ref())?;
+                Ok(answered(grants_schema(), Some(shown)))
+            }
+            _ => Err(unsupported()),
+        }
+    }
+
     /// What `query` may read of what `session` may see.
     fn readable(&self, session: &DirectSession, query: &ast::Query) -> Result<Tables, Error> {
-        let names = Names::of(self.gate.policy().visible_tables(&session.principal));
-        let current = session
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let State { current, purpose } = session.state().clone();
+        let asker = asker(session, purpose.as_deref());
+        let names = Names::of(self.gate.policy().visible_tables(&asker));
         let mut tables = Tables::new();
         for reference in table_references(query)? {
             let name = resolve(&reference, &current, &names)?;
@@ -108,7 +149,10 @@ impl Backend for Direct {
         let session = DirectSession {
             principal,
             lease,
-            current: Mutex::new(current),
+            state: Mutex::new(State {
+                current,
+                purpose: None,
+            }),
         };
         Ok(Opened {
             session,
@@ -135,20 +179,19 @@ impl Backend for Direct {
             .planner()
             .run(move || weft_sql::parse(&text, &Caps::default()))
             .await?;
-        let Parsed::Query(query) = parsed else {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                code::UNSUPPORTED,
-                "a node answers queries only",
-            )
-            .with_hint("Connect to a coordinator for USE, SHOW and EXPLAIN."));
+        let query = match parsed {
+            Parsed::Query(query) => *query,
+            Parsed::Set { name, value } if name == PURPOSE => {
+                return Ok(command(DirectStatement::Purpose(purpose(&value)?)));
+            }
+            Parsed::Govern(statement) => return governed(statement),
+            _ => return Err(unsupported()),
         };
-        let query = *query;
         let tables = self.readable(session, &query)?;
         let described = self.engine.describe(query.clone(), tables, semantics());
         let (schema, parameters) = described.await?;
         Ok(Prepared {
-            statement: DirectStatement { query },
+            statement: DirectStatement::Query(Box::new(query)),
             schema,
             parameters,
             kind: StatementKind::Query,
@@ -167,19 +210,30 @@ impl Backend for Direct {
             .transpose()?
             .unwrap_or_default();
         let deadline = Instant::now() + TIMEOUT;
-        let query = statement.query.clone();
+        let query = match statement.as_ref() {
+            DirectStatement::Query(query) => query.as_ref().clone(),
+            DirectStatement::Purpose(purpose) => {
+                session.state().purpose.clone_from(purpose);
+                return Ok(answered(Arc::new(Schema::empty()), None));
+            }
+            DirectStatement::Govern(statement) => return self.govern(session, statement).await,
+        };
         let tables = self.readable(session, &query)?;
         let planned = self
             .engine
             .plan(query, tables, values, semantics(), TIMEOUT);
         let fragment = planned.await?;
-        let permit = self.gate.admit(&session.principal, fragment).await?;
+        let purpose = session.state().purpose.clone();
+        let asker = asker(session, purpose.as_deref());
+        let permit = self.gate.admit(&asker, fragment).await?;
         let Running {
             schema,
             batches,
             interrupt,
+            standing,
         } = self.engine.run(permit).await?;
         let batches = self.engine.workers().drive(batches, interrupt);
+        let batches = unless(standing.lost(), batches);
         Ok(ResultStream {
             schema,
             batches: until(deadline, batches, too_late),
@@ -187,7 +241,9 @@ impl Backend for Direct {
     }
 
     async fn tables(&self, session: &Arc<DirectSession>) -> Result<Vec<TableEntry>, Error> {
-        let visible = self.gate.policy().visible_tables(&session.principal);
+        let purpose = session.state().purpose.clone();
+        let asker = asker(session, purpose.as_deref());
+        let visible = self.gate.policy().visible_tables(&asker);
         Ok(visible
             .into_iter()
             .map(|visible| TableEntry {
@@ -202,10 +258,7 @@ impl Backend for Direct {
     }
 
     fn session_options(&self, session: &DirectSession) -> Vec<(String, String)> {
-        let current = session
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let State { current, .. } = session.state().clone();
         let catalog = current
             .catalog
             .iter()
@@ -223,10 +276,7 @@ impl Backend for Direct {
         name: &str,
         value: &str,
     ) -> Result<(), Error> {
-        let mut current = session
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let current = &mut session.state().current;
         let value = (!value.is_empty()).then(|| value.to_owned());
         match name {
             "catalog" => current.catalog = value,
@@ -249,6 +299,67 @@ impl Backend for Direct {
     ) -> Result<BoxStream<'static, Result<FlightData, Error>>, Error> {
         self.fragments.exchange(call).await
     }
+}
+
+fn asker<'a>(session: &'a DirectSession, purpose: Option<&'a str>) -> Asker<'a> {
+    Asker {
+        principal: &session.principal,
+        purpose,
+        at: SystemTime::now().into(),
+    }
+}
+
+fn command(statement: DirectStatement) -> Prepared<DirectStatement> {
+    Prepared {
+        statement,
+        schema: Arc::new(Schema::empty()),
+        parameters: Arc::new(Schema::empty()),
+        kind: StatementKind::Command,
+    }
+}
+
+/// A statement about rights, as far as this node answers it.
+fn governed(statement: Box<Govern>) -> Result<Prepared<DirectStatement>, Error> {
+    let schema = match statement.as_ref() {
+        Govern::Grant(_) => grant_schema(),
+        Govern::ShowGrants { .. } => grants_schema(),
+        Govern::Revoke { .. } => return Ok(command(DirectStatement::Govern(statement))),
+        _ => return Err(unsupported()),
+    };
+    Ok(Prepared {
+        schema,
+        kind: StatementKind::Query,
+        ..command(DirectStatement::Govern(statement))
+    })
+}
+
+fn unsupported() -> Error {
+    let message = "a node answers queries, GRANT, REVOKE and SHOW GRANTS only";
+    Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
+        .with_hint("Connect to a coordinator for USE, SHOW and EXPLAIN.")
+}
+
+fn answered(schema: SchemaRef, rows: Option<RecordBatch>) -> ResultStream {
+    ResultStream {
+        schema,
+        batches: futures::stream::iter(rows.map(Ok)).boxed(),
+    }
+}
+
+/// `rows` until `lost` says why they end. What has come by then is not the answer.
+fn unless(
+    lost: impl Future<Output = Error> + Send + 'static,
+    rows: BoxStream<'static, Result<RecordBatch, Error>>,
+) -> BoxStream<'static, Result<RecordBatch, Error>> {
+    let open = (Box::pin(lost), rows);
+    futures::stream::try_unfold(open, |(mut lost, mut rows)| async move {
+        tokio::select! {
+            biased;
+            lost = &mut lost => Err(lost),
+            next = rows.try_next() => Ok(next?.map(|batch| (batch, (lost, rows)))),
+        }
+    })
+    .boxed()
 }
 
 fn semantics() -> Semantics {

@@ -12,8 +12,10 @@ mod permit;
 mod policy;
 mod protected;
 mod row_filter;
+mod standing;
 
 pub(crate) use bound::bind;
 pub use gate::Gate;
 pub use permit::Permit;
 pub use policy::{Policy, Shown, VisibleTable};
+pub(crate) use standing::Standing;

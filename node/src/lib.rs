@@ -11,8 +11,8 @@ pub mod enforce;
 pub mod fragment;
 mod incident;
 mod join;
-pub mod policy;
 pub mod product;
+mod rights;
 mod server;
 mod settings;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
@@ -22,8 +23,8 @@ use crate::direct::Direct;
 use crate::enforce::{Gate, Policy};
 use crate::fragment::{Engine, EngineSettings, FragmentService};
 use crate::join::Join;
-use crate::policy::grants;
 use crate::product::{self, Problem};
+use crate::rights::{Rights, grants};
 use crate::settings::Settings;
 
 /// Delegations that are remembered until they expire.
@@ -33,10 +34,11 @@ const REPLAY_CAPACITY: usize = 100_000;
 pub struct Node {
     address: SocketAddr,
     problems: Vec<Problem>,
-    policy: watch::Sender<Arc<Policy>>,
+    gate: Gate,
     engine: Engine,
     census: Census,
     _counting: Counting,
+    _announcing: AbortOnDropHandle<()>,
     door: Door,
     join: Option<Join>,
 }
@@ -70,6 +72,7 @@ impl Node {
         let (policy, newest) = watch::channel(Arc::new(policy));
         let ledger =
             Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
+        let rights = Rights::load(policy, ledger.clone(), settings.owners.clone())?;
         let gate = Gate::new(newest, ledger);
         let engine = Engine::new(
             settings.domain.clone(),
@@ -85,6 +88,7 @@ impl Node {
             authority,
             keys: Arc::clone(&keys),
             gate: gate.clone(),
+            rights: rights.clone(),
             engine: engine.clone(),
             fragments: FragmentService::new(
                 me.clone(),
@@ -111,17 +115,21 @@ impl Node {
             .as_ref()
             .map(|coordinator| Join::start(coordinator, &identity, announced))
             .transpose()?;
+        let (learnt, revision) = watch::channel(census.revision());
         let counting = census.start(&gate, &engine, move |revision| {
-            announcing.send_modify(|announcement| announcement.epoch = epoch + revision);
+            learnt.send_replace(revision);
         })?;
+        let announcing = announce(rights, gate.clone(), revision, announcing);
+        let announcing = AbortOnDropHandle::new(tokio::spawn(announcing));
         info!(%me, %address, "node serves");
         Ok(Self {
             address,
             problems: loaded.problems,
-            policy,
+            gate,
             engine,
             census,
             _counting: counting,
+            _announcing: announcing,
             door,
             join,
         })
@@ -139,7 +147,7 @@ impl Node {
 
     /// What is served now.
     pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.borrow())
+        self.gate.policy()
     }
 
     /// Rises with every change of what is served, and when more is known of the rows behind it.
@@ -161,6 +169,40 @@ impl Node {
     pub async fn stop(self) {
         drop(self.join);
         self.door.stop().await;
+    }
+}
+
+/// Tells the coordinator when rights change or begin or end by themselves, and when more is known of the
+/// rows.
+async fn announce(
+    rights: Rights,
+    gate: Gate,
+    mut revision: watch::Receiver<u64>,
+    announcement: watch::Sender<Announcement>,
+) {
+    let mut policies = gate.policies();
+    loop {
+        let policy = Arc::clone(&policies.borrow_and_update());
+        let epoch = policy.epoch() + *revision.borrow_and_update();
+        announcement.send_if_modified(|known| {
+            let newer = known.epoch != epoch;
+            known.epoch = epoch;
+            newer
+        });
+        let turned = tokio::select! {
+            changed = policies.changed() => match changed {
+                Ok(()) => false,
+                Err(_) => return,
+            },
+            changed = revision.changed() => match changed {
+                Ok(()) => false,
+                Err(_) => return,
+            },
+            () = policy.turned() => true,
+        };
+        if turned && let Err(error) = rights.turn().await {
+            error!(%error, "rights that have begun or ended cannot be announced");
+        }
     }
 }
 

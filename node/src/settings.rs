@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use weft_door::Limits;
-use weft_governance::DomainId;
+use weft_governance::{DomainId, Grantee};
 
 /// Settings of a node.
 #[derive(Debug, Clone)]
@@ -25,8 +25,10 @@ pub struct Settings {
     pub advertise: Option<String>,
     /// The coordinator that it joins.
     pub coordinator: Option<CoordinatorAddress>,
-    /// Who may read what. Nobody may read what no grant names.
+    /// Who may read what, beside what owners grant in SQL. Nobody may read what no grant names.
     pub grants: Vec<GrantSettings>,
+    /// Who gives and takes rights in SQL.
+    pub owners: Vec<Grantee>,
     /// Limits of fragments.
     pub limits: NodeLimits,
     /// Limits of connections and sessions.

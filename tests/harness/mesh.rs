@@ -11,7 +11,7 @@ use weft_coordinator::registry::NodeEntry;
 use weft_coordinator::{
     ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings, Transport,
 };
-use weft_governance::ServerId;
+use weft_governance::{Grantee, ServerId};
 use weft_node::{CoordinatorAddress, GrantSettings, Node, NodeLimits, Settings as NodeSettings};
 use weft_wire::authority::Authority;
 use weft_wire::identity::Identity;
@@ -213,6 +213,7 @@ impl Mesh {
                 name: "main".to_owned(),
             }),
             grants,
+            owners: vec![Grantee::Group(format!("{domain}-owners"))],
             limits: NodeLimits {
                 memory: self.node_memory,
                 ..NodeLimits::default()

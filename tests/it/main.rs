@@ -19,6 +19,7 @@ mod random;
 mod reduction;
 mod refusals;
 mod retries;
+mod rights;
 mod same_names;
 mod shipping;
 mod statistics;

@@ -338,6 +338,7 @@ fn message(plan: Vec<u8>, keys_follow: bool, shipped: Vec<ShippedRows>) -> (Vec<
         shipped,
         ordinal: 0,
         compression: 0,
+        purpose: None,
     };
     (request.encode_to_vec(), query)
 }

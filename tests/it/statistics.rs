@@ -51,7 +51,7 @@ async fn described(mesh: &Mesh, domain: &str, user: &str) -> Vec<VisibleTable> {
         .connect()
         .await
         .expect("connected");
-    let mut request = Request::new(DescribeRequest {});
+    let mut request = Request::new(DescribeRequest::default());
     let bearer = format!("Bearer {}", token.text);
     request
         .metadata_mut()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use weft_door::limits::units;
-use weft_governance::{DomainId, Error, ErrorKind, code};
+use weft_governance::{DomainId, Error, ErrorKind, Grantee, code};
 use weft_node::{CoordinatorAddress, GrantSettings, NodeLimits, Settings};
 
 use super::coordinator::AuthorityAddress;
@@ -19,6 +19,7 @@ pub(crate) struct NodeConfig {
     pub(crate) authority: AuthorityAddress,
     pub(crate) coordinator: Option<CoordinatorAddress>,
     pub(crate) grants: Vec<GrantSettings>,
+    pub(crate) owners: Option<Owners>,
     pub(crate) limits: Limits,
     pub(crate) door: weft_door::Limits,
 }
@@ -34,6 +35,14 @@ pub(crate) struct Node {
     pub(crate) advertise: Option<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) join_token_file: Option<PathBuf>,
+}
+
+/// Who gives and takes rights in SQL.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Owners {
+    pub(crate) users: Vec<String>,
+    pub(crate) groups: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,6 +121,11 @@ impl NodeConfig {
                 "grants",
                 "Who may read what: a list of tables with user or group, product, table, columns, row_filter, masks.",
             ),
+            (
+                "owners.groups",
+                "Groups that give and take rights in SQL; DOMAIN-owners if no owners are set.",
+            ),
+            ("owners.users", "Users that do."),
             ("limits.memory", "Memory for all fragments together."),
             ("limits.partitions", "Partitions of one fragment's plan."),
             ("limits.planner_threads", "Planning threads at a time."),
@@ -132,6 +146,15 @@ impl NodeConfig {
             )
             .with_hint("Set it in the file, as WEFT_NODE__DOMAIN, or with --domain.")
         })?;
+        let owners = match &self.owners {
+            Some(Owners { users, groups }) => {
+                let users = users.iter().cloned().map(Grantee::User);
+                users
+                    .chain(groups.iter().cloned().map(Grantee::Group))
+                    .collect()
+            }
+            None => vec![Grantee::Group(format!("{domain}-owners"))],
+        };
         let Limits {
             memory,
             partitions,
@@ -150,6 +173,7 @@ impl NodeConfig {
             advertise: self.node.advertise.clone(),
             coordinator: self.coordinator.clone(),
             grants: self.grants.clone(),
+            owners,
             limits: NodeLimits {
                 memory,
                 partitions,

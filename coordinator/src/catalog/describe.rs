@@ -45,7 +45,9 @@ pub(super) async fn ask(
     node: &NodeEntry,
 ) -> Result<Described, Error> {
     let token = session.token_for(&node.id, SystemTime::now()).await?;
-    let mut request = Request::new(DescribeRequest {});
+    let mut request = Request::new(DescribeRequest {
+        purpose: session.purpose(),
+    });
     let bearer = format!("Bearer {token}")
         .parse()
         .map_err(|_| malformed(node, "token"))?;

@@ -250,6 +250,7 @@ fn message(
             .map(|it| it.message.clone())
             .collect(),
         compression: compression.into(),
+        purpose: run.session().purpose(),
     })
 }
 

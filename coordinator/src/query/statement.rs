@@ -18,7 +18,7 @@ use weft_plan::{
     bind_parameters, from_datafusion, guarded, parameter_schema, parameter_values, plan_query,
     session_config, until,
 };
-use weft_sql::{Caps, Explain, Statement as Parsed, ast};
+use weft_sql::{Caps, Explain, PURPOSE, Statement as Parsed, ast, purpose};
 
 use super::ask::Answered;
 use super::batches::Tracked;
@@ -122,13 +122,15 @@ impl QueryEngine {
                 fresh = planned;
                 (schema, StatementKind::Query)
             }
+            Parsed::Govern(_) => return Err(at_the_owner()),
             Parsed::Explain(explain, query) => {
+                let schema = explained(*explain)?;
                 let mut steps = session.optimizations();
                 // Nobody uses this plan.
                 steps.set(Optimization::Ask, false);
                 let (_, _, found) = self.plan(session, query, None, steps).await?;
                 parameters = found;
-                (explained(*explain), StatementKind::Query)
+                (schema, StatementKind::Query)
             }
             Parsed::Show(show) => (listing::schema(show), StatementKind::Query),
             Parsed::Use(_) | Parsed::Set { .. } => {
@@ -192,8 +194,12 @@ impl QueryEngine {
             }
             Parsed::Set { name, value } => {
                 set(session, name, value)?;
+                if name == PURPOSE {
+                    self.catalogs.forget(session);
+                }
                 Ok(nothing())
             }
+            Parsed::Explain(Explain::Access, _) | Parsed::Govern(_) => Err(at_the_owner()),
         }
     }
 
@@ -534,10 +540,11 @@ fn is_out_of_memory_here(error: &Error) -> bool {
     error.code() == code::RESOURCES && error.domain().is_none()
 }
 
-fn explained(explain: Explain) -> SchemaRef {
+fn explained(explain: Explain) -> Result<SchemaRef, Error> {
     match explain {
-        Explain::Plan | Explain::Analyze => explain::schema(explain.runs()),
-        Explain::Flow | Explain::AnalyzeFlow => flow_schema(explain.runs()),
+        Explain::Plan | Explain::Analyze => Ok(explain::schema(explain.runs())),
+        Explain::Flow | Explain::AnalyzeFlow => Ok(flow_schema(explain.runs())),
+        Explain::Access => Err(at_the_owner()),
     }
 }
 
@@ -566,6 +573,10 @@ fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
             session.set_time_zone(value);
             Ok(())
         }
+        PURPOSE => {
+            session.set_purpose(purpose(value)?);
+            Ok(())
+        }
         _ => Err(no_setting(name)),
     }
 }
@@ -588,6 +599,15 @@ fn set_optimization(session: &Session, step: &str, value: &str) -> Result<(), Er
     Ok(())
 }
 
+/// Rights are shown and changed by the owner alone, who trusts no coordinator.
+fn at_the_owner() -> Error {
+    let message = "statements about rights are answered by the owner's node, not by a coordinator";
+    Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message).with_hint(
+        "Connect to it: `weft sql grpc+tls://HOST:PORT --ca ca.pem`; `SELECT domain, endpoint FROM \
+         system.runtime.nodes` tells where it is.",
+    )
+}
+
 fn no_setting(name: &str) -> Error {
     let steps = Optimization::ALL.map(|step| format!(", `{OPTIMIZER}{}`", step.name()));
     Error::new(
@@ -596,7 +616,7 @@ fn no_setting(name: &str) -> Error {
         format!("there is no session setting `{name}`"),
     )
     .with_hint(format!(
-        "The session settings are `timezone`{}.",
+        "The session settings are `timezone`, `{PURPOSE}`{}.",
         steps.concat()
     ))
 }

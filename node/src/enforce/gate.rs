@@ -6,11 +6,12 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use weft_governance::{Decision, Denial, Error, ErrorKind, Principal, TableAccess, code};
+use weft_governance::{Asker, Decision, Denial, Error, ErrorKind, TableAccess, code};
 use weft_ledger::{Event, EventKind, Ledger};
 
 use super::permit::{Audit, Binding, Permit, not_audited};
 use super::policy::Policy;
+use super::standing::Standing;
 use crate::fragment::Fragment;
 
 /// Decides by the newest policy and writes each decision down before it takes effect.
@@ -26,46 +27,57 @@ impl Gate {
         Self { policy, ledger }
     }
 
+    /// The policy as it changes.
+    pub(crate) fn policies(&self) -> watch::Receiver<Arc<Policy>> {
+        self.policy.clone()
+    }
+
     /// The policy that the next admission is decided by.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.borrow())
     }
 
-    /// Evaluates `fragment` for `principal` and returns the permit to run it. The admission is on its
+    /// Evaluates `fragment` for `asker` and returns the permit to run it. The admission is on its
     /// way into the event log; a denial is durable when this returns.
     ///
     /// # Errors
     /// `WEFT-NOT-GRANTED` or `WEFT-NOT-FOUND` if a table may not be read, `WEFT-SCHEMA-DRIFT` if
     /// the asker saw another schema, `WEFT-NOT-AUDITED` if the log refuses a denial.
-    pub async fn admit(&self, principal: &Principal, fragment: Fragment) -> Result<Permit, Error> {
+    pub async fn admit(&self, asker: &Asker<'_>, fragment: Fragment) -> Result<Permit, Error> {
         let policy = self.policy();
-        let bindings = match bind_all(&policy, principal, &fragment) {
+        let bindings = match bind_all(&policy, asker, &fragment) {
             Ok(bindings) => bindings,
             Err(refusal) => {
-                let details = details(&fragment, &BTreeMap::new(), Some(&refusal), &policy);
-                self.record(EventKind::Denied, principal, &fragment, details)
+                let details = details(asker, &fragment, &BTreeMap::new(), Some(&refusal), &policy);
+                self.record(EventKind::Denied, asker, &fragment, details)
                     .await?;
                 return Err(refusal);
             }
         };
-        let details = details(&fragment, &bindings, None, &policy);
-        let written = self.record(EventKind::Admitted, principal, &fragment, details);
+        let details = details(asker, &fragment, &bindings, None, &policy);
+        let written = self.record(EventKind::Admitted, asker, &fragment, details);
         let audit = Audit::new(tokio::spawn(written));
-        Ok(Permit::new(fragment, bindings, policy.epoch(), audit))
+        let duties = fragment.accesses().iter().filter_map(|access| {
+            let binding = bindings.get(&access.table)?;
+            Some((access.clone(), binding.obligations.clone()))
+        });
+        let standing = Standing::new(self.policy.clone(), asker, duties.collect());
+        let epoch = policy.epoch();
+        Ok(Permit::new(fragment, bindings, epoch, audit, standing))
     }
 
     /// Writes a decision down; durable when the future ends.
     fn record(
         &self,
         kind: EventKind,
-        principal: &Principal,
+        asker: &Asker<'_>,
         fragment: &Fragment,
         details: Value,
     ) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let event = Event {
             at: SystemTime::now(),
             kind,
-            principal: Some(principal.subject.clone()),
+            principal: Some(asker.principal.subject.clone()),
             query: Some(fragment.id().query),
             fragment: Some(fragment.id().ordinal),
             details,
@@ -80,22 +92,16 @@ impl Gate {
 
 type Bindings = BTreeMap<weft_governance::TableRef, Binding>;
 
-fn bind_all(
-    policy: &Policy,
-    principal: &Principal,
-    fragment: &Fragment,
-) -> Result<Bindings, Error> {
+fn bind_all(policy: &Policy, asker: &Asker<'_>, fragment: &Fragment) -> Result<Bindings, Error> {
     fragment
         .accesses()
         .iter()
-        .map(|access| {
-            bind(policy, principal, access).map(|binding| (access.table.clone(), binding))
-        })
+        .map(|access| bind(policy, asker, access).map(|binding| (access.table.clone(), binding)))
         .collect()
 }
 
-fn bind(policy: &Policy, principal: &Principal, access: &TableAccess) -> Result<Binding, Error> {
-    match policy.decide(principal, access) {
+fn bind(policy: &Policy, asker: &Asker<'_>, access: &TableAccess) -> Result<Binding, Error> {
+    match policy.decide(asker, access) {
         Decision::Allow(obligations) => {
             let guarded = policy
                 .guarded(&access.table)
@@ -118,12 +124,12 @@ fn bind(policy: &Policy, principal: &Principal, access: &TableAccess) -> Result<
                 columns: access.columns.clone(),
             })
         }
-        Decision::Deny(denial) => Err(refusal(policy, principal, access, denial)),
+        Decision::Deny(denial) => Err(refusal(policy, asker, access, denial)),
     }
 }
 
 /// A table that may not be known to exist is refused exactly like one that does not exist.
-fn refusal(policy: &Policy, principal: &Principal, access: &TableAccess, denial: Denial) -> Error {
+fn refusal(policy: &Policy, asker: &Asker<'_>, access: &TableAccess, denial: Denial) -> Error {
     let discoverable = policy.products().iter().any(|product| {
         product.is_discoverable()
             && product
@@ -131,13 +137,13 @@ fn refusal(policy: &Policy, principal: &Principal, access: &TableAccess, denial:
                 .iter()
                 .any(|table| table.reference == access.table)
     });
-    let table = &access.table;
+    let (table, who) = (&access.table, asker.principal);
     match denial {
         Denial::NotGranted if !discoverable => not_found(access),
         Denial::NotGranted => Error::new(
             ErrorKind::PermissionDenied,
             code::NOT_GRANTED,
-            format!("`{table}` is not granted to `{principal}`"),
+            format!("`{table}` is not granted to `{who}`"),
         )
         .with_hint(format!(
             "Ask the owner of domain `{}` for access to `{}`.",
@@ -147,7 +153,7 @@ fn refusal(policy: &Policy, principal: &Principal, access: &TableAccess, denial:
         Denial::ColumnsNotGranted(_) => Error::new(
             ErrorKind::PermissionDenied,
             code::NOT_GRANTED,
-            format!("columns of `{table}` that the query reads are not granted to `{principal}`"),
+            format!("columns of `{table}` that the query reads are not granted to `{who}`"),
         )
         .with_hint(format!(
             "`DESCRIBE {table}` lists the columns that you may read."
@@ -155,11 +161,40 @@ fn refusal(policy: &Policy, principal: &Principal, access: &TableAccess, denial:
         Denial::NoSingleGrant => Error::new(
             ErrorKind::PermissionDenied,
             code::NOT_GRANTED,
-            format!("no single grant to `{principal}` covers the columns of `{table}` together"),
+            format!("no single grant to `{who}` covers the columns of `{table}` together"),
         )
         .with_hint(
             "Read the columns in separate queries, or ask the owner for one grant over all.",
         ),
+        Denial::AggregateOnly => Error::new(
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            format!("`{table}` is granted to `{who}` for aggregates over groups alone"),
+        )
+        .with_hint("Ask the owner for a grant of rows."),
+        Denial::Purpose => Error::new(
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            match asker.purpose {
+                Some(purpose) => format!("`{table}` is not granted to `{who}` for `{purpose}`"),
+                None => format!("`{table}` is granted to `{who}` for certain purposes alone"),
+            },
+        )
+        .with_hint(
+            "SHOW GRANTS at the owner's node lists the purposes; `SET weft.purpose = '…'` names yours.",
+        ),
+        Denial::NotYet => Error::new(
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            format!("the grant of `{table}` to `{who}` has not begun"),
+        )
+        .with_hint("SHOW GRANTS at the owner's node tells when it does."),
+        Denial::Expired => Error::new(
+            ErrorKind::PermissionDenied,
+            code::NOT_GRANTED,
+            format!("the grant of `{table}` to `{who}` has ended"),
+        )
+        .with_hint("Ask the owner to grant it anew."),
     }
 }
 
@@ -172,6 +207,7 @@ fn not_found(access: &TableAccess) -> Error {
 }
 
 fn details(
+    asker: &Asker<'_>,
     fragment: &Fragment,
     bindings: &Bindings,
     refusal: Option<&Error>,
@@ -207,6 +243,7 @@ fn details(
         "via": fragment.via().to_string(),
         "digest": fragment.digest_hex(),
         "epoch": policy.epoch(),
+        "purpose": asker.purpose,
         "tables": tables,
         "keys": keys,
         "shipped": shipments,

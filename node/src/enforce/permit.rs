@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use weft_governance::{Error, ErrorKind, Obligations, TableRef, code};
 
 use super::policy::Guarded;
+use super::standing::Standing;
 use crate::fragment::Fragment;
 
 /// A fragment that passed the gate under one version of the policy. Only the gate makes one, and
@@ -17,6 +18,7 @@ pub struct Permit {
     bindings: BTreeMap<TableRef, Binding>,
     epoch: u64,
     audit: Audit,
+    standing: Standing,
 }
 
 /// The admission on its way into the event log. The event stays, whoever waits for it.
@@ -57,12 +59,14 @@ impl Permit {
         bindings: BTreeMap<TableRef, Binding>,
         epoch: u64,
         audit: Audit,
+        standing: Standing,
     ) -> Self {
         Self {
             fragment,
             bindings,
             epoch,
             audit,
+            standing,
         }
     }
 
@@ -76,7 +80,7 @@ impl Permit {
         self.epoch
     }
 
-    pub(crate) fn into_parts(self) -> (Fragment, BTreeMap<TableRef, Binding>, Audit) {
-        (self.fragment, self.bindings, self.audit)
+    pub(crate) fn into_parts(self) -> (Fragment, BTreeMap<TableRef, Binding>, Audit, Standing) {
+        (self.fragment, self.bindings, self.audit, self.standing)
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result as Planned;
+use tokio::time::sleep;
 use weft_governance::evaluate::{evaluate, flow_to, held, key_disclosure, visible_columns};
 use weft_governance::{
-    Decision, DomainId, Error, FlowTo, Grant, KeyDisclosure, Obligations, Principal, TableAccess,
-    TableRef,
+    Asker, Decision, DomainId, Error, FlowTo, Grant, KeyDisclosure, Obligations, TableAccess,
+    TableRef, Timestamp,
 };
 
 use super::mask;
@@ -17,6 +19,9 @@ use super::permit::Binding;
 use super::protected::ProtectedTable;
 use super::row_filter::RowFilter;
 use crate::product::{Product, Table};
+
+/// What is far away is looked at again after that.
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The products and grants of one epoch, checked: every row filter compiles, every mask fits.
 #[derive(Debug)]
@@ -123,6 +128,14 @@ impl Policy {
         })
     }
 
+    /// The same products under other grants.
+    ///
+    /// # Errors
+    /// As [`Policy::compile`].
+    pub(crate) fn with_grants(&self, epoch: u64, grants: Vec<Grant>) -> Result<Self, Error> {
+        Self::compile(self.domain.clone(), epoch, self.products.clone(), grants)
+    }
+
     /// Whose node this is.
     pub fn domain(&self) -> &DomainId {
         &self.domain
@@ -138,16 +151,32 @@ impl Policy {
         &self.products
     }
 
-    /// The tables that `principal` may see any column of.
-    pub fn visible_tables(&self, principal: &Principal) -> Vec<VisibleTable> {
+    /// The tables that `asker` may see any column of.
+    pub fn visible_tables(&self, asker: &Asker<'_>) -> Vec<VisibleTable> {
         self.tables
             .values()
-            .filter_map(|guarded| self.visible(principal, guarded))
+            .filter_map(|guarded| self.visible(asker, guarded))
             .collect()
     }
 
-    pub(crate) fn decide(&self, principal: &Principal, access: &TableAccess) -> Decision {
-        evaluate(self.grants_on(&access.table), principal, access)
+    /// All grants, in the order of their tables.
+    pub(crate) fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.values().flatten()
+    }
+
+    /// Returns when a grant begins or ends by itself, or a day has gone by.
+    pub(crate) async fn turned(&self) {
+        let now = Timestamp::from(SystemTime::now());
+        let turns = self.grants().flat_map(|it| [it.valid_from, it.valid_until]);
+        let next = turns.flatten().filter(|turn| *turn > now).min();
+        let micros = next.map_or(i64::MAX, |turn| turn.micros().saturating_sub(now.micros()));
+        let wait = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        // Clocks do not agree to the microsecond.
+        sleep((wait + Duration::from_millis(1)).min(DAY)).await;
+    }
+
+    pub(crate) fn decide(&self, asker: &Asker<'_>, access: &TableAccess) -> Decision {
+        evaluate(self.grants_on(&access.table), asker, access)
     }
 
     fn grants_on(&self, table: &TableRef) -> &[Grant] {
@@ -184,6 +213,8 @@ impl Policy {
             obligations: Obligations {
                 grant: grant.id.clone(),
                 row_filter: grant.row_filter.clone(),
+                min_group_size: grant.action.min_group_size(),
+                limits: grant.limits,
                 masks: masks
                     .filter(|(column, _)| columns.contains(*column))
                     .map(|(column, mask)| (column.clone(), *mask))
@@ -195,7 +226,7 @@ impl Policy {
         Ok(Some(Arc::new(shown)))
     }
 
-    fn visible(&self, principal: &Principal, guarded: &Guarded) -> Option<VisibleTable> {
+    fn visible(&self, asker: &Asker<'_>, guarded: &Guarded) -> Option<VisibleTable> {
         let Table {
             reference,
             description,
@@ -207,7 +238,7 @@ impl Policy {
         } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
         let grants = self.grants_on(reference);
-        let seen = visible_columns(grants, principal, reference, names);
+        let seen = visible_columns(grants, asker, reference, names);
         if seen.is_empty() {
             return None;
         }
@@ -216,7 +247,7 @@ impl Policy {
             .iter()
             .filter(|field| seen.contains(field.name().as_str()))
             .map(|field| {
-                let mut held = held(grants, principal, reference);
+                let mut held = held(grants, asker, reference);
                 let masked = held.any(|grant| grant.masks.contains_key(field.name()));
                 shown_as(field, masked)
             })
@@ -226,13 +257,11 @@ impl Policy {
             .iter()
             .zip(disclosure)
             .filter(|(field, _)| seen.contains(field.name().as_str()))
-            .map(|(field, owner)| {
-                key_disclosure(grants, principal, reference, field.name(), *owner)
-            })
+            .map(|(field, owner)| key_disclosure(grants, asker, reference, field.name(), *owner))
             .collect();
         let alone: BTreeMap<&str, Obligations> = seen
             .iter()
-            .filter_map(|column| Some((*column, self.duties(principal, reference, &[column])?)))
+            .filter_map(|column| Some((*column, self.duties(asker, reference, &[column])?)))
             .collect();
         let masked: BTreeSet<String> = alone
             .iter()
@@ -260,27 +289,22 @@ impl Policy {
             masked,
             filtered,
             disclosure,
-            flow_to: flow_to(grants, principal, reference, flows),
-            grants: held(grants, principal, reference)
+            flow_to: flow_to(grants, asker, reference, flows),
+            grants: held(grants, asker, reference)
                 .map(|grant| grant.id.clone())
                 .collect(),
-            rows: self.duties(principal, reference, &[]).map(Shown::from),
+            rows: self.duties(asker, reference, &[]).map(Shown::from),
             columns,
         })
     }
 
     /// What reading just these columns obliges to.
-    fn duties(
-        &self,
-        principal: &Principal,
-        table: &TableRef,
-        columns: &[&str],
-    ) -> Option<Obligations> {
+    fn duties(&self, asker: &Asker<'_>, table: &TableRef, columns: &[&str]) -> Option<Obligations> {
         let access = TableAccess {
             table: table.clone(),
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
         };
-        match self.decide(principal, &access) {
+        match self.decide(asker, &access) {
             Decision::Allow(duties) => Some(duties),
             Decision::Deny(_) => None,
         }

@@ -29,8 +29,7 @@ use super::allow::{self, Allowed, FragmentLimits};
 use super::arrival::cast_to;
 use super::shipped::Shipments;
 use super::{Fragment, Via, key_filter};
-use crate::enforce::Permit;
-use crate::enforce::bind;
+use crate::enforce::{Permit, Standing, bind};
 use crate::incident;
 
 /// What the engine may use.
@@ -69,6 +68,8 @@ pub struct Running {
     pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
     /// Stops it.
     pub interrupt: Interrupt,
+    /// Tells when it has to stop.
+    pub(crate) standing: Standing,
 }
 
 impl Engine {
@@ -134,6 +135,7 @@ impl Engine {
             keys_follow: _,
             shipped,
             compression: _,
+            purpose: _,
         } = request;
         if encoding != FRAGMENT_ENCODING {
             return Err(protocol(format!(
@@ -278,7 +280,7 @@ impl Engine {
     /// If the plan cannot be made. Errors of the run itself come in the stream. Messages hold no
     /// value of the data and no path; those stay in this node's log.
     pub async fn run(&self, permit: Permit) -> Result<Running, Error> {
-        let (fragment, bindings, audit) = permit.into_parts();
+        let (fragment, bindings, audit, standing) = permit.into_parts();
         let Fragment {
             id,
             plan,
@@ -318,6 +320,7 @@ impl Engine {
             schema,
             batches: futures::stream::once(audited).try_flatten().boxed(),
             interrupt,
+            standing,
         })
     }
 

@@ -8,14 +8,13 @@ use arrow_flight::FlightData;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use prost::Message;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
 use weft_door::encode::Encoder;
 use weft_door::{Compression, Exchange};
-use weft_governance::{Error, ErrorKind, FragmentId, Principal, ServerId, code};
+use weft_governance::{Asker, Error, ErrorKind, FragmentId, Principal, ServerId, code};
 use weft_plan::Interrupt;
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::Peer;
@@ -27,7 +26,7 @@ use weft_wire::token::{Delegation, sha256};
 
 use super::control::{Bounds, Control};
 use super::{Engine, Running, Via, terminal};
-use crate::enforce::Gate;
+use crate::enforce::{Gate, Standing};
 
 /// Frames that may wait for a slow reader.
 const FRAMES_AHEAD: usize = 4;
@@ -100,7 +99,7 @@ impl FragmentService {
             fragment::Compression::Unspecified => Compression::None,
             fragment::Compression::Lz4Frame => Compression::Lz4,
         };
-        let keys_follow = request.keys_follow;
+        let (keys_follow, purpose) = (request.keys_follow, request.purpose.clone());
         let via = Via::Coordinator(peer.server.clone());
         let mut fragment = self.engine.decode(request, via, digest).await?;
         let id = fragment.id();
@@ -111,7 +110,12 @@ impl FragmentService {
             let keys = keys.await.map_err(|_| too_late())??;
             fragment = self.engine.reduce(fragment, keys.ok_or_else(withdrawn)?)?;
         }
-        let permit = self.gate.admit(&principal, fragment).await?;
+        let asker = Asker {
+            principal: &principal,
+            purpose: purpose.as_deref(),
+            at: SystemTime::now().into(),
+        };
+        let permit = self.gate.admit(&asker, fragment).await?;
         let running = self.engine.run(permit).await?;
         let encoder = Encoder::new(Arc::clone(&running.schema)).compressing(compression)?;
         let conversation = Conversation {
@@ -176,8 +180,12 @@ impl Conversation {
         encoder: Encoder,
     ) -> BoxStream<'static, Result<FlightData, Error>> {
         let (frames, ready) = mpsc::channel(FRAMES_AHEAD);
+        let (fail, failed) = oneshot::channel();
         let Running {
-            batches, interrupt, ..
+            schema: _,
+            batches,
+            interrupt,
+            standing,
         } = running;
         let work = engine
             .workers()
@@ -187,11 +195,35 @@ impl Conversation {
             self.id,
             work,
             self.control,
+            standing,
             self.deadline,
-            frames,
+            Outlet { frames, fail },
         ));
-        ReceiverStream::new(ready).boxed()
+        sent(ready, failed)
     }
+}
+
+/// What is sent: frames in their order, or at once that the fragment failed. Rows that wait for a slow
+/// reader are not the answer then, and perhaps no longer its to read.
+fn sent(
+    ready: mpsc::Receiver<FlightData>,
+    failed: oneshot::Receiver<Error>,
+) -> BoxStream<'static, Result<FlightData, Error>> {
+    let open = (ready, failed);
+    futures::stream::try_unfold(open, |(mut ready, mut failed)| async move {
+        tokio::select! {
+            biased;
+            Ok(error) = &mut failed, if !failed.is_terminated() => Err(error),
+            frame = ready.recv() => Ok(frame.map(|frame| (frame, (ready, failed)))),
+        }
+    })
+    .boxed()
+}
+
+/// Where a fragment's last word goes.
+struct Outlet {
+    frames: FrameSender,
+    fail: oneshot::Sender<Error>,
 }
 
 /// The task that runs a fragment and sends its rows. Dropping it stops the fragment.
@@ -231,7 +263,7 @@ enum Ended {
     ReaderGone,
 }
 
-type FrameSender = mpsc::Sender<Result<FlightData, Error>>;
+type FrameSender = mpsc::Sender<FlightData>;
 
 async fn send_all(
     mut encoder: Encoder,
@@ -265,16 +297,18 @@ async fn send_each(
 }
 
 async fn send(frames: &FrameSender, frame: FlightData) -> Result<(), Ended> {
-    frames.send(Ok(frame)).await.map_err(|_| Ended::ReaderGone)
+    frames.send(frame).await.map_err(|_| Ended::ReaderGone)
 }
 
-/// Waits for the first end of a fragment: its last row, its deadline, or its reader's wish.
+/// Waits for the first end of a fragment: its last row, its deadline, its reader's wish, or its
+/// owner's.
 async fn supervise(
     id: FragmentId,
     mut work: Work,
     mut control: Control,
+    standing: Standing,
     deadline: Instant,
-    frames: FrameSender,
+    outlet: Outlet,
 ) {
     let started = Instant::now();
     let ended = tokio::select! {
@@ -287,8 +321,9 @@ async fn supervise(
             Ok(()) => Err(Ended::Stopped),
             Err(error) => Err(Ended::Failed(error)),
         },
+        lost = standing.lost() => Err(Ended::Failed(lost)),
         () = sleep_until(deadline) => Err(Ended::Failed(too_late())),
-        () = frames.closed() => Err(Ended::ReaderGone),
+        () = outlet.frames.closed() => Err(Ended::ReaderGone),
     };
     let last = match ended {
         Ok(sent) => Ok((End::Complete, sent)),
@@ -300,19 +335,18 @@ async fn supervise(
         }
     };
     let elapsed_ms = started.elapsed().as_millis();
-    let last = match last {
+    // The reader may be gone by now; then nobody needs the last word.
+    match last {
         Ok((end, sent)) => {
             let (rows, bytes) = (sent.rows(), sent.bytes());
             info!(fragment = %id, rows, bytes, elapsed_ms, ?end, "fragment finished");
-            Ok(terminal::frame(end, &sent))
+            let _ = outlet.frames.send(terminal::frame(end, &sent)).await;
         }
         Err(error) => {
             info!(fragment = %id, elapsed_ms, %error, "fragment failed");
-            Err(error)
+            let _ = outlet.fail.send(error);
         }
-    };
-    // The reader may be gone by now; then nobody needs the last frame.
-    let _ = frames.send(last).await;
+    }
 }
 
 pub(crate) fn too_late() -> Error {

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What of a column may be sent to another domain's node, so that it sends fewer rows itself.
 ///
 /// Joining two domains discloses values of one to the node of the other. The owner says how much;
 /// of what product, column and grant say, the narrowest holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeyDisclosure {
     /// Nothing.
     #[default]

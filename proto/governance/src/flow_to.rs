@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::DomainId;
 
 /// Where rows may travel beyond the asker: to which other domains' nodes, so that a join is done
 /// there instead of at the coordinator.
 ///
 /// The owner says so; of what product, table and grant say, the narrowest holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FlowTo {
     /// To the asker alone.
     #[default]

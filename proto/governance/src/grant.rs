@@ -7,16 +7,22 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::action::Action;
+use crate::asker::Asker;
 use crate::disclosure::KeyDisclosure;
 use crate::flow_to::FlowTo;
 use crate::id::TableRef;
+use crate::limits::Limits;
 use crate::principal::Principal;
+use crate::timestamp::Timestamp;
 
 /// Permission for one grantee to read one table.
 ///
 /// The rows that it shows are those for which `row_filter` is true; the cells of a masked column
-/// are seen only through the mask.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// are seen only through the mask. It is held from `valid_from` until just before `valid_until`,
+/// by those who ask for one of its purposes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Grant {
     /// The owner's name for the grant; it appears in audit events and explanations.
     pub id: String,
@@ -24,20 +30,92 @@ pub struct Grant {
     pub table: TableRef,
     /// Who may read.
     pub grantee: Grantee,
+    /// What the grantee may do with the rows.
+    pub action: Action,
     /// Which columns.
     pub columns: Columns,
     /// A boolean SQL expression over the table's columns, evaluated on unmasked values.
     pub row_filter: Option<String>,
     /// How columns are masked, by column name.
     pub masks: BTreeMap<String, Mask>,
+    /// What the rows may be used for; empty, for anything.
+    pub purposes: BTreeSet<String>,
+    /// The first moment at which it is held; absent, it is held at once.
+    pub valid_from: Option<Timestamp>,
+    /// The first moment at which it is no longer held; absent, it does not end.
+    pub valid_until: Option<Timestamp>,
     /// Narrows what the product and its columns disclose as join keys; absent, it narrows nothing.
     pub key_disclosure: Option<KeyDisclosure>,
     /// Narrows where the product lets rows flow; absent, it narrows nothing.
     pub flow_to: Option<FlowTo>,
+    /// How much may be read under it.
+    pub limits: Limits,
+}
+
+impl Grant {
+    /// All rows and columns of `table` for `grantee`, for any purpose and without an end.
+    pub fn new(id: impl Into<String>, table: TableRef, grantee: Grantee) -> Self {
+        Self {
+            id: id.into(),
+            table,
+            grantee,
+            action: Action::Select,
+            columns: Columns::All,
+            row_filter: None,
+            masks: BTreeMap::new(),
+            purposes: BTreeSet::new(),
+            valid_from: None,
+            valid_until: None,
+            key_disclosure: None,
+            flow_to: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Whether the time of asking lies before, in or after the time of the grant.
+    pub fn validity(&self, at: Timestamp) -> Validity {
+        if self.valid_until.is_some_and(|until| at >= until) {
+            Validity::Expired
+        } else if self.valid_from.is_some_and(|from| at < from) {
+            Validity::NotYet
+        } else {
+            Validity::Valid
+        }
+    }
+
+    /// Whether rows read under it may be used for `purpose`. Who names none may use only what is
+    /// granted for any.
+    pub fn serves(&self, purpose: Option<&str>) -> bool {
+        self.purposes.is_empty() || purpose.is_some_and(|purpose| self.purposes.contains(purpose))
+    }
+
+    /// Whether `asker` may use it now.
+    pub fn is_held_by(&self, asker: &Asker<'_>) -> bool {
+        self.grantee.includes(asker.principal)
+            && self.serves(asker.purpose)
+            && self.validity(asker.at) == Validity::Valid
+    }
+
+    /// Whether it covers every one of `columns`.
+    pub(crate) fn covers(&self, columns: &BTreeSet<String>) -> bool {
+        columns.iter().all(|column| self.columns.contains(column))
+    }
+}
+
+/// Where a moment lies relative to the time of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Validity {
+    /// Before it.
+    NotYet,
+    /// In it.
+    Valid,
+    /// After it.
+    Expired,
 }
 
 /// Who a grant is for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Grantee {
     /// The principal with this subject.
     User(String),
@@ -65,7 +143,8 @@ impl fmt::Display for Grantee {
 }
 
 /// The columns of a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Columns {
     /// Every column that the contract declares.
     All,
@@ -135,3 +214,6 @@ impl fmt::Display for Mask {
         f.write_str(name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,8 @@ impl fmt::Display for DomainId {
 }
 
 /// A data product of a domain: `sales.orders`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "ProductParts", into = "ProductParts")]
 pub struct ProductRef {
     domain: DomainId,
     product: String,
@@ -132,7 +133,8 @@ impl fmt::Display for ProductRef {
 }
 
 /// A table of a data product: `sales.orders.lineitem`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "TableParts", into = "TableParts")]
 pub struct TableRef {
     product: ProductRef,
     table: String,
@@ -158,6 +160,64 @@ impl TableRef {
 impl fmt::Display for TableRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.product, Quoted(&self.table))
+    }
+}
+
+/// How a product is stored: its parts, which may not form a reference.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProductParts {
+    domain: DomainId,
+    product: String,
+}
+
+impl TryFrom<ProductParts> for ProductRef {
+    type Error = InvalidId;
+
+    fn try_from(parts: ProductParts) -> Result<Self, InvalidId> {
+        let ProductParts { domain, product } = parts;
+        Self::new(domain, &product)
+    }
+}
+
+impl From<ProductRef> for ProductParts {
+    fn from(reference: ProductRef) -> Self {
+        let ProductRef { domain, product } = reference;
+        Self { domain, product }
+    }
+}
+
+/// How a table is stored: its parts, which may not form a reference.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableParts {
+    domain: DomainId,
+    product: String,
+    table: String,
+}
+
+impl TryFrom<TableParts> for TableRef {
+    type Error = InvalidId;
+
+    fn try_from(parts: TableParts) -> Result<Self, InvalidId> {
+        let TableParts {
+            domain,
+            product,
+            table,
+        } = parts;
+        ProductRef::new(domain, &product)?.table(&table)
+    }
+}
+
+impl From<TableRef> for TableParts {
+    fn from(reference: TableRef) -> Self {
+        let TableRef { product, table } = reference;
+        let ProductRef { domain, product } = product;
+        Self {
+            domain,
+            product,
+            table,
+        }
     }
 }
 

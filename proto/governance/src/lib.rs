@@ -4,6 +4,8 @@
 //! callers pass in the time and the text.
 
 pub mod access;
+pub mod action;
+pub mod asker;
 pub mod code;
 pub mod contract;
 pub mod decision;
@@ -13,13 +15,19 @@ pub mod evaluate;
 pub mod flow_to;
 pub mod grant;
 pub mod id;
+pub mod limits;
 pub mod principal;
+pub mod timestamp;
 
 pub use access::TableAccess;
+pub use action::{Action, GroupSize};
+pub use asker::Asker;
 pub use decision::{Decision, Denial, Obligations};
 pub use disclosure::KeyDisclosure;
 pub use error::{Error, ErrorKind};
 pub use flow_to::FlowTo;
 pub use grant::{Columns, Grant, Grantee, Mask};
 pub use id::{DomainId, FragmentId, ProductRef, QueryId, ServerId, TableRef};
+pub use limits::Limits;
 pub use principal::Principal;
+pub use timestamp::Timestamp;

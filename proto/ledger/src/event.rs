@@ -58,6 +58,8 @@ kinds! {
     TokenRefused = "token-refused", "The authority did not sign a token, or a server did not take one.";
     JoinTokenCreated = "join-token-created", "Somebody may bring a server into the mesh.";
     Enrolled = "enrolled", "A server received its certificate.";
+    Granted = "granted", "An owner gave a right.";
+    GrantRevoked = "grant-revoked", "An owner took a right back.";
     Registered = "registered", "A node made itself known to a coordinator.";
     Unregistered = "unregistered", "A node left a coordinator.";
     Admitted = "admitted", "The owner allowed a fragment; its data may leave.";

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::LedgerError;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::record::{Entry, Record, Recorded};
 use crate::store::{self, Store};
 use crate::writer::{self, Job};
@@ -114,6 +114,20 @@ impl Ledger {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         store::read(&reader, after, limit.min(PAGE)).map_err(LedgerError::read)
+    }
+
+    /// All durable records of one of `kinds`, oldest first: for kinds that are few. Reads the whole
+    /// file and so blocks the thread for that long.
+    ///
+    /// # Errors
+    /// [`LedgerError::Read`] if the file cannot be read.
+    pub fn read_of(&self, kinds: &[EventKind]) -> Result<Vec<Record>, LedgerError> {
+        let reader = self
+            .shared
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        store::read_of(&reader, kinds).map_err(LedgerError::read)
     }
 }
 

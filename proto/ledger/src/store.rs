@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+    params_from_iter,
 };
 
 use crate::error::LedgerError;
+use crate::event::EventKind;
 use crate::record::{COLUMNS, Entry, GENESIS, Record, Recorded, Stored};
 
 /// Marks the file as ours: "Weft".
@@ -152,6 +154,20 @@ pub(crate) fn read(
         "SELECT {COLUMNS} FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
     ))?;
     let rows = select.query_map(params![signed(after), signed(limit as u64)], Stored::read)?;
+    rows.map(|row| row.and_then(Stored::into_record)).collect()
+}
+
+/// All records of one of `kinds`, oldest first.
+pub(crate) fn read_of(
+    connection: &Connection,
+    kinds: &[EventKind],
+) -> rusqlite::Result<Vec<Record>> {
+    let marks = vec!["?"; kinds.len()].join(", ");
+    let mut select = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM events WHERE kind IN ({marks}) ORDER BY sequence"
+    ))?;
+    let kinds = params_from_iter(kinds.iter().map(|kind| kind.as_str()));
+    let rows = select.query_map(kinds, Stored::read)?;
     rows.map(|row| row.and_then(Stored::into_record)).collect()
 }
 

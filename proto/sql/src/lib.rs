@@ -4,11 +4,16 @@
 //! adds to SQL. Does not know tables: names are resolved by the planner.
 
 mod caps;
+pub mod govern;
 mod parse;
 mod placeholder;
+mod purpose;
+mod refusal;
 mod statement;
 
 pub use caps::Caps;
+pub use govern::Govern;
 pub use parse::parse;
+pub use purpose::{PURPOSE, purpose};
 pub use sqlparser::ast;
 pub use statement::{Explain, Show, Statement};

@@ -2,16 +2,15 @@
 
 use sqlparser::ast::{self, ObjectName, Set, ShowStatementIn, ShowStatementOptions, Use};
 use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::{Parser, ParserError};
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::Error;
 
 use crate::caps::Caps;
+use crate::govern;
 use crate::placeholder;
+use crate::refusal::{RECURSION, parse_error, syntax, unsupported};
 use crate::statement::{Explain, Show, Statement};
-
-/// Nesting of expressions and subqueries that the parser follows.
-const RECURSION: usize = 100;
 
 /// Parses exactly one statement; a closing semicolon is allowed.
 ///
@@ -26,7 +25,7 @@ pub fn parse(sql: &str, caps: &Caps) -> Result<Statement, Error> {
         .map_err(|error| syntax(error.to_string()))?;
     caps.check_tokens(&tokens)?;
     placeholder::number(&mut tokens)?;
-    let flow = take_flow(&mut tokens);
+    let about = take_about(&mut tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION)
         .with_tokens_with_locations(tokens);
@@ -34,31 +33,55 @@ pub fn parse(sql: &str, caps: &Caps) -> Result<Statement, Error> {
     if parser.peek_token_ref().token == Token::EOF {
         return Err(syntax("there is no statement"));
     }
-    let statement = match show_statistics(&mut parser)? {
-        Some(statement) => statement,
-        None => convert(parser.parse_statement().map_err(parse_error)?)?,
+    let statement = match govern::parse(&mut parser)? {
+        Some(statement) => Statement::Govern(Box::new(statement)),
+        None => match show_statistics(&mut parser)? {
+            Some(statement) => statement,
+            None => convert(parser.parse_statement().map_err(parse_error)?)?,
+        },
     };
     while parser.consume_token(&Token::SemiColon) {}
     if parser.peek_token_ref().token != Token::EOF {
         return Err(syntax("there is text after the end of the statement")
             .with_hint("Send one statement at a time."));
     }
-    match (statement, flow) {
-        (Statement::Explain(kind, query), true) => {
-            let kind = if kind.runs() {
-                Explain::AnalyzeFlow
-            } else {
-                Explain::Flow
-            };
-            Ok(Statement::Explain(kind, query))
+    match (statement, about) {
+        (Statement::Explain(kind, query), Some(about)) => {
+            Ok(Statement::Explain(about.explained(kind)?, query))
         }
         (statement, _) => Ok(statement),
     }
 }
 
-/// Takes the FLOW out of `EXPLAIN [ANALYZE] FLOW` in front of a query, and says whether it was
-/// there. `EXPLAIN flow` alone describes a table of that name.
-fn take_flow(tokens: &mut Vec<TokenWithSpan>) -> bool {
+/// What an EXPLAIN may ask about in place of the plan.
+enum About {
+    Flow,
+    Access,
+}
+
+impl About {
+    fn named(word: &str) -> Option<Self> {
+        match word {
+            "flow" => Some(Self::Flow),
+            "access" => Some(Self::Access),
+            _ => None,
+        }
+    }
+
+    fn explained(&self, kind: Explain) -> Result<Explain, Error> {
+        match (self, kind.runs()) {
+            (Self::Flow, true) => Ok(Explain::AnalyzeFlow),
+            (Self::Flow, false) => Ok(Explain::Flow),
+            (Self::Access, false) => Ok(Explain::Access),
+            (Self::Access, true) => Err(unsupported("EXPLAIN ACCESS does not run the query")
+                .with_hint("Write `EXPLAIN ACCESS SELECT ...`, without ANALYZE.")),
+        }
+    }
+}
+
+/// Takes the FLOW or ACCESS out of `EXPLAIN [ANALYZE] FLOW` in front of a query, if it is there.
+/// `EXPLAIN flow` alone describes a table of that name.
+fn take_about(tokens: &mut Vec<TokenWithSpan>) -> Option<About> {
     let is_space = |it: &TokenWithSpan| matches!(it.token, Token::Whitespace(_));
     let mut words = tokens.iter().enumerate().filter(|(_, it)| !is_space(it));
     let mut next = || {
@@ -70,7 +93,7 @@ fn take_flow(tokens: &mut Vec<TokenWithSpan>) -> bool {
             _ => None,
         }
     };
-    let flow = match next() {
+    let named = match next() {
         Some((_, word)) if word == "explain" => match next() {
             Some((_, word)) if word == "analyze" => next(),
             second => second,
@@ -78,13 +101,10 @@ fn take_flow(tokens: &mut Vec<TokenWithSpan>) -> bool {
         _ => None,
     };
     let starts_query = |word: &str| matches!(word, "select" | "with" | "values" | "table" | "(");
-    match (flow, next()) {
-        (Some((at, word)), Some((_, following))) if word == "flow" && starts_query(&following) => {
-            tokens.remove(at);
-            true
-        }
-        _ => false,
-    }
+    let ((at, word), (_, following)) = named.zip(next())?;
+    let about = About::named(&word).filter(|_| starts_query(&following))?;
+    tokens.remove(at);
+    Some(about)
 }
 
 /// `SHOW STATS FOR table`, which the parser does not know, if the text starts like it.
@@ -141,7 +161,7 @@ fn convert(statement: ast::Statement) -> Result<Statement, Error> {
         }) => set(&variable, &values),
         _ => Err(
             unsupported("the mesh is read-only, and this is not a query")
-                .with_hint("Weft runs SELECT, EXPLAIN, USE, SHOW, DESCRIBE and SET."),
+                .with_hint("Weft runs SELECT, EXPLAIN, USE, SHOW, DESCRIBE and SET, and for rights GRANT, REVOKE, REQUEST ACCESS, APPROVE and REJECT."),
         ),
     }
 }
@@ -217,135 +237,5 @@ fn parts(name: &ObjectName) -> Result<Vec<String>, Error> {
         .collect()
 }
 
-fn syntax(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, code::SYNTAX, message)
-}
-
-fn unsupported(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
-}
-
-fn parse_error(error: ParserError) -> Error {
-    match error {
-        ParserError::TokenizerError(message) | ParserError::ParserError(message) => syntax(message),
-        ParserError::RecursionLimitExceeded => Error::new(
-            ErrorKind::InvalidInput,
-            code::TOO_COMPLEX,
-            format!("the statement nests deeper than {RECURSION} levels"),
-        ),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(sql: &str) -> Result<Statement, String> {
-        parse(sql, &Caps::default()).map_err(|error| format!("{}: {error}", error.code()))
-    }
-
-    #[test]
-    fn one_statement_with_or_without_a_semicolon() {
-        assert!(matches!(parsed("SELECT 1"), Ok(Statement::Query(_))));
-        assert!(matches!(parsed("select 1 ; "), Ok(Statement::Query(_))));
-        assert!(parsed("SELECT 1; SELECT 2").is_err_and(|e| e.starts_with("WEFT-SYNTAX")));
-        assert!(parsed(" -- nothing\n").is_err_and(|e| e.contains("no statement")));
-    }
-
-    #[test]
-    fn flow_asks_for_what_crosses_and_is_still_a_name() {
-        let kind = |sql| match parsed(sql) {
-            Ok(Statement::Explain(kind, query)) => Some((kind, query.to_string())),
-            _ => None,
-        };
-        let one = "SELECT 1".to_owned();
-        assert_eq!(
-            kind("explain flow select 1"),
-            Some((Explain::Flow, one.clone()))
-        );
-        assert_eq!(
-            kind("EXPLAIN ANALYZE FLOW (SELECT 1)"),
-            Some((Explain::AnalyzeFlow, "(SELECT 1)".to_owned()))
-        );
-        assert_eq!(
-            kind("EXPLAIN ANALYZE SELECT 1"),
-            Some((Explain::Analyze, one))
-        );
-        let described = parsed("EXPLAIN flow");
-        assert!(matches!(described, Ok(Statement::Show(Show::Columns(_)))));
-        assert!(parsed("SELECT flow FROM flow").is_ok());
-    }
-
-    #[test]
-    fn names_fold_unless_quoted() {
-        assert_eq!(
-            parsed("USE Sales"),
-            Ok(Statement::Use(vec!["sales".to_owned()]))
-        );
-        let quoted = vec!["sales".to_owned(), "Orders".to_owned()];
-        assert_eq!(parsed("USE sales.\"Orders\""), Ok(Statement::Use(quoted)));
-    }
-
-    #[test]
-    fn question_marks_become_numbers_but_not_inside_text() {
-        let Ok(Statement::Query(query)) = parsed("SELECT ? , '?' , ?") else {
-            panic!("no query")
-        };
-        assert_eq!(query.to_string(), "SELECT $1, '?', $2");
-        assert!(parsed("SELECT ?, $1").is_err_and(|e| e.contains("mixes")));
-    }
-
-    #[test]
-    fn show_stats_takes_one_table() {
-        for (sql, table) in [
-            ("SHOW STATS FOR orders", "orders"),
-            ("show stats for sales.orders.orders;", "sales.orders.orders"),
-            ("Show Stats For sales.\"Orders\"", "sales.\"Orders\""),
-        ] {
-            let Ok(Statement::Show(Show::Statistics(name))) = parsed(sql) else {
-                panic!("{sql}: {:?}", parsed(sql))
-            };
-            assert_eq!(name.to_string(), table);
-        }
-        for sql in [
-            "SHOW STATS",
-            "SHOW STATS orders",
-            "SHOW STATS FOR",
-            "SHOW STATS FOR (SELECT 1)",
-            "SHOW STATS FOR a b",
-        ] {
-            let refused = parsed(sql);
-            assert!(
-                refused
-                    .as_ref()
-                    .is_err_and(|e| e.starts_with("WEFT-SYNTAX")),
-                "{sql}: {refused:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn writing_statements_are_refused() {
-        for sql in [
-            "DELETE FROM t",
-            "DROP TABLE t",
-            "CREATE TABLE t AS SELECT 1",
-            "INSERT INTO t VALUES (1)",
-        ] {
-            assert!(
-                parsed(sql).is_err_and(|e| e.starts_with("WEFT-UNSUPPORTED")),
-                "{sql}"
-            );
-        }
-    }
-
-    #[test]
-    fn long_chains_and_deep_nesting_are_refused_before_parsing() {
-        let chain = vec!["a = 1"; 1_100].join(" AND ");
-        assert!(parsed(&format!("SELECT 1 WHERE {chain}")).is_err_and(|e| e.contains("chained")));
-        let deep = format!("SELECT {}1{}", "(".repeat(3_000), ")".repeat(3_000));
-        assert!(parsed(&deep).is_err_and(|e| e.starts_with("WEFT-TOO-COMPLEX")));
-        let nots = format!("SELECT {} true", "NOT ".repeat(3_000));
-        assert!(parsed(&nots).is_err_and(|e| e.starts_with("WEFT-TOO-COMPLEX")));
-    }
-}
+mod tests;

@@ -2,6 +2,8 @@
 
 use sqlparser::ast;
 
+use crate::govern::Govern;
+
 /// A statement, parsed and within the caps.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
@@ -20,6 +22,8 @@ pub enum Statement {
         /// The value, unquoted.
         value: String,
     },
+    /// Who is granted what, who asks for it, and what was done under it.
+    Govern(Box<Govern>),
 }
 
 /// What an EXPLAIN asks for.
@@ -33,6 +37,8 @@ pub enum Explain {
     Flow,
     /// What did cross each boundary, and why.
     AnalyzeFlow,
+    /// Which grants would decide, what they would hide, and what is not granted.
+    Access,
 }
 
 impl Explain {
@@ -40,7 +46,7 @@ impl Explain {
     pub fn runs(self) -> bool {
         match self {
             Self::Analyze | Self::AnalyzeFlow => true,
-            Self::Plan | Self::Flow => false,
+            Self::Plan | Self::Flow | Self::Access => false,
         }
     }
 }

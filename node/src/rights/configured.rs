@@ -11,7 +11,7 @@ use crate::settings::GrantSettings;
 /// Why a grant cannot be in force. `number` counts the grants of the configuration from 1.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("grant {number}: {reason}")]
-pub struct GrantProblem {
+pub(crate) struct GrantProblem {
     /// Which grant.
     pub number: usize,
     /// What is wrong with it.
@@ -23,7 +23,7 @@ pub struct GrantProblem {
 ///
 /// # Errors
 /// All problems at once; with any, no grant is in force.
-pub fn grants(
+pub(crate) fn grants(
     settings: &[GrantSettings],
     products: &[Product],
 ) -> Result<Vec<Grant>, Vec<GrantProblem>> {
@@ -94,15 +94,14 @@ fn expand(
     tables
         .into_iter()
         .map(|table| {
+            let id = format!("config-{number}");
             Ok(Grant {
-                id: format!("config-{number}"),
-                table: table.reference.clone(),
-                grantee: grantee.clone(),
                 columns: only_columns(columns.as_deref(), table)?,
                 row_filter: row_filter.clone(),
                 masks: column_masks(masks, table)?,
                 key_disclosure,
                 flow_to: flow_to.clone(),
+                ..Grant::new(id, table.reference.clone(), grantee.clone())
             })
         })
         .collect()

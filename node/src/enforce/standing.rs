@@ -1,0 +1,80 @@
+//! What a running fragment stands on, and when it no longer does.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use weft_governance::{
+    Asker, Decision, Error, ErrorKind, Obligations, Principal, TableAccess, Timestamp, code,
+};
+
+use super::policy::Policy;
+
+/// The decisions that a fragment was admitted by. They have to hold for as long as it runs.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    policy: watch::Receiver<Arc<Policy>>,
+    principal: Principal,
+    purpose: Option<String>,
+    duties: Vec<(TableAccess, Obligations)>,
+}
+
+impl Standing {
+    /// Of `asker`, who may have each access under its obligations.
+    pub(super) fn new(
+        policy: watch::Receiver<Arc<Policy>>,
+        asker: &Asker<'_>,
+        duties: Vec<(TableAccess, Obligations)>,
+    ) -> Self {
+        Self {
+            policy,
+            principal: asker.principal.clone(),
+            purpose: asker.purpose.map(str::to_owned),
+            duties,
+        }
+    }
+
+    /// Waits until the owner would no longer show these rows and cells, and says so.
+    pub(crate) async fn lost(mut self) -> Error {
+        loop {
+            let now = Timestamp::from(SystemTime::now());
+            let policy = Arc::clone(&self.policy.borrow_and_update());
+            if let Some(table) = self.shaken(&policy, now) {
+                return revoked(table);
+            }
+            tokio::select! {
+                changed = self.policy.changed() => if changed.is_err() {
+                    // The node ends, and the fragment with it.
+                    return std::future::pending().await;
+                },
+                () = policy.turned() => {}
+            }
+        }
+    }
+
+    /// An access that is not allowed as it was.
+    fn shaken(&self, policy: &Policy, at: Timestamp) -> Option<&TableAccess> {
+        let asker = Asker {
+            principal: &self.principal,
+            purpose: self.purpose.as_deref(),
+            at,
+        };
+        let shaken = self.duties.iter().find(|(access, duties)| {
+            match policy.decide(&asker, access) {
+                // Another grant will do, if it hides the same.
+                Decision::Allow(now) => !now.shows_as(duties),
+                Decision::Deny(_) => true,
+            }
+        });
+        shaken.map(|(access, _)| access)
+    }
+}
+
+fn revoked(access: &TableAccess) -> Error {
+    let message = format!(
+        "the right to read `{}` was taken back or ended while it was read",
+        access.table
+    );
+    Error::new(ErrorKind::PermissionDenied, code::REVOKED, message)
+        .with_hint("SHOW GRANTS at the owner's node lists your rights.")
+}

@@ -1,0 +1,111 @@
+//! Whether a right fits what the domain serves, and is one that its node can enforce.
+
+use weft_governance::{
+    Action, Columns, DomainId, Error, ErrorKind, Grant, Limits, Principal, code,
+};
+use weft_sql::govern::{NewGrant, Object};
+
+use crate::enforce::Policy;
+use crate::product::Table;
+
+/// One grant for each table of `grant`, all under the name `id`.
+///
+/// # Errors
+/// `WEFT-NOT-FOUND` for a product, table or column that there is not, `WEFT-UNSUPPORTED` for what
+/// would not be enforced.
+pub(super) fn expand(id: &str, grant: &NewGrant, policy: &Policy) -> Result<Vec<Grant>, Error> {
+    let domain = policy.domain();
+    if grant.on.domain() != domain {
+        return Err(elsewhere(grant.on.domain(), domain));
+    }
+    if grant.action != Action::Select {
+        return Err(unsupported("grants of aggregates"));
+    }
+    if grant.conditions.limits != Limits::default() {
+        return Err(unsupported("limits per day"));
+    }
+    let products = policy.products();
+    let product = products
+        .iter()
+        .find(|product| product.reference == *grant.on.product())
+        .ok_or_else(|| {
+            let names = products.iter().map(|it| it.reference.product());
+            missing("product", grant.on.product().product(), names)
+        })?;
+    let tables: Vec<&Table> = match &grant.on {
+        Object::Product(_) => product.tables.iter().collect(),
+        Object::Table(wanted) => {
+            let found = product.tables.iter().find(|it| it.reference == *wanted);
+            let names = product.tables.iter().map(|it| it.reference.table());
+            vec![found.ok_or_else(|| missing("table", wanted.table(), names))?]
+        }
+    };
+    tables
+        .into_iter()
+        .map(|table| {
+            check_columns(grant, table)?;
+            Ok(grant.on_table(id, table.reference.clone()))
+        })
+        .collect()
+}
+
+fn check_columns(grant: &NewGrant, table: &Table) -> Result<(), Error> {
+    let named = match &grant.columns {
+        Columns::All => None,
+        Columns::Only(columns) => Some(columns.iter()),
+    };
+    let masked = grant.conditions.masks.keys();
+    for column in named.into_iter().flatten().chain(masked) {
+        let fields = table.schema.fields().iter();
+        if table.schema.field_with_name(column).is_err() {
+            let names = fields.map(|field| field.name().as_str());
+            return Err(missing("column", column, names));
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of somebody who owns nothing here.
+pub(super) fn not_an_owner(who: &Principal, domain: &DomainId) -> Error {
+    let message =
+        format!("`{who}` is no owner of domain `{domain}`, and only owners change rights");
+    Error::new(ErrorKind::PermissionDenied, code::NOT_GRANTED, message).with_hint(format!(
+        "Ask an owner; `owners` in the settings of the nodes of `{domain}` says who that is."
+    ))
+}
+
+/// There is no grant `id` that could be taken back.
+pub(super) fn no_grant(id: &str, configured: &[Grant]) -> Error {
+    if configured.iter().any(|grant| grant.id == id) {
+        let message = format!("grant `{id}` comes from the node's configuration");
+        return Error::new(ErrorKind::InvalidInput, code::SETTINGS, message)
+            .with_hint("Remove it there and start the node again.");
+    }
+    let message = format!("there is no grant `{id}`");
+    Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
+        .with_hint("SHOW GRANTS lists the ids.")
+}
+
+fn elsewhere(named: &DomainId, own: &DomainId) -> Error {
+    let message = format!("this is a node of `{own}`, and rights on `{named}` are its owner's");
+    Error::new(ErrorKind::InvalidInput, code::PLAN, message)
+        .with_hint(format!("Connect to a node of `{named}`."))
+}
+
+fn unsupported(what: &str) -> Error {
+    let message = format!("this node does not enforce {what} yet, and so gives none");
+    Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
+}
+
+fn missing<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let nearest = known.min_by_key(|known| strsim::damerau_levenshtein(known, name));
+    let error = Error::new(
+        ErrorKind::NotFound,
+        code::NOT_FOUND,
+        format!("there is no {what} `{name}`"),
+    );
+    match nearest {
+        Some(nearest) => error.with_hint(format!("The nearest is `{nearest}`.")),
+        None => error,
+    }
+}
