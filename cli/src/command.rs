@@ -21,6 +21,7 @@ use crate::args::{
 };
 use crate::client::{Client, SignIn, Target};
 use crate::config::{AuthorityConfig, CoordinatorConfig, Loaded, NodeConfig, load};
+use crate::connection::{Connection, Person};
 use crate::exit::{Exit, note};
 use crate::output::Format;
 use crate::serve::{self, Leftovers, Until};
@@ -68,7 +69,8 @@ fn demo(args: &DemoArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
     if interactive {
         note(demo::GREETING);
     }
-    let exit = statements(client, run, runtime);
+    let person = mesh.person(user);
+    let exit = statements(Connection::new(client, person), run, runtime);
     runtime.block_on(mesh.stop());
     exit
 }
@@ -90,12 +92,24 @@ fn sql(args: SqlArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
         ),
         (None, profile) => profile::load(profile.as_deref().unwrap_or("default"))?,
     };
+    let person = match &credentials {
+        SignIn::Password { user, password } => Some(Person {
+            user: user.clone(),
+            password: password.clone(),
+            ca_pem: target.ca_pem.clone(),
+        }),
+        SignIn::Bearer(_) => None,
+    };
     let client = runtime.block_on(Client::connect(&target, credentials))?;
-    statements(client, &run, runtime)
+    statements(Connection::new(client, person), &run, runtime)
 }
 
 /// Runs what the arguments name; without any, what comes in a pipe; on a terminal, a shell.
-fn statements(mut client: Client, run: &RunArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
+fn statements(
+    mut client: Connection,
+    run: &RunArgs,
+    runtime: &Arc<Runtime>,
+) -> Result<Exit, Error> {
     let RunArgs {
         command,
         file,

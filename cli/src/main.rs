@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod command;
 mod config;
+mod connection;
 mod exit;
 mod output;
 mod serve;

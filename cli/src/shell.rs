@@ -13,7 +13,7 @@ use rustyline::{Config, Editor};
 use tokio::runtime::Runtime;
 use weft_governance::Error;
 
-use crate::client::Client;
+use crate::connection::Connection;
 use crate::exit::{Exit, note, report};
 use crate::output::Format;
 
@@ -25,7 +25,7 @@ const HISTORY: usize = 10_000;
 
 /// A shell on one connection.
 pub(crate) struct Shell {
-    client: Client,
+    client: Connection,
     runtime: Arc<Runtime>,
     format: Option<Format>,
     timing: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Shell {
 
 impl Shell {
     /// A shell for `client`. Rows are printed as `format`, or as is usual for where they go.
-    pub(crate) fn new(client: Client, runtime: Arc<Runtime>, format: Option<Format>) -> Self {
+    pub(crate) fn new(client: Connection, runtime: Arc<Runtime>, format: Option<Format>) -> Self {
         Self {
             client,
             runtime,

@@ -77,6 +77,7 @@ impl Demo {
             .arg(self.text("/flight_sql"))
             .args(["--user", user, "--password-file"])
             .arg(&password)
+            .args(["--ca", self.text("/ca")])
             .args(["-c", sql])
             .stdin(Stdio::null());
         command
@@ -172,6 +173,40 @@ fn python_client(demo: &Demo) {
     drop(input);
     let answer = child.wait_with_output().expect("run");
     assert_eq!(text(&answer.stdout).trim(), "ok");
+}
+
+/// Statements about rights are typed like all others, and never pass the coordinator.
+#[test]
+fn an_owner_changes_rights_from_the_shell() {
+    let demo = Demo::start();
+    let give = "GRANT SELECT (o_orderkey) ON TABLE sales.orders.orders TO USER outsider";
+    let read = "SELECT count(o_orderkey) FROM sales.orders.orders";
+    let outsider = demo.sql("outsider", give);
+    assert_eq!(
+        outsider.status.code(),
+        Some(4),
+        "{}",
+        text(&outsider.stderr)
+    );
+
+    let given = demo.sql("sales_owner", give);
+    assert_eq!(given.status.code(), Some(0), "{}", text(&given.stderr));
+    let id = text(&given.stdout)
+        .lines()
+        .nth(1)
+        .expect("an id")
+        .to_owned();
+    eventually("the right is in force everywhere", || {
+        demo.sql("outsider", read).status.code() == Some(0)
+    });
+    let own = text(&demo.sql("outsider", "SHOW GRANTS").stdout);
+    assert!(own.contains(&id) && !own.contains("config-"), "{own}");
+
+    let unknown = demo.sql("sales_owner", "REVOKE GRANT 'x'");
+    assert_eq!(unknown.status.code(), Some(1), "{}", text(&unknown.stderr));
+    let revoked = demo.sql("sales_owner", &format!("REVOKE GRANT '{id}'"));
+    assert_eq!(revoked.status.code(), Some(0), "{}", text(&revoked.stderr));
+    assert_eq!(demo.sql("outsider", read).status.code(), Some(4));
 }
 
 #[test]

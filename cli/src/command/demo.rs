@@ -23,6 +23,7 @@ use people::People;
 pub(super) use people::random_password;
 
 use crate::client::{Client, SignIn, Target};
+use crate::connection::Person;
 use crate::serve::{self, Claim, Until};
 
 /// The demo's domains with their products.
@@ -208,6 +209,15 @@ impl Demo {
             },
         )
         .await
+    }
+
+    /// Somebody who can sign in at the owners' nodes.
+    pub(super) fn person(&self, user: &str) -> Option<Person> {
+        Some(Person {
+            user: user.to_owned(),
+            password: self.password(user)?.to_owned().into(),
+            ca_pem: std::fs::read_to_string(self.place.folder.join("ca.pem")).ok(),
+        })
     }
 
     /// The password of a demo person.

@@ -7,7 +7,8 @@ use futures::TryStreamExt;
 use weft_governance::{Error, ErrorKind, code};
 
 use super::splitter::split;
-use crate::client::{Client, Rows};
+use crate::client::Rows;
+use crate::connection::Connection;
 use crate::exit::note;
 use crate::output::{Format, printer};
 
@@ -24,7 +25,7 @@ pub(crate) struct Outcome {
 /// # Errors
 /// The first statement's that failed.
 pub(crate) async fn run_text(
-    client: &mut Client,
+    client: &mut Connection,
     text: &str,
     format: Format,
     timing: bool,
@@ -45,7 +46,7 @@ pub(crate) async fn run_text(
 }
 
 async fn run_one(
-    client: &mut Client,
+    client: &mut Connection,
     statement: &str,
     format: Format,
     timing: bool,

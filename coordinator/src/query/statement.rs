@@ -603,8 +603,8 @@ fn set_optimization(session: &Session, step: &str, value: &str) -> Result<(), Er
 fn at_the_owner() -> Error {
     let message = "statements about rights are answered by the owner's node, not by a coordinator";
     Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message).with_hint(
-        "Connect to it: `weft sql grpc+tls://HOST:PORT --ca ca.pem`; `SELECT domain, endpoint FROM \
-         system.runtime.nodes` tells where it is.",
+        "`weft sql` goes there by itself. Other clients connect to the node: `SELECT domain, endpoint \
+         FROM system.runtime.nodes` tells where it is.",
     )
 }
 

@@ -1,0 +1,184 @@
+//! A connection as a person uses it: to one server, and from there straight to the owners' nodes
+//! wherever a statement is about rights. No coordinator takes part in that.
+
+use std::collections::BTreeMap;
+
+use arrow::array::AsArray;
+use arrow::record_batch::RecordBatch;
+use futures::{StreamExt, TryStreamExt};
+use weft_governance::{Error, ErrorKind, code};
+use weft_sql::{Caps, Govern, Statement};
+use zeroize::Zeroizing;
+
+use crate::client::{Client, Rows, SignIn, Target};
+
+/// The nodes that can be reached. A node itself does not know.
+const NODES: &str =
+    "SELECT domain, endpoint FROM system.runtime.nodes WHERE status = 'up' ORDER BY domain, node";
+
+/// A signed-in connection.
+pub(crate) struct Connection {
+    client: Client,
+    person: Option<Person>,
+    /// By endpoint.
+    owners: BTreeMap<String, Client>,
+}
+
+/// Who signs in at owners' nodes.
+pub(crate) struct Person {
+    pub(crate) user: String,
+    pub(crate) password: Zeroizing<String>,
+    /// The mesh's CA, PEM.
+    pub(crate) ca_pem: Option<String>,
+}
+
+/// A node that is up.
+struct Owner {
+    domain: String,
+    endpoint: String,
+}
+
+impl Connection {
+    /// Over `client`; `person` can sign in elsewhere too.
+    pub(crate) fn new(client: Client, person: Option<Person>) -> Self {
+        Self {
+            client,
+            person,
+            owners: BTreeMap::new(),
+        }
+    }
+
+    /// Runs `sql` where it belongs.
+    ///
+    /// # Errors
+    /// What the server says before the first row; the rest comes with the rows.
+    pub(crate) async fn query(&mut self, sql: &str) -> Result<Rows, Error> {
+        let Ok(Statement::Govern(statement)) = weft_sql::parse(sql, &Caps::default()) else {
+            return self.client.query(sql).await;
+        };
+        match self.nodes().await {
+            Some(nodes) => self.at_owners(&statement, sql, nodes).await,
+            None => self.client.query(sql).await,
+        }
+    }
+
+    /// The nodes of the mesh, if the server knows them.
+    async fn nodes(&mut self) -> Option<Vec<Owner>> {
+        let rows = self.client.query(NODES).await.ok()?;
+        let batches: Vec<RecordBatch> = rows.batches.try_collect().await.ok()?;
+        let mut owners = Vec::new();
+        for batch in &batches {
+            let domains = batch.column_by_name("domain")?.as_string_opt::<i32>()?;
+            let endpoints = batch.column_by_name("endpoint")?.as_string_opt::<i32>()?;
+            for (domain, endpoint) in domains.iter().zip(endpoints) {
+                owners.push(Owner {
+                    domain: domain?.to_owned(),
+                    endpoint: endpoint?.to_owned(),
+                });
+            }
+        }
+        Some(owners)
+    }
+
+    async fn at_owners(
+        &mut self,
+        statement: &Govern,
+        sql: &str,
+        mut nodes: Vec<Owner>,
+    ) -> Result<Rows, Error> {
+        if let Some(object) = statement.object() {
+            let domain = object.domain().as_str();
+            nodes.retain(|node| node.domain == domain);
+            if nodes.is_empty() {
+                return Err(nobody(&format!("domain `{domain}` has no node that is up")));
+            }
+        }
+        if let Govern::Revoke { grant } = statement {
+            nodes = vec![self.holder(grant, nodes).await?];
+        }
+        self.all(sql, &nodes).await
+    }
+
+    /// The one of `nodes` that knows the grant `id`.
+    async fn holder(&mut self, id: &str, nodes: Vec<Owner>) -> Result<Owner, Error> {
+        for node in nodes {
+            let rows = self.owner(&node).await?.query("SHOW GRANTS").await;
+            let rows = rows.map_err(|error| at(error, &node))?;
+            let batches: Vec<RecordBatch> = rows.batches.try_collect().await?;
+            let mut ids = batches.iter().flat_map(|batch| {
+                let ids = batch.column_by_name("grant_id");
+                ids.and_then(|ids| ids.as_string_opt::<i32>())
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+            });
+            if ids.any(|known| known == id) {
+                return Ok(node);
+            }
+        }
+        let message = format!("there is no grant `{id}`, or none that you may know of");
+        Err(Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
+            .with_hint("SHOW GRANTS lists the ids."))
+    }
+
+    /// What all `nodes` answer.
+    async fn all(&mut self, sql: &str, nodes: &[Owner]) -> Result<Rows, Error> {
+        let mut answer: Option<Rows> = None;
+        for node in nodes {
+            let rows = self.owner(node).await?.query(sql).await;
+            let rows = rows.map_err(|error| at(error, node))?;
+            answer = Some(match answer {
+                None => rows,
+                Some(Rows { schema, batches }) => Rows {
+                    schema,
+                    batches: batches.chain(rows.batches).boxed(),
+                },
+            });
+        }
+        answer.ok_or_else(|| nobody("no node is up"))
+    }
+
+    async fn owner(&mut self, node: &Owner) -> Result<&mut Client, Error> {
+        if !self.owners.contains_key(&node.endpoint) {
+            let Some(person) = &self.person else {
+                return Err(Error::new(
+                    ErrorKind::Unauthenticated,
+                    code::UNAUTHENTICATED,
+                    "a session at a coordinator is no sign-in at the owner's node",
+                )
+                .with_hint(
+                    "Sign in with --user and a password, and name the mesh's CA with --ca.",
+                ));
+            };
+            let target = Target {
+                url: node.endpoint.clone(),
+                ca_pem: person.ca_pem.clone(),
+            };
+            let sign_in = SignIn::Password {
+                user: person.user.clone(),
+                password: person.password.clone(),
+            };
+            let client = Client::connect(&target, sign_in).await;
+            let client = client.map_err(|error| at(error, node))?;
+            self.owners.insert(node.endpoint.clone(), client);
+        }
+        let client = self.owners.get_mut(&node.endpoint);
+        client.ok_or_else(|| nobody("a connection was lost"))
+    }
+}
+
+fn at(error: Error, node: &Owner) -> Error {
+    match node.domain.parse() {
+        Ok(domain) if error.domain().is_none() => error.at(domain),
+        _ => error,
+    }
+}
+
+fn nobody(message: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        code::DOMAIN_UNAVAILABLE,
+        message.to_owned(),
+    )
+    .with_hint("`SELECT * FROM system.runtime.nodes` shows the state of each node.")
+}
