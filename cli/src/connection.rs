@@ -93,32 +93,38 @@ impl Connection {
                 return Err(nobody(&format!("domain `{domain}` has no node that is up")));
             }
         }
-        if let Govern::Revoke { grant } = statement {
-            nodes = vec![self.holder(grant, nodes).await?];
+        if let Some(named) = Named::by(statement) {
+            nodes = vec![self.holder(&named, nodes).await?];
         }
         self.all(sql, &nodes).await
     }
 
-    /// The one of `nodes` that knows the grant `id`.
-    async fn holder(&mut self, id: &str, nodes: Vec<Owner>) -> Result<Owner, Error> {
+    /// The one of `nodes` that knows what is `named`.
+    async fn holder(&mut self, named: &Named<'_>, nodes: Vec<Owner>) -> Result<Owner, Error> {
+        let Named {
+            what,
+            id,
+            list,
+            column,
+        } = named;
         for node in nodes {
-            let rows = self.owner(&node).await?.query("SHOW GRANTS").await;
+            let rows = self.owner(&node).await?.query(list).await;
             let rows = rows.map_err(|error| at(error, &node))?;
             let batches: Vec<RecordBatch> = rows.batches.try_collect().await?;
             let mut ids = batches.iter().flat_map(|batch| {
-                let ids = batch.column_by_name("grant_id");
+                let ids = batch.column_by_name(column);
                 ids.and_then(|ids| ids.as_string_opt::<i32>())
                     .into_iter()
                     .flatten()
                     .flatten()
             });
-            if ids.any(|known| known == id) {
+            if ids.any(|known| known == *id) {
                 return Ok(node);
             }
         }
-        let message = format!("there is no grant `{id}`, or none that you may know of");
+        let message = format!("there is no {what} `{id}`, or none that you may know of");
         Err(Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
-            .with_hint("SHOW GRANTS lists the ids."))
+            .with_hint(format!("{list} lists the ids.")))
     }
 
     /// What all `nodes` answer.
@@ -164,6 +170,38 @@ impl Connection {
         }
         let client = self.owners.get_mut(&node.endpoint);
         client.ok_or_else(|| nobody("a connection was lost"))
+    }
+}
+
+/// Something that only its owner's node knows.
+struct Named<'a> {
+    what: &'static str,
+    id: &'a str,
+    /// The statement that lists all of its kind, and the column of their ids.
+    list: &'static str,
+    column: &'static str,
+}
+
+impl<'a> Named<'a> {
+    /// What `statement` names by its id.
+    fn by(statement: &'a Govern) -> Option<Self> {
+        let request = |id| Self {
+            what: "request",
+            id,
+            list: "SHOW REQUESTS",
+            column: "request_id",
+        };
+        match statement {
+            Govern::Revoke { grant } => Some(Self {
+                what: "grant",
+                id: grant,
+                list: "SHOW GRANTS",
+                column: "grant_id",
+            }),
+            Govern::Approve(approval) => Some(request(&approval.request)),
+            Govern::Reject { request: id, .. } => Some(request(id)),
+            _ => None,
+        }
     }
 }
 

@@ -231,8 +231,8 @@ fn not_granted(name: &FullName, session: &Session) -> Error {
         format!("`{name}` is not granted to `{}`", session.principal()),
     )
     .with_hint(format!(
-        "Ask the owner of domain `{}` for access to `{}.{}`.",
-        name.catalog, name.catalog, name.schema
+        "Ask its owner: REQUEST ACCESS TO {}.{} FOR PURPOSE '…' UNTIL 'YYYY-MM-DD' BECAUSE '…'.",
+        name.catalog, name.schema
     ))
 }
 

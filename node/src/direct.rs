@@ -28,7 +28,7 @@ use weft_wire::authority::{Authority, Lease, TokenKeys};
 
 use crate::enforce::{Gate, VisibleTable};
 use crate::fragment::{Engine, FragmentService, Running, too_late};
-use crate::rights::{Rights, grant_schema, grants_schema};
+use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
 /// How long a query of a direct connection may run.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -87,8 +87,7 @@ impl Direct {
         let who = &session.principal;
         match statement {
             Govern::Grant(grant) => {
-                let id = self.rights.grant(who, grant).await?;
-                Ok(answered(grant_schema(), Some(Rights::given(&id)?)))
+                identified(grant_schema(), &self.rights.grant(who, grant).await?)
             }
             Govern::Revoke { grant } => {
                 self.rights.revoke(who, grant).await?;
@@ -98,7 +97,22 @@ impl Direct {
                 let shown = self.rights.shown(who, on.as_ref(), to.as_ref())?;
                 Ok(answered(grants_schema(), Some(shown)))
             }
-            _ => Err(unsupported()),
+            Govern::Request(request) => {
+                let id = self.rights.request(who, request).await?;
+                identified(request_schema(), &id)
+            }
+            Govern::ShowRequests => {
+                let shown = self.rights.requests(who).await?;
+                Ok(answered(requests_schema(), Some(shown)))
+            }
+            Govern::Approve(approval) => {
+                identified(grant_schema(), &self.rights.approve(who, approval).await?)
+            }
+            Govern::Reject { request, reason } => {
+                self.rights.reject(who, request, reason).await?;
+                Ok(answered(Arc::new(Schema::empty()), None))
+            }
+            Govern::ShowEffectiveAccess { .. } | Govern::ShowReceipts { .. } => Err(unsupported()),
         }
     }
 
@@ -321,10 +335,16 @@ fn command(statement: DirectStatement) -> Prepared<DirectStatement> {
 /// A statement about rights, as far as this node answers it.
 fn governed(statement: Box<Govern>) -> Result<Prepared<DirectStatement>, Error> {
     let schema = match statement.as_ref() {
-        Govern::Grant(_) => grant_schema(),
+        Govern::Grant(_) | Govern::Approve(_) => grant_schema(),
+        Govern::Request(_) => request_schema(),
         Govern::ShowGrants { .. } => grants_schema(),
-        Govern::Revoke { .. } => return Ok(command(DirectStatement::Govern(statement))),
-        _ => return Err(unsupported()),
+        Govern::ShowRequests => requests_schema(),
+        Govern::Revoke { .. } | Govern::Reject { .. } => {
+            return Ok(command(DirectStatement::Govern(statement)));
+        }
+        Govern::ShowEffectiveAccess { .. } | Govern::ShowReceipts { .. } => {
+            return Err(unsupported());
+        }
     };
     Ok(Prepared {
         schema,
@@ -334,9 +354,14 @@ fn governed(statement: Box<Govern>) -> Result<Prepared<DirectStatement>, Error> 
 }
 
 fn unsupported() -> Error {
-    let message = "a node answers queries, GRANT, REVOKE and SHOW GRANTS only";
+    let message = "a node answers queries and statements about grants and requests only";
     Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
         .with_hint("Connect to a coordinator for USE, SHOW and EXPLAIN.")
+}
+
+fn identified(schema: SchemaRef, id: &str) -> Result<ResultStream, Error> {
+    let row = one_id(Arc::clone(&schema), id)?;
+    Ok(answered(schema, Some(row)))
 }
 
 fn answered(schema: SchemaRef, rows: Option<RecordBatch>) -> ResultStream {

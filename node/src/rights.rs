@@ -8,23 +8,27 @@
 mod check;
 mod configured;
 mod show;
+mod state;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, watch};
+use serde::Serialize;
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tracing::{error, info};
 use uuid::Uuid;
-use weft_governance::{Error, ErrorKind, Grant, Grantee, Principal, code};
-use weft_ledger::{Event, EventKind, Ledger, LedgerError};
-use weft_sql::govern::{Govern, NewGrant};
+use weft_governance::{Asker, Error, ErrorKind, Grant, Grantee, Principal, code};
+use weft_ledger::{Event, EventKind, Ledger};
+use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant};
 
 use crate::enforce::Policy;
+use state::{Approved, Given, Rejected, Requested, State, Taken};
 
 pub(crate) use configured::grants;
-pub(crate) use show::{grant_schema, grants_schema};
+pub(crate) use show::{grant_schema, grants_schema, one_id, request_schema, requests_schema};
+
+/// Requests of one principal that may wait for an answer.
+const OPEN_REQUESTS: usize = 100;
 
 /// The rights of one domain. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,23 +41,8 @@ struct Shared {
     owners: Vec<Grantee>,
     /// Those that only the configuration changes.
     configured: Vec<Grant>,
-    /// By id. Held while a change is on its way, so that changes come one after the other.
-    given: Mutex<BTreeMap<String, Vec<Grant>>>,
-}
-
-/// What the log keeps of a right that was given.
-#[derive(Debug, Serialize, Deserialize)]
-struct Given {
-    id: String,
-    statement: String,
-    grants: Vec<Grant>,
-}
-
-/// What the log keeps of a right that was taken back.
-#[derive(Debug, Serialize, Deserialize)]
-struct Taken {
-    id: String,
-    statement: String,
+    /// Held while a change is on its way, so that changes come one after the other.
+    state: Mutex<State>,
 }
 
 impl Rights {
@@ -69,9 +58,9 @@ impl Rights {
         owners: Vec<Grantee>,
     ) -> Result<Self, Error> {
         let configured: Vec<Grant> = policy.borrow().grants().cloned().collect();
-        let mut given = folded(&ledger)?;
+        let mut state = State::of(&ledger)?;
         let now = Arc::clone(&policy.borrow());
-        given.retain(|id, grants| {
+        state.given.retain(|id, grants| {
             let fits = now.with_grants(now.epoch(), grants.clone());
             if let Err(error) = &fits {
                 error!(grant = id, %error, "a grant no longer fits its table and is not in force");
@@ -83,12 +72,12 @@ impl Rights {
             ledger,
             owners,
             configured,
-            given: Mutex::default(),
+            state: Mutex::default(),
         };
-        let newer = shared.compiled(&given)?;
+        let newer = shared.compiled(&state)?;
         shared.policy.send_replace(Arc::new(newer));
-        let given = Mutex::new(given);
-        Ok(Self(Arc::new(Shared { given, ..shared })))
+        let state = Mutex::new(state);
+        Ok(Self(Arc::new(Shared { state, ..shared })))
     }
 
     /// Whether `principal` is an owner of the domain.
@@ -104,20 +93,10 @@ impl Rights {
     pub(crate) async fn grant(&self, by: &Principal, grant: &NewGrant) -> Result<String, Error> {
         let statement = Govern::Grant(grant.clone()).to_string();
         self.admit(by, &statement).await?;
-        let id = Uuid::now_v7().to_string();
-        let grants = check::expand(&id, grant, &self.policy())?;
-        let mut given = self.0.given.lock().await;
-        let mut changed = given.clone();
-        changed.insert(id.clone(), grants.clone());
-        let newer = self.0.compiled(&changed)?;
-        let details = Given {
-            id: id.clone(),
-            statement,
-            grants,
-        };
-        self.record(EventKind::Granted, by, &details).await?;
-        *given = changed;
-        self.0.policy.send_replace(Arc::new(newer));
+        let given = self.given(grant, statement)?;
+        let id = given.id.clone();
+        let state = self.0.state.lock().await;
+        self.change(state, EventKind::Granted, by, &given).await?;
         info!(grant = id, by = %by, "a right was given");
         Ok(id)
     }
@@ -128,26 +107,106 @@ impl Rights {
     /// `WEFT-NOT-GRANTED` unless `by` is an owner, `WEFT-NOT-FOUND` if there is no such grant,
     /// `WEFT-NOT-AUDITED` if it cannot be written down.
     pub(crate) async fn revoke(&self, by: &Principal, id: &str) -> Result<(), Error> {
-        let revoked = Govern::Revoke {
-            grant: id.to_owned(),
+        let taken = Taken {
+            id: id.to_owned(),
+            statement: Govern::Revoke {
+                grant: id.to_owned(),
+            }
+            .to_string(),
         };
-        let statement = revoked.to_string();
-        self.admit(by, &statement).await?;
-        let mut given = self.0.given.lock().await;
-        let mut changed = given.clone();
-        if changed.remove(id).is_none() {
+        self.admit(by, &taken.statement).await?;
+        let state = self.0.state.lock().await;
+        if !state.given.contains_key(id) {
             return Err(check::no_grant(id, &self.0.configured));
         }
-        let newer = self.0.compiled(&changed)?;
-        let details = Taken {
-            id: id.to_owned(),
-            statement,
-        };
-        self.record(EventKind::GrantRevoked, by, &details).await?;
-        *given = changed;
-        self.0.policy.send_replace(Arc::new(newer));
+        self.change(state, EventKind::GrantRevoked, by, &taken)
+            .await?;
         info!(grant = id, by = %by, "a right was taken back");
         Ok(())
+    }
+
+    /// Asks the owners for `request`, and returns its id.
+    ///
+    /// # Errors
+    /// If `by` may not know of what is asked for, `WEFT-RESOURCES` if too many requests of theirs are
+    /// open, `WEFT-NOT-AUDITED` if it cannot be written down.
+    pub(crate) async fn request(
+        &self,
+        by: &Principal,
+        request: &AccessRequest,
+    ) -> Result<String, Error> {
+        let asker = Asker::new(by, SystemTime::now().into());
+        check::requestable(request, &asker, &self.policy())?;
+        let id = Uuid::now_v7().to_string();
+        let requested = Requested {
+            id: id.clone(),
+            statement: Govern::Request(request.clone()).to_string(),
+        };
+        let state = self.0.state.lock().await;
+        let open = state.requests.values();
+        let open = open.filter(|it| it.by == by.subject && it.answer.is_none());
+        if open.count() >= OPEN_REQUESTS {
+            return Err(check::too_many_requests());
+        }
+        self.change(state, EventKind::Requested, by, &requested)
+            .await?;
+        Ok(id)
+    }
+
+    /// Gives what was asked for, or less, and returns the grant's id.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-GRANTED` unless `by` is an owner and somebody else asked, `WEFT-NOT-FOUND` if there
+    /// is no such open request; as [`Rights::grant`].
+    pub(crate) async fn approve(
+        &self,
+        by: &Principal,
+        approval: &Approval,
+    ) -> Result<String, Error> {
+        let statement = Govern::Approve(approval.clone()).to_string();
+        self.admit(by, &statement).await?;
+        let state = self.0.state.lock().await;
+        let request = check::open(&state, &approval.request)?;
+        if request.by == by.subject {
+            return Err(check::own_request());
+        }
+        let grant = approval.grant(&request.asked, Grantee::User(request.by.clone()))?;
+        let approved = Approved {
+            request: approval.request.clone(),
+            given: self.given(&grant, statement)?,
+        };
+        let id = approved.given.id.clone();
+        self.change(state, EventKind::Approved, by, &approved)
+            .await?;
+        info!(grant = id, by = %by, "a request was approved");
+        Ok(id)
+    }
+
+    /// Gives nothing of what was asked for.
+    ///
+    /// # Errors
+    /// As [`Rights::approve`], but owners may turn their own requests down.
+    pub(crate) async fn reject(
+        &self,
+        by: &Principal,
+        request: &str,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let (request, reason) = (request.to_owned(), reason.to_owned());
+        let statement = Govern::Reject {
+            request: request.clone(),
+            reason: reason.clone(),
+        };
+        let statement = statement.to_string();
+        self.admit(by, &statement).await?;
+        let state = self.0.state.lock().await;
+        check::open(&state, &request)?;
+        let rejected = Rejected {
+            request,
+            statement,
+            reason,
+        };
+        self.change(state, EventKind::Rejected, by, &rejected).await
     }
 
     /// Has everybody who keeps answers of this node ask anew: a grant has begun or ended by itself.
@@ -155,14 +214,25 @@ impl Rights {
     /// # Errors
     /// None that a policy in force can have.
     pub(crate) async fn turn(&self) -> Result<(), Error> {
-        let given = self.0.given.lock().await;
-        let newer = self.0.compiled(&given)?;
+        let state = self.0.state.lock().await;
+        let newer = self.0.compiled(&state)?;
         self.0.policy.send_replace(Arc::new(newer));
         Ok(())
     }
 
     fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.0.policy.borrow())
+    }
+
+    /// `grant` under a new id, as it fits the tables.
+    fn given(&self, grant: &NewGrant, statement: String) -> Result<Given, Error> {
+        let id = Uuid::now_v7().to_string();
+        let grants = check::expand(&id, grant, &self.policy())?;
+        Ok(Given {
+            id,
+            statement,
+            grants,
+        })
     }
 
     /// Lets owners pass. Who is none and tries is written down.
@@ -172,15 +242,39 @@ impl Rights {
         }
         let refusal = check::not_an_owner(by, self.policy().domain());
         let details = serde_json::json!({"statement": statement, "refused": refusal.code()});
-        self.record(EventKind::Denied, by, &details).await?;
+        self.record(EventKind::Denied, by, details).await?;
         Err(refusal)
+    }
+
+    /// Writes a change down and puts it in force.
+    async fn change(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        kind: EventKind,
+        by: &Principal,
+        details: &impl Serialize,
+    ) -> Result<(), Error> {
+        let details =
+            serde_json::to_value(details).map_err(|error| state::malformed(&error.to_string()))?;
+        let mut changed = state.clone();
+        changed.enter(kind, &by.subject, details.clone())?;
+        let newer = match changed.given == state.given {
+            true => None,
+            false => Some(self.0.compiled(&changed)?),
+        };
+        self.record(kind, by, details).await?;
+        *state = changed;
+        if let Some(newer) = newer {
+            self.0.policy.send_replace(Arc::new(newer));
+        }
+        Ok(())
     }
 
     async fn record(
         &self,
         kind: EventKind,
         by: &Principal,
-        details: &impl Serialize,
+        details: serde_json::Value,
     ) -> Result<(), Error> {
         let event = Event {
             at: SystemTime::now(),
@@ -188,7 +282,7 @@ impl Rights {
             principal: Some(by.subject.clone()),
             query: None,
             fragment: None,
-            details: serde_json::to_value(details).map_err(|error| unreadable(&error))?,
+            details,
         };
         let recorded = self.0.ledger.append(event).await;
         recorded.map(|_| ()).map_err(|error| {
@@ -199,39 +293,10 @@ impl Rights {
 }
 
 impl Shared {
-    /// The policy with `given` beside what is configured.
-    fn compiled(&self, given: &BTreeMap<String, Vec<Grant>>) -> Result<Policy, Error> {
-        let grants = self.configured.iter().chain(given.values().flatten());
+    /// The policy with what `state` gives beside what is configured.
+    fn compiled(&self, state: &State) -> Result<Policy, Error> {
+        let grants = self.configured.iter().chain(state.given.values().flatten());
         let policy = Arc::clone(&self.policy.borrow());
         policy.with_grants(policy.epoch() + 1, grants.cloned().collect())
     }
-}
-
-/// What owners gave and have not taken back.
-fn folded(ledger: &Ledger) -> Result<BTreeMap<String, Vec<Grant>>, Error> {
-    let records = ledger.read_of(&[EventKind::Granted, EventKind::GrantRevoked]);
-    let mut given = BTreeMap::new();
-    for record in records.map_err(unread)? {
-        let Event { kind, details, .. } = record.event;
-        if kind == EventKind::Granted {
-            let Given { id, grants, .. } =
-                serde_json::from_value(details).map_err(|error| unreadable(&error))?;
-            given.insert(id, grants);
-        } else {
-            let Taken { id, .. } =
-                serde_json::from_value(details).map_err(|error| unreadable(&error))?;
-            given.remove(&id);
-        }
-    }
-    Ok(given)
-}
-
-fn unread(cause: LedgerError) -> Error {
-    let message = "the grants in the event log cannot be read";
-    Error::new(ErrorKind::Internal, code::NOT_AUDITED, message).caused_by(cause)
-}
-
-fn unreadable(cause: &serde_json::Error) -> Error {
-    let message = format!("a grant in the event log is malformed: {cause}");
-    Error::new(ErrorKind::Internal, code::INTERNAL, message)
 }

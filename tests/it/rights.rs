@@ -285,3 +285,92 @@ fn what_the_configuration_grants_is_shown_and_stays() {
         assert_eq!(refused.code(), code::SETTINGS, "{refused}");
     });
 }
+
+#[test]
+fn a_request_is_answered_by_an_owner_who_did_not_ask() {
+    run(async {
+        let mut mesh = mesh().await;
+        let mut owner = mesh.sign_in_at("sales", "owner").await;
+        let mut analyst = mesh.sign_in_at("sales", "analyst").await;
+        let ask = "REQUEST ACCESS TO sales.orders.o (id, clerk) FOR PURPOSE 'fraud' \
+                   UNTIL '2200-01-01' BECAUSE 'a case'";
+        let id = analyst.value(ask).await;
+        let own = owner.value(ask).await;
+        let other = analyst.value(ask).await;
+        for (client, count) in [(&mut owner, 3), (&mut analyst, 2)] {
+            let requests = client.query("SHOW REQUESTS").await.expect("requests");
+            assert_eq!(requests.len(), count, "{requests}");
+            assert!(requests.column("status").iter().all(|it| *it == "open"));
+        }
+        let mut outsider = mesh.sign_in_at("sales", "outsider").await;
+        assert!(
+            outsider
+                .query("SHOW REQUESTS")
+                .await
+                .expect("none")
+                .is_empty()
+        );
+
+        // Who did not own before does not by asking; who owns asks somebody else.
+        let refused = analyst.error(&format!("APPROVE REQUEST '{id}'")).await;
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{refused}");
+        let refused = owner.error(&format!("APPROVE REQUEST '{own}'")).await;
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{refused}");
+        for wider in ["WITH (id, clerk, status)", "WITH UNTIL '2201-01-01'"] {
+            let refused = owner
+                .error(&format!("APPROVE REQUEST '{id}' {wider}"))
+                .await;
+            assert_eq!(refused.code(), code::PLAN, "{wider}: {refused}");
+        }
+        let narrower = format!("APPROVE REQUEST '{id}' WITH (id) WHERE status = 'F'");
+        let grant = change(&mesh, &mut owner, &narrower).await;
+        owner
+            .query(&format!("REJECT REQUEST '{other}' BECAUSE 'one is enough'"))
+            .await
+            .expect("rejected");
+        for closed in [&id, &other] {
+            let refused = owner.error(&format!("APPROVE REQUEST '{closed}'")).await;
+            assert_eq!(refused.code(), code::NOT_FOUND, "{refused}");
+        }
+
+        // All of it outlives the node.
+        mesh.kill_node("sales");
+        mesh.start_node("sales").await;
+        let mut analyst = mesh.sign_in_at("sales", "analyst").await;
+        let requests = analyst.query("SHOW REQUESTS").await.expect("requests");
+        assert_eq!(requests.column("status"), ["approved", "rejected"]);
+        assert_eq!(requests.column("answer"), [grant.as_str(), "one is enough"]);
+        let mut far = mesh.sign_in("analyst").await;
+        let sql = "SELECT id FROM sales.orders.o ORDER BY id";
+        far.error(sql).await;
+        far.query("SET weft.purpose = 'fraud'").await.expect("set");
+        assert_eq!(lines(&far.query(sql).await.expect("granted")), ["1", "2"]);
+    });
+}
+
+#[test]
+fn nobody_learns_by_asking_what_there_is() {
+    run(async {
+        let mut options = MeshOptions::empty();
+        let groups = vec!["sales-owners".to_owned()];
+        options.users.push(("owner".to_owned(), groups));
+        let mesh = Mesh::publish_with(options, &[ORDERS], Vec::new()).await;
+        let mut analyst = mesh.sign_in_at("sales", "analyst").await;
+        let why = "FOR PURPOSE 'x' UNTIL '2200-01-01' BECAUSE 'y'";
+        for missing in ["sales.secret", "sales.orders.x"] {
+            let refused = analyst
+                .error(&format!("REQUEST ACCESS TO {missing} {why}"))
+                .await;
+            assert_eq!(refused.code(), code::NOT_FOUND, "{missing}: {refused}");
+        }
+        for _ in 0..100 {
+            analyst
+                .value(&format!("REQUEST ACCESS TO sales.orders {why}"))
+                .await;
+        }
+        let refused = analyst
+            .error(&format!("REQUEST ACCESS TO sales.orders {why}"))
+            .await;
+        assert_eq!(refused.code(), code::RESOURCES, "{refused}");
+    });
+}

@@ -146,8 +146,7 @@ fn refusal(policy: &Policy, asker: &Asker<'_>, access: &TableAccess, denial: Den
             format!("`{table}` is not granted to `{who}`"),
         )
         .with_hint(format!(
-            "Ask the owner of domain `{}` for access to `{}`.",
-            table.domain(),
+            "Ask its owner: REQUEST ACCESS TO {} FOR PURPOSE '…' UNTIL 'YYYY-MM-DD' BECAUSE '…'.",
             table.product()
         )),
         Denial::ColumnsNotGranted(_) => Error::new(
@@ -171,7 +170,9 @@ fn refusal(policy: &Policy, asker: &Asker<'_>, access: &TableAccess, denial: Den
             code::NOT_GRANTED,
             format!("`{table}` is granted to `{who}` for aggregates over groups alone"),
         )
-        .with_hint("Ask the owner for a grant of rows."),
+        .with_hint(format!(
+            "Ask for rows: REQUEST ACCESS TO {table} FOR PURPOSE '…' UNTIL 'YYYY-MM-DD' BECAUSE '…'."
+        )),
         Denial::Purpose => Error::new(
             ErrorKind::PermissionDenied,
             code::NOT_GRANTED,

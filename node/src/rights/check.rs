@@ -1,12 +1,14 @@
 //! Whether a right fits what the domain serves, and is one that its node can enforce.
 
 use weft_governance::{
-    Action, Columns, DomainId, Error, ErrorKind, Grant, Limits, Principal, code,
+    Action, Asker, Columns, DomainId, Error, ErrorKind, Grant, Limits, Principal, code,
 };
-use weft_sql::govern::{NewGrant, Object};
+use weft_sql::govern::{AccessRequest, NewGrant, Object};
 
 use crate::enforce::Policy;
-use crate::product::Table;
+use crate::product::{Product, Table};
+
+use super::state::{Request, State};
 
 /// One grant for each table of `grant`, all under the name `id`.
 ///
@@ -63,6 +65,75 @@ fn check_columns(grant: &NewGrant, table: &Table) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// # Errors
+/// Unless `asker` may know of what `request` names, and it is there.
+pub(super) fn requestable(
+    request: &AccessRequest,
+    asker: &Asker<'_>,
+    policy: &Policy,
+) -> Result<(), Error> {
+    let domain = policy.domain();
+    if request.on.domain() != domain {
+        return Err(elsewhere(request.on.domain(), domain));
+    }
+    let visible = policy.visible_tables(asker);
+    let known: Vec<&Product> = policy
+        .products()
+        .iter()
+        .filter(|product| {
+            let mut visible = visible.iter();
+            product.is_discoverable() || visible.any(|it| *it.table.product() == product.reference)
+        })
+        .collect();
+    let product = known
+        .iter()
+        .find(|product| product.reference == *request.on.product());
+    let product = product.ok_or_else(|| {
+        let names = known.iter().map(|it| it.reference.product());
+        missing("product", request.on.product().product(), names)
+    })?;
+    if let Object::Table(wanted) = &request.on {
+        let found = product.tables.iter().find(|it| it.reference == *wanted);
+        found.ok_or_else(|| {
+            let names = product.tables.iter().map(|it| it.reference.table());
+            missing("table", wanted.table(), names)
+        })?;
+    }
+    // Which columns there are is for the owner to say.
+    Ok(())
+}
+
+/// The request `id`, if it waits for an answer.
+///
+/// # Errors
+/// `WEFT-NOT-FOUND` if there is none.
+pub(super) fn open<'a>(state: &'a State, id: &str) -> Result<&'a Request, Error> {
+    let request = state.requests.get(id);
+    let open = request.filter(|request| request.answer.is_none());
+    open.ok_or_else(|| {
+        let message = match request {
+            Some(_) => format!("request `{id}` was answered before"),
+            None => format!("there is no request `{id}`"),
+        };
+        Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
+            .with_hint("SHOW REQUESTS lists the ids and the answers.")
+    })
+}
+
+/// The refusal of an owner who would answer for themselves.
+pub(super) fn own_request() -> Error {
+    let message = "nobody approves a request of their own";
+    Error::new(ErrorKind::PermissionDenied, code::NOT_GRANTED, message)
+        .with_hint("Ask another owner of the domain.")
+}
+
+/// The refusal of somebody who asks and asks.
+pub(super) fn too_many_requests() -> Error {
+    let message = "too many requests of yours wait for an answer";
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+        .with_hint("SHOW REQUESTS lists them.")
 }
 
 /// The refusal of somebody who owns nothing here.

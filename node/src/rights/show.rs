@@ -10,6 +10,7 @@ use weft_governance::{
 use weft_sql::govern::Object;
 
 use super::Rights;
+use super::state::{Answer, Request};
 
 /// The answer to GRANT: one row.
 pub(crate) fn grant_schema() -> SchemaRef {
@@ -34,6 +35,27 @@ pub(crate) fn grants_schema() -> SchemaRef {
     ]))
 }
 
+/// The answer to REQUEST ACCESS: one row.
+pub(crate) fn request_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![text("request_id", false)]))
+}
+
+/// The answer to SHOW REQUESTS: one row for each. `status` is `open`, `approved` or `rejected`;
+/// `answer` is the grant's id or the reason.
+pub(crate) fn requests_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        text("request_id", false),
+        text("object", false),
+        text("columns", true),
+        text("requester", false),
+        text("purposes", false),
+        moment("valid_until"),
+        text("reason", false),
+        text("status", false),
+        text("answer", true),
+    ]))
+}
+
 fn text(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Utf8, nullable)
 }
@@ -45,13 +67,54 @@ fn moment(name: &str) -> Field {
 }
 
 impl Rights {
-    /// The answer to GRANT.
+    /// The requests that `asker` may know of: an owner of all, others of their own.
     ///
     /// # Errors
-    /// None that a text can cause.
-    pub(crate) fn given(id: &str) -> Result<RecordBatch, Error> {
-        let ids: ArrayRef = Arc::new(StringArray::from(vec![id]));
-        RecordBatch::try_new(grant_schema(), vec![ids]).map_err(|error| defect(&error))
+    /// None that a request can cause.
+    pub(crate) async fn requests(&self, asker: &Principal) -> Result<RecordBatch, Error> {
+        let all = self.is_owner(asker);
+        let state = self.0.state.lock().await;
+        let requests: Vec<(&String, &Request)> = state
+            .requests
+            .iter()
+            .filter(|(_, request)| all || request.by == asker.subject)
+            .collect();
+        let texts = |of: &dyn Fn(&Request) -> Option<String>| -> ArrayRef {
+            let texts: StringArray = requests.iter().map(|(_, it)| of(it)).collect();
+            Arc::new(texts)
+        };
+        let ids: StringArray = requests.iter().map(|(id, _)| Some(id.as_str())).collect();
+        let until: TimestampMicrosecondArray = requests
+            .iter()
+            .map(|(_, it)| Some(it.asked.until.micros()))
+            .collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(ids),
+            texts(&|it| {
+                Some(match &it.asked.on {
+                    Object::Product(product) => product.to_string(),
+                    Object::Table(table) => table.to_string(),
+                })
+            }),
+            texts(&|it| only(&it.asked.columns)),
+            texts(&|it| Some(it.by.clone())),
+            texts(&|it| joined(&it.asked.purposes)),
+            Arc::new(until.with_timezone("+00:00")),
+            texts(&|it| Some(it.asked.reason.clone())),
+            texts(&|it| {
+                let status = match &it.answer {
+                    None => "open",
+                    Some(Answer::Given(_)) => "approved",
+                    Some(Answer::Refused(_)) => "rejected",
+                };
+                Some(status.to_owned())
+            }),
+            texts(&|it| match &it.answer {
+                None => None,
+                Some(Answer::Given(answer) | Answer::Refused(answer)) => Some(answer.clone()),
+            }),
+        ];
+        RecordBatch::try_new(requests_schema(), columns).map_err(|error| defect(&error))
     }
 
     /// The grants on `on` and to `to` that `asker` may know of: an owner of all, others of their own.
@@ -97,10 +160,7 @@ fn rows(grants: &[&Grant]) -> Result<RecordBatch, Error> {
         texts(&|it| Some(it.id.clone())),
         texts(&|it| Some(it.table.to_string())),
         texts(&|it| Some(it.grantee.to_string())),
-        texts(&|it| match &it.columns {
-            Columns::All => None,
-            Columns::Only(columns) => joined(columns),
-        }),
+        texts(&|it| only(&it.columns)),
         texts(&|it| it.row_filter.clone()),
         texts(&|it| {
             joined(
@@ -117,6 +177,22 @@ fn rows(grants: &[&Grant]) -> Result<RecordBatch, Error> {
         texts(&|it| limits(it)),
     ];
     RecordBatch::try_new(grants_schema(), columns).map_err(|error| defect(&error))
+}
+
+/// One id, as the only cell of an answer with `schema`.
+///
+/// # Errors
+/// None that a text can cause.
+pub(crate) fn one_id(schema: SchemaRef, id: &str) -> Result<RecordBatch, Error> {
+    let ids: ArrayRef = Arc::new(StringArray::from(vec![id]));
+    RecordBatch::try_new(schema, vec![ids]).map_err(|error| defect(&error))
+}
+
+fn only(columns: &Columns) -> Option<String> {
+    match columns {
+        Columns::All => None,
+        Columns::Only(columns) => joined(columns),
+    }
 }
 
 fn joined(parts: impl IntoIterator<Item = impl ToString>) -> Option<String> {

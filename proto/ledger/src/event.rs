@@ -60,6 +60,9 @@ kinds! {
     Enrolled = "enrolled", "A server received its certificate.";
     Granted = "granted", "An owner gave a right.";
     GrantRevoked = "grant-revoked", "An owner took a right back.";
+    Requested = "requested", "Somebody asked an owner for a right.";
+    Approved = "approved", "An owner gave what was asked for, or less.";
+    Rejected = "rejected", "An owner gave nothing of what was asked for.";
     Registered = "registered", "A node made itself known to a coordinator.";
     Unregistered = "unregistered", "A node left a coordinator.";
     Admitted = "admitted", "The owner allowed a fragment; its data may leave.";

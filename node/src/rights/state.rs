@@ -1,0 +1,168 @@
+//! Rights and requests as a fold of the event log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use weft_governance::{Error, ErrorKind, Grant, code};
+use weft_ledger::{EventKind, Ledger, LedgerError};
+use weft_sql::govern::{AccessRequest, Govern};
+use weft_sql::{Caps, Statement};
+
+/// The kinds of events that it is made of.
+const KINDS: [EventKind; 5] = [
+    EventKind::Granted,
+    EventKind::GrantRevoked,
+    EventKind::Requested,
+    EventKind::Approved,
+    EventKind::Rejected,
+];
+
+/// What the log tells so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    /// Grants that were given and not taken back, by id.
+    pub(super) given: BTreeMap<String, Vec<Grant>>,
+    /// Every request, by id.
+    pub(super) requests: BTreeMap<String, Request>,
+}
+
+/// Somebody's wish for a right.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    /// The subject who asks.
+    pub(super) by: String,
+    pub(super) asked: AccessRequest,
+    pub(super) answer: Option<Answer>,
+}
+
+/// An owner's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Yes: this grant.
+    Given(String),
+    /// No, and why.
+    Refused(String),
+}
+
+/// What the log keeps of each event, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Given {
+    pub(super) id: String,
+    pub(super) statement: String,
+    pub(super) grants: Vec<Grant>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Taken {
+    pub(super) id: String,
+    pub(super) statement: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Requested {
+    pub(super) id: String,
+    pub(super) statement: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Approved {
+    pub(super) request: String,
+    pub(super) given: Given,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Rejected {
+    pub(super) request: String,
+    pub(super) statement: String,
+    pub(super) reason: String,
+}
+
+impl State {
+    /// What `ledger` tells.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-AUDITED` if it cannot be read, `WEFT-INTERNAL` if an event cannot be understood.
+    pub(super) fn of(ledger: &Ledger) -> Result<Self, Error> {
+        let mut state = Self::default();
+        for record in ledger.read_of(&KINDS).map_err(unread)? {
+            let event = record.event;
+            let by = event.principal.unwrap_or_default();
+            state.enter(event.kind, &by, event.details)?;
+        }
+        Ok(state)
+    }
+
+    /// Takes one event in.
+    ///
+    /// # Errors
+    /// `WEFT-INTERNAL` if it cannot be understood.
+    pub(super) fn enter(&mut self, kind: EventKind, by: &str, details: Value) -> Result<(), Error> {
+        match kind {
+            EventKind::Granted => {
+                let Given { id, grants, .. } = read(details)?;
+                self.given.insert(id, grants);
+            }
+            EventKind::GrantRevoked => {
+                let Taken { id, .. } = read(details)?;
+                self.given.remove(&id);
+            }
+            EventKind::Requested => {
+                let Requested { id, statement } = read(details)?;
+                let request = Request {
+                    by: by.to_owned(),
+                    asked: asked(&statement)?,
+                    answer: None,
+                };
+                self.requests.insert(id, request);
+            }
+            EventKind::Approved => {
+                let Approved { request, given } = read(details)?;
+                self.answer(&request, Answer::Given(given.id.clone()))?;
+                self.given.insert(given.id, given.grants);
+            }
+            EventKind::Rejected => {
+                let Rejected {
+                    request, reason, ..
+                } = read(details)?;
+                self.answer(&request, Answer::Refused(reason))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: &str, answer: Answer) -> Result<(), Error> {
+        let open = self
+            .requests
+            .get_mut(request)
+            .filter(|it| it.answer.is_none());
+        let request = open.ok_or_else(|| malformed("an answer to no open request"))?;
+        request.answer = Some(answer);
+        Ok(())
+    }
+}
+
+fn read<T: for<'a> Deserialize<'a>>(details: Value) -> Result<T, Error> {
+    serde_json::from_value(details).map_err(|error| malformed(&error.to_string()))
+}
+
+fn asked(statement: &str) -> Result<AccessRequest, Error> {
+    match weft_sql::parse(statement, &Caps::default())? {
+        Statement::Govern(statement) => match *statement {
+            Govern::Request(request) => Ok(request),
+            _ => Err(malformed("a request that asks for nothing")),
+        },
+        _ => Err(malformed("a request that asks for nothing")),
+    }
+}
+
+fn unread(cause: LedgerError) -> Error {
+    let message = "the rights in the event log cannot be read";
+    Error::new(ErrorKind::Internal, code::NOT_AUDITED, message).caused_by(cause)
+}
+
+pub(super) fn malformed(what: &str) -> Error {
+    let message = format!("the event log holds a right that cannot be understood: {what}");
+    Error::new(ErrorKind::Internal, code::INTERNAL, message)
+}
