@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::checkpoint::SealError;
+
 /// A refusal of the log. Clones share their cause: one failed commit fails all of its events.
 #[derive(Debug, Clone, Error)]
 pub enum LedgerError {
@@ -22,6 +24,15 @@ pub enum LedgerError {
         /// Which record.
         sequence: u64,
     },
+    /// Records that a checkpoint was written for are gone.
+    #[error("the event log ends before record {sequence}, which it once had")]
+    Truncated {
+        /// The record of the newest checkpoint.
+        sequence: u64,
+    },
+    /// The server's key does not sign.
+    #[error("the event log cannot be sealed")]
+    Unsealed(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The details of the event are longer than a record may be.
     #[error("the event's details have {bytes} bytes, more than the {limit} of a record")]
     TooLarge {
@@ -38,6 +49,10 @@ pub enum LedgerError {
 impl LedgerError {
     pub(crate) fn open(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Open(Arc::new(cause))
+    }
+
+    pub(crate) fn unsealed(cause: SealError) -> Self {
+        Self::Unsealed(Arc::from(cause))
     }
 
     pub(crate) fn write(cause: rusqlite::Error) -> Self {

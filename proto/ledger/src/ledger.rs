@@ -2,17 +2,19 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoint::{Checkpoint, Sealer};
 use crate::error::LedgerError;
 use crate::event::{Event, EventKind};
 use crate::record::{Entry, Record, Recorded};
-use crate::store::{self, Store};
-use crate::writer::{self, Job};
+use crate::store::{self, Store, checkpoints};
+use crate::writer::{self, Job, SealRequest};
 
 /// How many events may wait for the thread that writes.
 const QUEUE: usize = 4096;
@@ -40,7 +42,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Open`] if the file cannot be opened or is something else,
-    /// [`LedgerError::Broken`] if its newest record was changed.
+    /// [`LedgerError::Broken`] if its newest record was changed, [`LedgerError::Truncated`] if
+    /// records below its newest checkpoint are gone.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let store = Store::open(path)?;
         let reader = store::open_to_read(path).map_err(LedgerError::open)?;
@@ -89,6 +92,35 @@ impl Ledger {
         }
     }
 
+    /// Writes a checkpoint for the newest record at the time `at`, signed by `sealer`; for all that
+    /// was handed in before, it is durable when this returns. Returns `None` if there is nothing
+    /// new since the last one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unsealed`] if `sealer` does not sign, [`LedgerError::Write`] if the commit
+    /// failed.
+    pub async fn checkpoint(
+        &self,
+        at: SystemTime,
+        sealer: &Sealer,
+    ) -> Result<Option<Checkpoint>, LedgerError> {
+        let (asker, answer) = oneshot::channel();
+        let sealer = sealer.clone();
+        let jobs = self.shared.jobs.as_ref().ok_or(LedgerError::Closed)?;
+        jobs.send(Job::Seal(SealRequest { at, sealer, asker }))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// The newest checkpoint. Reads the file and so blocks the thread for that long.
+    ///
+    /// # Errors
+    /// [`LedgerError::Read`] if the file cannot be read.
+    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint>, LedgerError> {
+        checkpoints::newest(&self.reader()).map_err(LedgerError::read)
+    }
+
     /// Returns when everything handed in before is durable or counted as lost.
     ///
     /// # Errors
@@ -108,12 +140,14 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Read`] if the file cannot be read.
     pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LedgerError> {
-        let reader = self
-            .shared
+        store::read(&self.reader(), after, limit.min(PAGE)).map_err(LedgerError::read)
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.shared
             .reader
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        store::read(&reader, after, limit.min(PAGE)).map_err(LedgerError::read)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All durable records of one of `kinds`, oldest first: for kinds that are few. Reads the whole

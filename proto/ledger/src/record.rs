@@ -130,8 +130,10 @@ pub(crate) struct Stored {
 
 impl Stored {
     pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let place: i64 = row.get(0)?;
         Ok(Self {
-            sequence: row.get::<_, i64>(0)?.unsigned_abs(),
+            sequence: u64::try_from(place)
+                .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, place))?,
             entry: Entry {
                 at: row.get(1)?,
                 kind: row.get(2)?,
@@ -195,7 +197,7 @@ fn unreadable(
 }
 
 /// Microseconds since 1970, before it negative.
-fn micros(at: SystemTime) -> i64 {
+pub(crate) fn micros(at: SystemTime) -> i64 {
     let clamp = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     match at.duration_since(UNIX_EPOCH) {
         Ok(since) => clamp(since),
@@ -203,7 +205,8 @@ fn micros(at: SystemTime) -> i64 {
     }
 }
 
-fn time(micros: i64) -> SystemTime {
+/// The moment so many microseconds after 1970, or before it.
+pub(crate) fn time(micros: i64) -> SystemTime {
     let duration = Duration::from_micros(micros.unsigned_abs());
     let time = if micros < 0 {
         UNIX_EPOCH.checked_sub(duration)

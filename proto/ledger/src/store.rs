@@ -1,44 +1,28 @@
-//! The SQLite file: its form, the commit of a batch, and reading.
+//! The SQLite file: the commit of a batch, the checkpoint behind it, and reading.
 
+pub(crate) mod checkpoints;
+mod schema;
+
+use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
     params_from_iter,
 };
 
+use crate::checkpoint::{Checkpoint, Sealer, statement};
 use crate::error::LedgerError;
 use crate::event::EventKind;
 use crate::record::{COLUMNS, Entry, GENESIS, Record, Recorded, Stored};
 
-/// Marks the file as ours: "Weft".
-const APPLICATION_ID: i32 = 0x5765_6674;
-
-/// The form of the tables.
-const FORM: i32 = 1;
+pub(crate) use schema::Form;
+#[cfg(test)]
+pub(crate) use schema::make_first_form;
 
 /// How long a commit waits for another process that reads the file's last pages.
 const BUSY: Duration = Duration::from_secs(5);
-
-const SCHEMA: &str = "
-CREATE TABLE events (
-    sequence  INTEGER PRIMARY KEY,
-    at        INTEGER NOT NULL,
-    kind      TEXT NOT NULL,
-    principal TEXT,
-    query     TEXT,
-    fragment  INTEGER,
-    details   TEXT NOT NULL,
-    previous  BLOB NOT NULL,
-    hash      BLOB NOT NULL
-) STRICT;
-CREATE INDEX events_by_query ON events (query) WHERE query IS NOT NULL;
-CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'events are not changed'); END;
-CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'events are not deleted'); END;
-";
 
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not an event log of this version")]
@@ -60,12 +44,24 @@ impl Store {
         if !ours {
             return Err(LedgerError::open(NotALedger(path.display().to_string())));
         }
-        let newest = newest(&store.connection).map_err(LedgerError::read)?;
-        match newest {
-            Some(newest) if !newest.is_intact() => Err(LedgerError::Broken {
-                sequence: newest.sequence,
-            }),
-            Some(_) | None => Ok(store),
+        store.check_end()?;
+        Ok(store)
+    }
+
+    /// Whether the newest record, and the one of the newest checkpoint, are what was written.
+    fn check_end(&self) -> Result<(), LedgerError> {
+        let newest = newest(&self.connection).map_err(LedgerError::read)?;
+        if let Some(Stored { sequence, .. }) = newest.filter(|newest| !newest.is_intact()) {
+            return Err(LedgerError::Broken { sequence });
+        }
+        let checkpoint = checkpoints::newest(&self.connection).map_err(LedgerError::read)?;
+        let Some(Checkpoint { sequence, hash, .. }) = checkpoint else {
+            return Ok(());
+        };
+        match record(&self.connection, sequence).map_err(LedgerError::read)? {
+            None => Err(LedgerError::Truncated { sequence }),
+            Some(record) if record.hash != hash => Err(LedgerError::Broken { sequence }),
+            Some(_) => Ok(()),
         }
     }
 
@@ -76,18 +72,7 @@ impl Store {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.connection
             .pragma_update(None, "trusted_schema", false)?;
-        let transaction = begin(&mut self.connection)?;
-        let form = form(&transaction)?;
-        let empty: i64 =
-            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if form == (0, 0) && empty == 0 {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", FORM)?;
-            transaction.commit()?;
-            return Ok(true);
-        }
-        Ok(form == (APPLICATION_ID, FORM))
+        schema::prepare(begin(&mut self.connection)?)
     }
 
     /// Appends `entries` in one durable commit. Nothing is appended on an error.
@@ -134,6 +119,47 @@ impl Store {
         transaction.commit()?;
         Ok(recorded)
     }
+
+    /// Seals the newest record, unless it is sealed or there is none.
+    pub(crate) fn seal(
+        &mut self,
+        at: SystemTime,
+        sealer: &Sealer,
+    ) -> Result<Option<Checkpoint>, LedgerError> {
+        let transaction = begin(&mut self.connection).map_err(LedgerError::write)?;
+        let Some(newest) = newest(&transaction).map_err(LedgerError::read)? else {
+            return Ok(None);
+        };
+        let sealed = checkpoints::newest(&transaction).map_err(LedgerError::read)?;
+        if sealed.is_some_and(|sealed| sealed.sequence >= newest.sequence) {
+            return Ok(None);
+        }
+        let Stored { sequence, hash, .. } = newest;
+        let at = checkpoints::whole_micros(at);
+        let seal = sealer
+            .seal(&statement(sequence, &hash, at))
+            .map_err(LedgerError::unsealed)?;
+        let checkpoint = Checkpoint {
+            sequence,
+            hash,
+            at,
+            seal,
+        };
+        checkpoints::insert(&transaction, &checkpoint)
+            .and_then(|()| transaction.commit())
+            .map_err(LedgerError::write)?;
+        Ok(Some(checkpoint))
+    }
+
+    /// Leaves room for so many pages, as if the disk were full behind them.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&self, pages: u32) {
+        let limit = format!("PRAGMA max_page_count = {pages}");
+        let set = self
+            .connection
+            .query_row(&limit, [], |row| row.get::<_, i64>(0));
+        assert_eq!(set.expect("limited"), i64::from(pages));
+    }
 }
 
 /// A connection that can only read, for the log at `path`.
@@ -142,6 +168,49 @@ pub(crate) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
+}
+
+/// A connection for a file that nobody writes and beside which there is no journal. Nothing is made
+/// beside it either: it may be evidence, and lie where nothing can be written.
+pub(crate) fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let mut name = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                name.push(char::from(*byte));
+            }
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    name.push_str("?immutable=1");
+    Connection::open_with_flags(name, flags)
+}
+
+/// What shows that a file is written: the length of its journal, and its own length and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trace {
+    journal: u64,
+    file: Option<(u64, SystemTime)>,
+}
+
+impl Trace {
+    pub(crate) fn of(path: &Path) -> Self {
+        let mut journal = OsString::from(path);
+        journal.push("-wal");
+        let file = std::fs::metadata(path).ok();
+        Self {
+            journal: std::fs::metadata(journal).map_or(0, |journal| journal.len()),
+            file: file.and_then(|file| Some((file.len(), file.modified().ok()?))),
+        }
+    }
+
+    /// Whether there is a file, and all records are in it and none in its journal.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.file.is_some() && self.journal == 0
+    }
 }
 
 /// At most `limit` records behind the one at `after`.
@@ -171,19 +240,9 @@ pub(crate) fn read_of(
     rows.map(|row| row.and_then(Stored::into_record)).collect()
 }
 
-/// Whether the file is an event log of this version.
-pub(crate) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
-    Ok(form(connection)? == (APPLICATION_ID, FORM))
-}
-
 /// SQLite's integers are signed; no log is long enough for the difference to show.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn form(connection: &Connection) -> rusqlite::Result<(i32, i32)> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
-    Ok((number("application_id")?, number("user_version")?))
 }
 
 fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
@@ -195,6 +254,14 @@ fn newest(connection: &Connection) -> rusqlite::Result<Option<Stored>> {
         "SELECT {COLUMNS} FROM events ORDER BY sequence DESC LIMIT 1"
     ))?;
     select.query_row([], Stored::read).optional()
+}
+
+fn record(connection: &Connection, sequence: u64) -> rusqlite::Result<Option<Stored>> {
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE sequence = ?1"))?;
+    select
+        .query_row([signed(sequence)], Stored::read)
+        .optional()
 }
 
 /// Makes the file if it is missing. SQLite gives its journal files the same permissions.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
+use crate::checkpoint::{Checkpoint, Sealer};
 use crate::error::LedgerError;
 use crate::event::{Event, EventKind};
 use crate::record::{Entry, Recorded};
@@ -23,8 +24,18 @@ pub(crate) enum Job {
     Append(Entry, oneshot::Sender<Result<Recorded, LedgerError>>),
     /// Append.
     AppendLater(Entry),
+    /// Seal the newest record once everything before is durable or lost.
+    Seal(SealRequest),
     /// Answer once everything before is durable or lost.
     Flush(oneshot::Sender<()>),
+}
+
+/// A checkpoint that is asked for.
+#[derive(Debug)]
+pub(crate) struct SealRequest {
+    pub(crate) at: SystemTime,
+    pub(crate) sealer: Sealer,
+    pub(crate) asker: oneshot::Sender<Result<Option<Checkpoint>, LedgerError>>,
 }
 
 /// Runs until every sender of `jobs` is gone and all that they sent is written.
@@ -47,6 +58,7 @@ pub(crate) fn run(mut store: Store, mut jobs: mpsc::Receiver<Job>, lost: Arc<Ato
 struct Batch {
     entries: Vec<Entry>,
     askers: Vec<(usize, oneshot::Sender<Result<Recorded, LedgerError>>)>,
+    seals: Vec<SealRequest>,
     flushes: Vec<oneshot::Sender<()>>,
 }
 
@@ -58,6 +70,7 @@ impl Batch {
                 self.entries.push(entry);
             }
             Job::AppendLater(entry) => self.entries.push(entry),
+            Job::Seal(request) => self.seals.push(request),
             Job::Flush(asker) => self.flushes.push(asker),
         }
     }
@@ -82,6 +95,9 @@ impl Batch {
                 Err(cause) => Err(cause.clone()),
             };
             let _ = asker.send(answer);
+        }
+        for SealRequest { at, sealer, asker } in self.seals {
+            let _ = asker.send(store.seal(at, &sealer));
         }
         for asker in self.flushes {
             let _ = asker.send(());

@@ -1,64 +1,8 @@
-use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::json;
-use tempfile::TempDir;
-use weft_governance::QueryId;
 
 use super::*;
+use crate::fixture::{Log, event};
 use crate::{Broken, EventKind, verify};
-
-struct Log {
-    dir: TempDir,
-}
-
-impl Log {
-    fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().expect("a directory"),
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("events.sqlite")
-    }
-
-    fn open(&self) -> Ledger {
-        Ledger::open(&self.path()).expect("opened")
-    }
-
-    /// A log of `records` records, closed.
-    async fn filled(records: u32) -> Self {
-        let log = Self::new();
-        let ledger = log.open();
-        for number in 0..records {
-            ledger.append(event(number)).await.expect("appended");
-        }
-        log
-    }
-
-    /// Runs `sql` on the file behind the log's back.
-    fn tamper(&self, sql: &str) {
-        let connection = Connection::open(self.path()).expect("opened");
-        connection
-            .execute_batch(
-                "DROP TRIGGER events_are_not_changed; DROP TRIGGER events_are_not_deleted;",
-            )
-            .expect("dropped");
-        connection.execute_batch(sql).expect("tampered");
-    }
-}
-
-fn event(number: u32) -> Event {
-    Event {
-        at: UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_000 + u64::from(number)),
-        kind: EventKind::Admitted,
-        principal: Some("ann".to_owned()),
-        query: Some(QueryId::generate()),
-        fragment: Some(number),
-        details: json!({ "tables": ["sales.orders.lineitem"], "number": number }),
-    }
-}
 
 #[tokio::test]
 async fn an_event_is_read_back_as_it_was_appended() {
@@ -308,8 +252,7 @@ fn only_the_owner_may_read_the_file() {
     let _open = log.open();
     for name in ["events.sqlite", "events.sqlite-wal"] {
         let mode = log
-            .dir
-            .path()
+            .folder()
             .join(name)
             .metadata()
             .expect("there")
