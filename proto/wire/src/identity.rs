@@ -3,6 +3,7 @@
 //! A certificate names its server in a DNS name of the mesh's own, so that ordinary TLS checks not
 //! only that the other side belongs to the mesh but that it is the server that was meant.
 
+mod certified;
 mod peer;
 mod store;
 
@@ -20,6 +21,7 @@ use weft_governance::{Error, ErrorKind, ServerId, code};
 
 use crate::token::sha256;
 
+pub use certified::MeshCa;
 pub use peer::{Peer, peer_of};
 pub use store::write_private;
 
@@ -61,6 +63,7 @@ impl fmt::Debug for Thumbprint {
 pub struct Identity {
     id: ServerId,
     certificate_pem: String,
+    certificate_der: CertificateDer<'static>,
     key_pem: Arc<zeroize::Zeroizing<String>>,
     ca_pem: String,
     thumbprint: Thumbprint,
@@ -91,6 +94,7 @@ impl Identity {
         Ok(Self {
             id,
             certificate_pem,
+            certificate_der: der,
             key_pem,
             ca_pem,
             thumbprint: peer.thumbprint,
@@ -110,6 +114,11 @@ impl Identity {
     /// The server's own certificate, PEM.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
+    }
+
+    /// The server's own certificate, DER.
+    pub fn certificate_der(&self) -> &[u8] {
+        &self.certificate_der
     }
 
     /// The mesh's CA certificate, PEM.

@@ -2,6 +2,7 @@
 
 mod delegation;
 mod jwt;
+mod seal;
 mod user;
 
 pub use delegation::{Delegation, DelegationId};

@@ -442,3 +442,40 @@ fn a_delegation_is_admitted_once() {
         "a second delegation has an id of its own"
     );
 }
+
+const STATEMENT: &str = "the log ended with record 7";
+
+#[test]
+fn a_seal_holds_for_its_statement_and_its_server_alone() {
+    let mesh = Mesh::new();
+    let (sales, crm) = (mesh.identity("node/sales/s1"), mesh.identity("node/crm/s1"));
+    let seal = sales.seal(STATEMENT).expect("signed");
+    assert!(peer(&sales).check_seal(&seal, STATEMENT).is_ok());
+    let refusals = [
+        peer(&sales).check_seal(&seal, "the log ended with record 8"),
+        peer(&crm).check_seal(&seal, STATEMENT),
+        peer(&mesh.renewed(&sales)).check_seal(&seal, STATEMENT),
+        peer(&sales).check_seal(&format!("{seal}A"), STATEMENT),
+        peer(&sales).check_seal("", STATEMENT),
+    ];
+    for (place, refusal) in refusals.into_iter().enumerate() {
+        let error = refusal.expect_err("refused");
+        assert_eq!(error.message(), "the server did not sign this", "{place}");
+    }
+}
+
+#[test]
+fn a_seal_is_no_delegation_and_a_delegation_is_no_seal() {
+    let mesh = Mesh::new();
+    let coordinator = mesh.identity("coordinator/main");
+    let now = SystemTime::now();
+    let covered = delegation();
+    let delegation = covered.sign(&coordinator, now, MINUTE).expect("signed");
+    assert!(
+        peer(&coordinator)
+            .check_seal(&delegation, STATEMENT)
+            .is_err()
+    );
+    let seal = coordinator.seal(STATEMENT).expect("signed");
+    assert!(Delegation::verify(&seal, &peer(&coordinator), &covered, now).is_err());
+}
