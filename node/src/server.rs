@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
-use weft_ledger::{Ledger, LedgerError};
+use weft_ledger::{Ledger, LedgerError, Seal, Sealer, Sealing};
 use weft_wire::authority::{Authority, TokenKeys};
 use weft_wire::identity::Identity;
 use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
@@ -30,6 +31,9 @@ use crate::settings::Settings;
 /// Delegations that are remembered until they expire.
 const REPLAY_CAPACITY: usize = 100_000;
 
+/// How often what is new in the event log is put under the node's signature.
+const SEALED_EVERY: Duration = Duration::from_secs(60);
+
 /// A running node. Dropping it stops it.
 pub struct Node {
     address: SocketAddr,
@@ -41,6 +45,7 @@ pub struct Node {
     _announcing: AbortOnDropHandle<()>,
     door: Door,
     join: Option<Join>,
+    sealing: Sealing,
 }
 
 impl Node {
@@ -73,6 +78,7 @@ impl Node {
         let ledger =
             Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
         let rights = Rights::load(policy, ledger.clone(), settings.owners.clone())?;
+        let sealing = Sealing::start(ledger.clone(), sealer(&identity), SEALED_EVERY);
         let gate = Gate::new(newest, ledger);
         let engine = Engine::new(
             settings.domain.clone(),
@@ -132,6 +138,7 @@ impl Node {
             _announcing: announcing,
             door,
             join,
+            sealing,
         })
     }
 
@@ -165,10 +172,12 @@ impl Node {
         self.engine.running()
     }
 
-    /// Takes its leave of the coordinator and lets running answers end, for a few seconds.
+    /// Takes its leave of the coordinator, lets running answers end, for a few seconds, and seals
+    /// its event log.
     pub async fn stop(self) {
         drop(self.join);
         self.door.stop().await;
+        self.sealing.stop().await;
     }
 }
 
@@ -250,6 +259,17 @@ fn announcement(
         epoch: policy.epoch(),
         products,
     }
+}
+
+/// Signs the event log with the key of the node's certificate.
+fn sealer(identity: &Identity) -> Sealer {
+    let identity = identity.clone();
+    Sealer::new(move |statement| {
+        Ok(Seal {
+            certificate: identity.certificate_der().to_vec(),
+            signature: identity.seal(statement)?,
+        })
+    })
 }
 
 fn unauditable(cause: &LedgerError) -> Error {
