@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Node(NodeArgs),
     /// Run a mesh's authority
     Authority(AuthorityArgs),
+    /// Prove that an event log is what a server wrote
+    Audit(AuditArgs),
     /// Measure a mesh beside DataFusion and DuckDB on the queries of TPC-H
     Bench(BenchArgs),
     /// Answer the queries of `weft bench` with DataFusion in this process
@@ -193,6 +195,45 @@ pub(crate) struct AuthorityArgs {
     /// Read a password from standard input and print its hash for the settings file, and exit
     #[arg(long)]
     pub(crate) hash_password: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check every record and checkpoint of an event log, and say the first that is wrong
+    Verify(AuditVerifyArgs),
+    /// Print the newest checkpoint of an event log, to be kept elsewhere
+    Checkpoint(AuditCheckpointArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerifyArgs {
+    /// The event log: `events.db` in a server's state folder, or a copy
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Believe checkpoints signed with the key of this server certificate, PEM; may be given
+    /// several times
+    #[arg(long, value_name = "CERT")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Believe checkpoints of a server whose certificate this CA signed, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Also expect what this checkpoint says, which `weft audit checkpoint` printed earlier; may be
+    /// given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditCheckpointArgs {
+    /// The event log: `events.db` in a server's state folder, or a copy
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// What is measured, and how.

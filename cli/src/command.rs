@@ -1,5 +1,6 @@
 //! What a person runs.
 
+mod audit;
 mod bench;
 mod demo;
 mod profile;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
         Command::Coordinator(args) => coordinator(&args, runtime),
         Command::Node(args) => node(&args, runtime),
         Command::Authority(args) => authority(&args, runtime),
+        Command::Audit(args) => audit::run(&args),
         Command::Bench(args) => runtime.block_on(bench::run(&args)),
         Command::BenchDatafusion(args) => runtime.block_on(bench::datafusion(&args)),
     }

@@ -10,7 +10,7 @@ use weft_governance::{Error, ErrorKind, code};
 pub(crate) enum Exit {
     /// Everything went well.
     Ok = 0,
-    /// A query failed.
+    /// A query failed, or an event log is not what was written.
     Query = 1,
     /// The command line or the settings are wrong.
     Usage = 2,
@@ -75,6 +75,7 @@ mod tests {
         let exit = |kind, code| Exit::of(&Error::new(kind, code, "x")) as u8;
         assert_eq!(exit(ErrorKind::InvalidInput, code::SYNTAX), 1);
         assert_eq!(exit(ErrorKind::NotFound, code::NOT_FOUND), 1);
+        assert_eq!(exit(ErrorKind::Internal, code::LOG_BROKEN), 1);
         assert_eq!(exit(ErrorKind::InvalidInput, code::SETTINGS), 2);
         assert_eq!(exit(ErrorKind::Unavailable, code::CONNECT), 3);
         assert_eq!(exit(ErrorKind::Unavailable, code::DOMAIN_UNAVAILABLE), 1);

@@ -236,6 +236,64 @@ fn a_demo_that_is_interrupted_ends_well() {
 }
 
 #[test]
+fn the_log_of_a_node_is_proved_without_the_node() {
+    let mut demo = Demo::start();
+    let answer = demo.sql(
+        "analyst",
+        "SELECT count(*) FROM sales.orders.orders JOIN crm.customers.customer ON o_custkey = c_custkey",
+    );
+    assert_eq!(answer.status.code(), Some(0), "{}", text(&answer.stderr));
+    signal("-INT", demo.process.id().into());
+    assert_eq!(demo.process.wait().expect("ended").code(), Some(0));
+
+    let state = |domain: &str, file: &str| {
+        let state = demo.folder.path().join(domain).join("state");
+        state.join(file).display().to_string()
+    };
+    let audit = |arguments: &[&str]| {
+        let mut weft = Command::new(WEFT);
+        weft.arg("audit").args(arguments).output().expect("run")
+    };
+    let (log, ca) = (state("sales", "events.db"), state("sales", "ca.pem"));
+    let proved = audit(&["verify", &log, "--ca", &ca]);
+    assert_eq!(proved.status.code(), Some(0), "{}", text(&proved.stderr));
+    let said = text(&proved.stdout);
+    assert!(said.contains("by node/sales/"), "{said}");
+    assert!(
+        !said.contains("unsealed"),
+        "a node seals all when it stops: {said}"
+    );
+
+    let kept = |domain: &str| {
+        let kept = audit(&["checkpoint", &state(domain, "events.db")]);
+        assert_eq!(kept.status.code(), Some(0), "{}", text(&kept.stderr));
+        let file = state(domain, "kept.json");
+        std::fs::write(&file, kept.stdout).expect("written");
+        file
+    };
+    let key = state("sales", "server.pem");
+    let own = audit(&[
+        "verify",
+        &log,
+        "--key",
+        &key,
+        "--checkpoint",
+        &kept("sales"),
+    ]);
+    assert_eq!(own.status.code(), Some(0), "{}", text(&own.stderr));
+    let others = [
+        audit(&["verify", &log, "--key", &state("crm", "server.pem")]),
+        audit(&["verify", &log, "--ca", &ca, "--checkpoint", &kept("crm")]),
+    ];
+    for refused in others {
+        assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+        assert!(text(&refused.stderr).contains("WEFT-LOG-BROKEN"));
+    }
+    let nothing = audit(&["verify", &state("sales", "missing.db")]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", text(&nothing.stderr));
+}
+
+#[test]
 fn a_killed_node_is_named_and_serves_again_after_a_restart() {
     let demo = Demo::start();
     let sql = "SELECT count(*) FROM sales.orders.orders";

@@ -32,6 +32,7 @@ codes! {
     DELEGATION = "WEFT-DELEGATION", "A fragment came without a valid delegation by the coordinator that sent it.";
     REPLAYED = "WEFT-REPLAYED", "A delegation was presented a second time.";
     NOT_AUDITED = "WEFT-NOT-AUDITED", "The event log refused the admission event, so nothing was served.";
+    LOG_BROKEN = "WEFT-LOG-BROKEN", "An event log is not what was written: records or checkpoints were changed, or are missing.";
     FRAGMENT_REFUSED = "WEFT-FRAGMENT-REFUSED", "A fragment holds something outside the node's allow-list.";
     SCHEMA_DRIFT = "WEFT-SCHEMA-DRIFT", "A product's schema or grants changed since the query was planned.";
     PROTOCOL = "WEFT-PROTOCOL", "The two servers speak different protocol versions, or one broke the protocol.";
