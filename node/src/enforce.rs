@@ -3,6 +3,7 @@
 //! [`Gate::admit`] is the one choke point. It turns a [`Fragment`](crate::fragment::Fragment) into
 //! a [`Permit`], and only a permit can be run. Nothing here knows how the asker reached the node.
 
+mod attribute;
 mod barrier;
 mod bound;
 mod gate;

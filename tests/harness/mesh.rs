@@ -30,6 +30,8 @@ pub struct MeshOptions {
     pub domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
     /// Who can sign in, with groups.
     pub users: Vec<(String, Vec<String>)>,
+    /// What the authority says of some of them, by name.
+    pub attributes: BTreeMap<String, BTreeMap<String, String>>,
     /// How long leases live.
     pub lease_lifetime: Duration,
     /// Bytes of memory of each node.
@@ -85,6 +87,7 @@ impl MeshOptions {
                 ("outsider".to_owned(), Vec::new()),
                 ("admin".to_owned(), vec!["mesh-admins".to_owned()]),
             ],
+            attributes: BTreeMap::new(),
             lease_lifetime: Duration::from_secs(3600),
             node_memory: NodeLimits::default().memory,
             query_limits: QueryLimits::default(),
@@ -114,7 +117,7 @@ impl Mesh {
         let mut settings =
             AuthoritySettings::new(loopback(), "https://authority.test", state("authority"));
         settings.lease_lifetime = options.lease_lifetime;
-        let authority = AuthorityServer::start(settings, users(&options.users))
+        let authority = AuthorityServer::start(settings, users(&options))
             .await
             .expect("authority");
         let main = ServerId::coordinator("main").expect("name");
@@ -346,15 +349,16 @@ pub fn node_id(domain: &str) -> ServerId {
     ServerId::node(domain.parse().expect("domain"), &format!("{domain}-1")).expect("name")
 }
 
-fn users(names: &[(String, Vec<String>)]) -> Vec<User> {
+fn users(options: &MeshOptions) -> Vec<User> {
     let password_hash = hash_password(PASSWORD).expect("hash");
-    names
+    options
+        .users
         .iter()
         .map(|(name, groups)| User {
             name: name.clone(),
             password_hash: password_hash.clone(),
             groups: groups.iter().cloned().collect(),
-            attributes: BTreeMap::new(),
+            attributes: options.attributes.get(name).cloned().unwrap_or_default(),
             disabled: false,
         })
         .collect()

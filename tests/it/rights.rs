@@ -374,3 +374,55 @@ fn nobody_learns_by_asking_what_there_is() {
         assert_eq!(refused.code(), code::RESOURCES, "{refused}");
     });
 }
+
+#[test]
+fn everybody_sees_the_rows_of_their_own_attribute() {
+    run(async {
+        let mut options = MeshOptions::empty();
+        let groups = vec!["sales-owners".to_owned()];
+        options.users.push(("owner".to_owned(), groups));
+        for (name, status) in [("analyst", "F"), ("admin", "x' OR '1' = '1")] {
+            let attributes = [("status".to_owned(), status.to_owned())];
+            options
+                .attributes
+                .insert(name.to_owned(), attributes.into());
+        }
+        let mesh = Mesh::publish_with(options, &[ORDERS], Vec::new()).await;
+        let mut owner = mesh.sign_in_at("sales", "owner").await;
+        for name in ["analyst", "admin", "outsider"] {
+            let give = format!(
+                "GRANT SELECT (id) ON TABLE sales.orders.o TO USER {name} \
+                 WHERE status = principal_attribute('status')"
+            );
+            change(&mesh, &mut owner, &give).await;
+        }
+        let sql = "SELECT id FROM sales.orders.o ORDER BY id";
+        for (name, rows) in [
+            ("analyst", vec!["1", "2"]),
+            ("admin", vec![]),
+            ("outsider", vec![]),
+        ] {
+            for mut client in [
+                mesh.sign_in(name).await,
+                mesh.sign_in_at("sales", name).await,
+            ] {
+                assert_eq!(
+                    lines(&client.query(sql).await.expect("granted")),
+                    rows,
+                    "{name}"
+                );
+            }
+        }
+        mesh.wait_for_statistics("sales").await;
+        let stats = mesh
+            .sign_in("analyst")
+            .await
+            .query("SHOW STATS FOR sales.orders.o")
+            .await;
+        let stats = stats.expect("an answer").to_string();
+        assert!(
+            !stats.contains('3'),
+            "what all holders see together is nobody's: {stats}"
+        );
+    });
+}

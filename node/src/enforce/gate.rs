@@ -118,9 +118,14 @@ fn bind(policy: &Policy, asker: &Asker<'_>, access: &TableAccess) -> Result<Bind
                 ));
             }
             let guarded = Arc::clone(guarded);
+            let row_filter = match &obligations.row_filter {
+                Some(_) => Some(guarded.row_filter(&obligations.grant, asker.principal)?),
+                None => None,
+            };
             Ok(Binding {
                 guarded,
                 obligations,
+                row_filter,
                 columns: access.columns.clone(),
             })
         }

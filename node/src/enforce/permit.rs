@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::logical_expr::Expr;
 use tokio::task::JoinHandle;
 use weft_governance::{Error, ErrorKind, Obligations, TableRef, code};
 
@@ -50,6 +51,8 @@ pub(super) fn not_audited(cause: impl std::error::Error + Send + Sync + 'static)
 pub(crate) struct Binding {
     pub(crate) guarded: Arc<Guarded>,
     pub(crate) obligations: Obligations,
+    /// The row filter of the obligations, as it reads for the asker.
+    pub(crate) row_filter: Option<Expr>,
     pub(crate) columns: std::collections::BTreeSet<String>,
 }
 

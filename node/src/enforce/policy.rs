@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result as Planned;
+use datafusion::logical_expr::Expr;
 use tokio::time::sleep;
 use weft_governance::evaluate::{evaluate, flow_to, held, key_disclosure, visible_columns};
 use weft_governance::{
-    Asker, Decision, DomainId, Error, FlowTo, Grant, KeyDisclosure, Obligations, TableAccess,
-    TableRef, Timestamp,
+    Asker, Decision, DomainId, Error, ErrorKind, FlowTo, Grant, KeyDisclosure, Obligations,
+    Principal, TableAccess, TableRef, Timestamp, code,
 };
 
 use super::mask;
@@ -39,6 +40,21 @@ pub struct Policy {
 pub(crate) struct Guarded {
     pub(crate) table: Table,
     pub(crate) row_filters: BTreeMap<String, RowFilter>,
+}
+
+impl Guarded {
+    /// The row filter of `grant` as it reads for `principal`.
+    ///
+    /// # Errors
+    /// `WEFT-INTERNAL` if it was not compiled.
+    pub(super) fn row_filter(&self, grant: &str, principal: &Principal) -> Result<Expr, Error> {
+        let missing = || {
+            let message = "a row filter was not compiled, so nothing is served";
+            Error::new(ErrorKind::Internal, code::INTERNAL, message)
+        };
+        let filter = self.row_filters.get(grant).ok_or_else(missing)?;
+        filter.condition(principal).map_err(|_| missing())
+    }
 }
 
 /// What a principal may know of a table.
@@ -201,6 +217,14 @@ impl Policy {
         let Some((guarded, grant)) = self.tables.get(table).zip(grant) else {
             return Ok(None);
         };
+        let row_filter = match guarded.row_filters.get(&grant.id) {
+            // What one holder sees is not what another does.
+            Some(filter) => match filter.condition_for_all()? {
+                Some(condition) => Some(condition),
+                None => return Ok(None),
+            },
+            None => None,
+        };
         let fields = guarded.table.schema.fields().iter();
         let fields: Vec<_> = fields
             .filter(|field| grant.columns.contains(field.name()))
@@ -210,6 +234,7 @@ impl Policy {
         let masks = grant.masks.iter();
         let binding = Binding {
             guarded: Arc::clone(guarded),
+            row_filter,
             obligations: Obligations {
                 grant: grant.id.clone(),
                 row_filter: grant.row_filter.clone(),

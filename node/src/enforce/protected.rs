@@ -42,18 +42,12 @@ impl ProtectedTable {
         let Binding {
             guarded,
             obligations,
+            row_filter,
             columns,
         } = binding;
-        let row_filter = match &obligations.row_filter {
-            Some(_) => Some(
-                guarded
-                    .row_filters
-                    .get(&obligations.grant)
-                    .ok_or_else(uncompiled)?
-                    .condition(),
-            ),
-            None => None,
-        };
+        if obligations.row_filter.is_some() != row_filter.is_some() {
+            return Err(uncompiled());
+        }
         let shown = schema
             .fields()
             .iter()
@@ -70,7 +64,7 @@ impl ProtectedTable {
         Ok(Self {
             schema: Arc::clone(schema),
             source: Arc::clone(&guarded.table.source),
-            row_filter,
+            row_filter: row_filter.clone(),
             shown,
             masked: obligations.masks.keys().cloned().collect(),
         })

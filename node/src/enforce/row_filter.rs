@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result as Planned};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{Error, ErrorKind, Principal, code};
 
-/// A boolean expression over a table's own columns that cannot fail on any row.
+use super::attribute;
+
+/// A boolean expression over a table's own columns and the asker's attributes that cannot fail on any
+/// row.
 #[derive(Debug, Clone)]
 pub(crate) struct RowFilter(Expr);
 
@@ -19,7 +23,10 @@ impl RowFilter {
     /// Parses and checks `text`, the filter of `grant`, against the table's columns.
     pub(crate) fn compile(grant: &str, text: &str, schema: &SchemaRef) -> Result<Self, Error> {
         let columns = DFSchema::try_from(Arc::clone(schema)).map_err(|e| wrong(grant, &e))?;
-        let state = SessionStateBuilder::new_with_default_features().build();
+        let mut state = SessionStateBuilder::new_with_default_features().build();
+        state
+            .register_udf(Arc::new(attribute::function()))
+            .map_err(|e| wrong(grant, &e))?;
         let expr = state
             .create_logical_expr(text, &columns)
             .map_err(|e| wrong(grant, &e))?;
@@ -39,9 +46,23 @@ impl RowFilter {
         Ok(Self(expr))
     }
 
-    /// The condition that a visible row meets. NULL hides the row.
-    pub(crate) fn condition(&self) -> Expr {
-        self.0.clone()
+    /// The condition that a row which `principal` may see meets. NULL hides the row.
+    ///
+    /// # Errors
+    /// None that a filter which compiled can have.
+    pub(crate) fn condition(&self, principal: &Principal) -> Planned<Expr> {
+        let expr = self.0.clone();
+        let told = expr.transform_down(|node| attribute::told(node, principal))?;
+        Ok(told.data)
+    }
+
+    /// The same for whoever holds the grant; `None` if it depends on who that is.
+    ///
+    /// # Errors
+    /// None that a filter which compiled can have.
+    pub(crate) fn condition_for_all(&self) -> Planned<Option<Expr>> {
+        let depends = self.0.exists(|node| Ok(attribute::is(node)))?;
+        Ok((!depends).then(|| self.0.clone()))
     }
 }
 
@@ -65,6 +86,7 @@ fn check_total(grant: &str, expr: &Expr) -> Result<(), Error> {
             | Expr::Between(_)
             | Expr::InList(_)
             | Expr::Like(_) => true,
+            _ if attribute::is(node) => true,
             Expr::BinaryExpr(binary) => is_total(binary.op),
             _ => false,
         };
@@ -108,7 +130,7 @@ fn refused(grant: &str, reason: String) -> Error {
         code::SETTINGS,
         format!("the row filter of grant `{grant}` cannot be enforced: {reason}"),
     )
-    .with_hint("Use columns of the table, literals, comparisons, IN, BETWEEN, LIKE, IS NULL, AND, OR and NOT.")
+    .with_hint("Use columns of the table, literals, comparisons, IN, BETWEEN, LIKE, IS NULL, AND, OR, NOT, and principal_attribute('NAME') beside text.")
 }
 
 #[cfg(test)]
@@ -124,8 +146,34 @@ mod tests {
             Field::new("day", DataType::Date32, true),
         ]));
         RowFilter::compile("g", text, &schema)
-            .map(|filter| filter.condition().to_string())
+            .map(|filter| {
+                let asker = Principal {
+                    issuer: "test".to_owned(),
+                    subject: "ann".to_owned(),
+                    groups: Default::default(),
+                    attributes: [("region".to_owned(), "it's".to_owned())].into(),
+                };
+                filter.condition(&asker).expect("told").to_string()
+            })
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn attributes_of_the_asker_are_texts_and_never_sql() {
+        let told = compiled("status = principal_attribute('region')").expect("total");
+        assert!(
+            told.ends_with("(\"it's\")") && !told.contains("principal"),
+            "{told}"
+        );
+        let absent = compiled("status = principal_attribute('nope')").expect("total");
+        assert!(absent.contains("NULL"), "{absent}");
+        for text in [
+            "price = principal_attribute('region')",
+            "status = principal_attribute(status)",
+            "principal_attribute('region')",
+        ] {
+            assert!(compiled(text).is_err(), "{text}: {:?}", compiled(text));
+        }
     }
 
     #[test]
