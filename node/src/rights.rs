@@ -22,7 +22,7 @@ use weft_ledger::{Event, EventKind, Ledger};
 use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant};
 
 use crate::enforce::Policy;
-use state::{Approved, Given, Rejected, Requested, State, Taken};
+use state::{Approved, Given, Named, Rejected, State};
 
 pub(crate) use configured::grants;
 pub(crate) use show::{grant_schema, grants_schema, one_id, request_schema, requests_schema};
@@ -107,7 +107,7 @@ impl Rights {
     /// `WEFT-NOT-GRANTED` unless `by` is an owner, `WEFT-NOT-FOUND` if there is no such grant,
     /// `WEFT-NOT-AUDITED` if it cannot be written down.
     pub(crate) async fn revoke(&self, by: &Principal, id: &str) -> Result<(), Error> {
-        let taken = Taken {
+        let taken = Named {
             id: id.to_owned(),
             statement: Govern::Revoke {
                 grant: id.to_owned(),
@@ -138,7 +138,7 @@ impl Rights {
         let asker = Asker::new(by, SystemTime::now().into());
         check::requestable(request, &asker, &self.policy())?;
         let id = Uuid::now_v7().to_string();
-        let requested = Requested {
+        let requested = Named {
             id: id.clone(),
             statement: Govern::Request(request.clone()).to_string(),
         };

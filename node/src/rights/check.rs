@@ -168,14 +168,18 @@ fn unsupported(what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
 }
 
+/// The one of `known` that was probably meant.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.min_by_key(|known| strsim::damerau_levenshtein(known, name))
+}
+
 fn missing<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let nearest = known.min_by_key(|known| strsim::damerau_levenshtein(known, name));
     let error = Error::new(
         ErrorKind::NotFound,
         code::NOT_FOUND,
         format!("there is no {what} `{name}`"),
     );
-    match nearest {
+    match nearest(name, known) {
         Some(nearest) => error.with_hint(format!("The nearest is `{nearest}`.")),
         None => error,
     }

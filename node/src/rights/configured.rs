@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 use weft_governance::{Columns, FlowTo, Grant, Grantee, KeyDisclosure, Mask};
 
+use super::check::nearest;
 use crate::product::{Product, Table};
 use crate::settings::GrantSettings;
 
@@ -164,8 +165,7 @@ fn known_column(column: &str, table: &Table) -> Result<String, String> {
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let nearest = known.min_by_key(|known| strsim::damerau_levenshtein(known, name));
-    match nearest {
+    match nearest(name, known) {
         Some(nearest) => format!("there is no {what} `{name}`; the nearest is `{nearest}`"),
         None => format!("there is no {what} `{name}`"),
     }

@@ -53,14 +53,9 @@ pub(super) struct Given {
     pub(super) grants: Vec<Grant>,
 }
 
+/// A grant that was taken back, or a request that was made.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Taken {
-    pub(super) id: String,
-    pub(super) statement: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Requested {
+pub(super) struct Named {
     pub(super) id: String,
     pub(super) statement: String,
 }
@@ -104,11 +99,11 @@ impl State {
                 self.given.insert(id, grants);
             }
             EventKind::GrantRevoked => {
-                let Taken { id, .. } = read(details)?;
+                let Named { id, .. } = read(details)?;
                 self.given.remove(&id);
             }
             EventKind::Requested => {
-                let Requested { id, statement } = read(details)?;
+                let Named { id, statement } = read(details)?;
                 let request = Request {
                     by: by.to_owned(),
                     asked: asked(&statement)?,
