@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Authority(AuthorityArgs),
     /// Prove that an event log is what a server wrote
     Audit(AuditArgs),
+    /// Prove that a node signed what a receipt says
+    Receipt(ReceiptArgs),
     /// Measure a mesh beside DataFusion and DuckDB on the queries of TPC-H
     Bench(BenchArgs),
     /// Answer the queries of `weft bench` with DataFusion in this process
@@ -234,6 +236,28 @@ pub(crate) struct AuditCheckpointArgs {
     /// The event log: `events.db` in a server's state folder, or a copy
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptArgs {
+    #[command(subcommand)]
+    pub(crate) command: ReceiptCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Check every receipt in a file, and say what each tells
+    Verify(ReceiptVerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptVerifyArgs {
+    /// Text with receipts in it, such as what SHOW RECEIPTS printed; `-` for the standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Believe nodes whose certificates this CA signed, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// What is measured, and how.

@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod demo;
 mod profile;
+mod receipt;
 mod sign_in;
 mod standalone;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
         Command::Node(args) => node(&args, runtime),
         Command::Authority(args) => authority(&args, runtime),
         Command::Audit(args) => audit::run(&args),
+        Command::Receipt(args) => receipt::run(&args),
         Command::Bench(args) => runtime.block_on(bench::run(&args)),
         Command::BenchDatafusion(args) => runtime.block_on(bench::datafusion(&args)),
     }

@@ -6,6 +6,7 @@ mod draft;
 mod explain;
 mod flow;
 mod flow_table;
+mod receipts;
 mod run;
 mod running;
 mod scalar;
@@ -13,6 +14,7 @@ mod statement;
 
 pub use flow::{Expected, Flow, FlowForm};
 pub use flow_table::{flow_schema, flow_table};
+pub use receipts::Receipts;
 pub use run::{QueryRun, Resources};
 pub use running::{QueryRecord, QueryState, RunningQueries};
 pub use statement::{Planned, QueryEngine, Statement};

@@ -20,13 +20,13 @@ use weft_door::{
 };
 use weft_governance::{Asker, Error, ErrorKind, Principal, code};
 use weft_plan::{
-    Current, FullName, NameIndex, ProductTable, Semantics, Tables, parameter_values, resolve,
-    table_references, until,
+    Current, FullName, NameIndex, ProductTable, Semantics, Tables, parameter_values,
+    receipts_schema, receipts_table, resolve, table_references, until,
 };
 use weft_sql::{Caps, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 use weft_wire::authority::{Authority, Lease, TokenKeys};
 
-use crate::enforce::{Gate, VisibleTable};
+use crate::enforce::{Account, Gate, VisibleTable};
 use crate::fragment::{Engine, FragmentService, Running, too_late};
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
@@ -112,7 +112,14 @@ impl Direct {
                 self.rights.reject(who, request, reason).await?;
                 Ok(answered(Arc::new(Schema::empty()), None))
             }
-            Govern::ShowEffectiveAccess { .. } | Govern::ShowReceipts { .. } => Err(unsupported()),
+            Govern::ShowReceipts { query } => {
+                let receipts = self.rights.receipts(who, *query).await?;
+                Ok(answered(
+                    receipts_schema(),
+                    Some(receipts_table(&receipts)?),
+                ))
+            }
+            Govern::ShowEffectiveAccess { .. } => Err(unsupported()),
         }
     }
 
@@ -245,12 +252,14 @@ impl Backend for Direct {
             batches,
             interrupt,
             standing,
+            account,
         } = self.engine.run(permit).await?;
         let batches = self.engine.workers().drive(batches, interrupt);
         let batches = unless(standing.lost(), batches);
+        let batches = until(deadline, batches, too_late);
         Ok(ResultStream {
             schema,
-            batches: until(deadline, batches, too_late),
+            batches: accounted(account, batches),
         })
     }
 
@@ -342,9 +351,8 @@ fn governed(statement: Box<Govern>) -> Result<Prepared<DirectStatement>, Error> 
         Govern::Revoke { .. } | Govern::Reject { .. } => {
             return Ok(command(DirectStatement::Govern(statement)));
         }
-        Govern::ShowEffectiveAccess { .. } | Govern::ShowReceipts { .. } => {
-            return Err(unsupported());
-        }
+        Govern::ShowReceipts { .. } => receipts_schema(),
+        Govern::ShowEffectiveAccess { .. } => return Err(unsupported()),
     };
     Ok(Prepared {
         schema,
@@ -382,6 +390,29 @@ fn unless(
             biased;
             lost = &mut lost => Err(lost),
             next = rows.try_next() => Ok(next?.map(|batch| (batch, (lost, rows)))),
+        }
+    })
+    .boxed()
+}
+
+/// `rows`, whose end is told to `account`.
+fn accounted(
+    account: Account,
+    rows: BoxStream<'static, Result<RecordBatch, Error>>,
+) -> BoxStream<'static, Result<RecordBatch, Error>> {
+    let open = Some((account, rows));
+    futures::stream::unfold(open, |open| async {
+        let (account, mut rows) = open?;
+        match rows.next().await {
+            Some(Ok(batch)) => Some((Ok(batch), Some((account, rows)))),
+            Some(Err(error)) => {
+                account.failed(&error);
+                Some((Err(error), None))
+            }
+            None => {
+                account.read_directly();
+                None
+            }
         }
     })
     .boxed()

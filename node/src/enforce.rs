@@ -3,9 +3,11 @@
 //! [`Gate::admit`] is the one choke point. It turns a [`Fragment`](crate::fragment::Fragment) into
 //! a [`Permit`], and only a permit can be run. Nothing here knows how the asker reached the node.
 
+mod account;
 mod attribute;
 mod barrier;
 mod bound;
+mod budget;
 mod gate;
 mod leakproof;
 mod mask;
@@ -15,8 +17,10 @@ mod protected;
 mod row_filter;
 mod standing;
 
+pub(crate) use account::{Account, Meter};
 pub(crate) use bound::bind;
 pub use gate::Gate;
+pub(crate) use permit::Parts;
 pub use permit::Permit;
 pub use policy::{Policy, Shown, VisibleTable};
 pub(crate) use standing::Standing;

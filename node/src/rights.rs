@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tracing::{error, info};
 use uuid::Uuid;
-use weft_governance::{Asker, Error, ErrorKind, Grant, Grantee, Principal, code};
+use weft_governance::{Asker, Error, ErrorKind, Grant, Grantee, Principal, QueryId, code};
 use weft_ledger::{Event, EventKind, Ledger};
 use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant};
 
@@ -209,6 +209,30 @@ impl Rights {
         self.change(state, EventKind::Rejected, by, &rejected).await
     }
 
+    /// What this node signed for `query`, as far as `asker` may know: an owner of all, others of
+    /// their own.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-AUDITED` if the log cannot be read.
+    pub(crate) async fn receipts(
+        &self,
+        asker: &Principal,
+        query: QueryId,
+    ) -> Result<Vec<String>, Error> {
+        let ledger = self.0.ledger.clone();
+        ledger.flush().await.map_err(unread)?;
+        let reading = tokio::task::spawn_blocking(move || ledger.read_about(query));
+        let records = reading.await.map_err(unread)?.map_err(unread)?;
+        let all = self.is_owner(asker);
+        let receipts = records
+            .into_iter()
+            .map(|record| record.event)
+            .filter(|event| event.kind == EventKind::Finished)
+            .filter(|event| all || event.principal.as_deref() == Some(asker.subject.as_str()))
+            .filter_map(|event| Some(event.details.get("receipt")?.as_str()?.to_owned()));
+        Ok(receipts.collect())
+    }
+
     /// Has everybody who keeps answers of this node ask anew: a grant has begun or ended by itself.
     ///
     /// # Errors
@@ -290,6 +314,11 @@ impl Rights {
             Error::new(ErrorKind::Unavailable, code::NOT_AUDITED, message).caused_by(error)
         })
     }
+}
+
+fn unread(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let message = "the event log cannot be read";
+    Error::new(ErrorKind::Unavailable, code::NOT_AUDITED, message).caused_by(cause)
 }
 
 impl Shared {

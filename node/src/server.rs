@@ -79,7 +79,7 @@ impl Node {
             Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
         let rights = Rights::load(policy, ledger.clone(), settings.owners.clone())?;
         let sealing = Sealing::start(ledger.clone(), sealer(&identity), SEALED_EVERY);
-        let gate = Gate::new(newest, ledger);
+        let gate = Gate::new(newest, ledger, identity.clone())?;
         let engine = Engine::new(
             settings.domain.clone(),
             EngineSettings {

@@ -1,9 +1,12 @@
 //! Rights that owners give and take in SQL, at their own node.
 
+mod limits;
+mod receipts;
+
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
-use harness::{Client, Mesh, MeshOptions, Published, grant, run};
+use harness::{Client, Mesh, MeshOptions, Published, grant, node_id, run};
 use weft_governance::{ErrorKind, Timestamp, code};
 
 const ORDERS: Published<'static> = Published {
@@ -177,10 +180,6 @@ fn a_right_that_cannot_be_enforced_is_not_given() {
             ),
             (
                 "GRANT AGGREGATE (MIN GROUP SIZE 10) ON TABLE sales.orders.o TO USER ann",
-                code::UNSUPPORTED,
-            ),
-            (
-                "GRANT SELECT ON TABLE sales.orders.o TO USER ann LIMIT 10 ROWS PER DAY",
                 code::UNSUPPORTED,
             ),
         ] {

@@ -17,9 +17,10 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Streaming};
 use weft_door::Compression;
 use weft_door::guard::{DecodeLimits, Decoded, Decoder};
-use weft_governance::{DomainId, Error, ErrorKind, code};
+use weft_governance::{DomainId, Error, ErrorKind, FragmentId, ServerId, code};
 use weft_plan::fingerprint;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
+use weft_wire::receipt::Receipt;
 use weft_wire::rpc::fragment::fragment_terminal::End;
 use weft_wire::rpc::fragment::{
     self as rpc, FragmentRequest, FragmentTerminal, Semantics, TableExpectation,
@@ -124,6 +125,7 @@ pub(super) async fn open(
         output: Arc::clone(&fragment.output),
         domain,
         ordinal: fragment.ordinal,
+        node: fragment.site.node.clone(),
         run,
         request,
         _channel: channel,
@@ -203,7 +205,9 @@ async fn request(
         .map_err(|status| from_status(&status))?;
     Ok(Opened {
         frames: response.into_inner(),
-        decoder: Decoder::new(DecodeLimits::default()).having_asked_for(compression),
+        decoder: Decoder::new(DecodeLimits::default())
+            .having_asked_for(compression)
+            .digesting(),
         request: open,
         channel,
     })
@@ -261,6 +265,7 @@ struct Reading {
     output: SchemaRef,
     domain: DomainId,
     ordinal: u32,
+    node: ServerId,
     run: Arc<QueryRun>,
     request: OpenRequest,
     _channel: DataChannel,
@@ -340,10 +345,21 @@ impl Reading {
         self.request.close();
         let terminal = FragmentTerminal::decode(bytes.clone())
             .map_err(|_| broken(&self.domain, "the terminal message is malformed"))?;
-        let came = (self.decoder.rows(), self.decoder.bytes());
-        if terminal.end() != End::Complete || (terminal.rows, terminal.bytes) != came {
+        let came = self.decoder.came();
+        let same = (terminal.rows, terminal.bytes) == (came.rows, came.bytes);
+        if terminal.end() != End::Complete || !same {
             return Err(incomplete(&self.domain));
         }
+        let id = FragmentId {
+            query: self.run.id(),
+            ordinal: self.ordinal,
+        };
+        let receipt = Receipt::read(&terminal.receipt)
+            .map_err(|error| broken(&self.domain, "its receipt is none").caused_by(error))?;
+        if !receipt.tells(id, &self.node, &came) {
+            return Err(broken(&self.domain, "its receipt is for something else"));
+        }
+        self.run.receipts().keep(terminal.receipt);
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use weft_governance::{Error, QueryId, TableRef};
 use weft_plan::{Selectivities, Semantics, from_datafusion};
 
 use super::flow::Flow;
+use super::receipts::Receipts;
 use super::run::QueryRun;
 use super::statement::QueryEngine;
 use crate::execute::{Relay, Shipped};
@@ -50,10 +51,11 @@ impl QueryEngine {
         id: QueryId,
         semantics: &Semantics,
         questions: Vec<Question>,
+        receipts: &Receipts,
     ) -> Answered {
         let asking = questions
             .into_iter()
-            .map(|question| self.answer_to(question, session, id, semantics));
+            .map(|question| self.answer_to(question, session, (id, receipts), semantics));
         let mut tables: HashMap<TableRef, Selectivities> = HashMap::new();
         let mut flows = Vec::new();
         for answer in join_all(asking).await {
@@ -80,17 +82,18 @@ impl QueryEngine {
         &self,
         question: Question,
         session: &Arc<Session>,
-        id: QueryId,
+        (id, receipts): (QueryId, &Receipts),
         semantics: &Semantics,
     ) -> Answer {
-        let run = Arc::new(QueryRun::new(
+        let run = QueryRun::new(
             id,
             Arc::clone(session),
             semantics.clone(),
             Instant::now() + self.ask_wait,
             self.resources.clone(),
             &question.cut,
-        ));
+        );
+        let run = Arc::new(run.keeping(receipts.clone()));
         let flow = Flow::of_question(&question, &run);
         let asked = self.asked(&question);
         let shares = match session.answers(&asked) {

@@ -11,6 +11,7 @@ use weft_plan::Semantics;
 use weft_wire::identity::Identity;
 
 use super::flow::Flow;
+use super::receipts::Receipts;
 use crate::channels::Channels;
 use crate::execute::Counters;
 use crate::plan::CutPlan;
@@ -40,6 +41,7 @@ pub struct QueryRun {
     resources: Resources,
     /// What was asked while it was planned.
     asked: Vec<Flow>,
+    receipts: Receipts,
     /// By fragment.
     counters: BTreeMap<u32, Arc<Counters>>,
     key_counters: Vec<Arc<Counters>>,
@@ -77,6 +79,7 @@ impl QueryRun {
             deadline,
             resources,
             asked: Vec::new(),
+            receipts: Receipts::default(),
             counters: of_fragments(),
             key_counters: counters(&|form| form.reduction.flows.len()),
             literal_counters: counters(&|form| form.literals.len()),
@@ -91,6 +94,17 @@ impl QueryRun {
     #[must_use]
     pub fn having_asked(self, asked: Vec<Flow>) -> Self {
         Self { asked, ..self }
+    }
+
+    /// The same, keeping what nodes sign in `receipts`.
+    #[must_use]
+    pub fn keeping(self, receipts: Receipts) -> Self {
+        Self { receipts, ..self }
+    }
+
+    /// What nodes have signed for it.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     /// What was asked while the query was planned.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 
 use super::flow::Flow;
+use super::receipts::Receipts;
 
 /// Ended queries that are remembered.
 const REMEMBERED: usize = 1_000;
@@ -53,6 +54,8 @@ pub struct QueryRecord {
     pub rows: u64,
     /// What crosses the boundaries of domains, one for each fragment.
     pub flows: Vec<Flow>,
+    /// What nodes have signed for it.
+    pub receipts: Receipts,
 }
 
 /// All of them. Cheap to clone.
@@ -75,7 +78,13 @@ impl RunningQueries {
     ///
     /// # Errors
     /// `WEFT-RESOURCES` if too many run.
-    pub fn start(&self, id: QueryId, principal: &str, flows: Vec<Flow>) -> Result<(), Error> {
+    pub fn start(
+        &self,
+        id: QueryId,
+        principal: &str,
+        flows: Vec<Flow>,
+        receipts: Receipts,
+    ) -> Result<(), Error> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let running = records
             .iter()
@@ -103,6 +112,7 @@ impl RunningQueries {
             elapsed: Duration::ZERO,
             rows: 0,
             flows,
+            receipts,
         };
         records.push_back((record, Instant::now()));
         Ok(())
@@ -137,6 +147,14 @@ impl RunningQueries {
                 record
             })
             .collect()
+    }
+
+    /// The query `id` of `principal`, if it is remembered.
+    pub fn one(&self, principal: &str, id: QueryId) -> Option<QueryRecord> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = records.iter().map(|(record, _)| record);
+        own.find(|record| record.id == id && record.principal == principal)
+            .cloned()
     }
 
     fn update(&self, id: QueryId, change: impl FnOnce(&mut QueryRecord)) {

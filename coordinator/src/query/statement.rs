@@ -16,9 +16,9 @@ use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
     Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics, Workers,
     bind_parameters, from_datafusion, guarded, parameter_schema, parameter_values, plan_query,
-    session_config, until,
+    receipts_schema, receipts_table, session_config, until,
 };
-use weft_sql::{Caps, Explain, PURPOSE, Statement as Parsed, ast, purpose};
+use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 
 use super::ask::Answered;
 use super::batches::Tracked;
@@ -26,6 +26,7 @@ use super::draft::Draft;
 use super::explain;
 use super::flow::Flow;
 use super::flow_table::{flow_schema, flow_table};
+use super::receipts::Receipts;
 use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use super::scalar;
@@ -86,6 +87,7 @@ pub struct Planned {
     cut: CutPlan,
     /// What nodes were asked for it.
     asked: Vec<Flow>,
+    receipts: Receipts,
     semantics: Semantics,
     state: QuerySession,
     at: Instant,
@@ -122,7 +124,10 @@ impl QueryEngine {
                 fresh = planned;
                 (schema, StatementKind::Query)
             }
-            Parsed::Govern(_) => return Err(at_the_owner()),
+            Parsed::Govern(statement) => match statement.as_ref() {
+                Govern::ShowReceipts { .. } => (receipts_schema(), StatementKind::Query),
+                _ => return Err(at_the_owner()),
+            },
             Parsed::Explain(explain, query) => {
                 let schema = explained(*explain)?;
                 let mut steps = session.optimizations();
@@ -199,8 +204,25 @@ impl QueryEngine {
                 }
                 Ok(nothing())
             }
-            Parsed::Explain(Explain::Access, _) | Parsed::Govern(_) => Err(at_the_owner()),
+            Parsed::Govern(statement) => match statement.as_ref() {
+                Govern::ShowReceipts { query } => self.receipts(session, *query).map(one),
+                _ => Err(at_the_owner()),
+            },
+            Parsed::Explain(Explain::Access, _) => Err(at_the_owner()),
         }
+    }
+
+    /// What nodes have signed for a query of the session's principal.
+    fn receipts(&self, session: &Session, query: QueryId) -> Result<RecordBatch, Error> {
+        let record = self.queries.one(&session.principal().subject, query);
+        let record = record.ok_or_else(|| {
+            let message = format!("this coordinator remembers no query `{query}` of yours");
+            Error::new(ErrorKind::NotFound, code::NOT_FOUND, message).with_hint(
+                "`SELECT query_id FROM system.runtime.queries` lists those that it does; the owners' nodes \
+                 remember all.",
+            )
+        })?;
+        receipts_table(&record.receipts.all())
     }
 
     async fn run_query(
@@ -328,14 +350,15 @@ impl QueryEngine {
         let Some(stage) = stage else {
             return Ok((None, schema, parameters));
         };
-        let id = QueryId::generate();
+        let (id, receipts) = (QueryId::generate(), Receipts::default());
         let (cut, state, asked) = match stage {
             Stage::Cut(cut) => {
                 let (cut, state) = *cut;
                 (cut, state, Vec::new())
             }
             Stage::Asks(draft, questions) => {
-                let answered = self.ask(session, id, &semantics, questions).await;
+                let answered = self.ask(session, id, &semantics, questions, &receipts);
+                let answered = answered.await;
                 let Answered {
                     selectivities,
                     flows,
@@ -349,6 +372,7 @@ impl QueryEngine {
             id,
             cut,
             asked,
+            receipts,
             semantics,
             state,
             at: Instant::now(),
@@ -365,6 +389,7 @@ impl QueryEngine {
             id,
             cut,
             asked,
+            receipts,
             semantics,
             state,
             ..
@@ -378,11 +403,12 @@ impl QueryEngine {
             self.resources.clone(),
             &cut,
         );
-        let run = Arc::new(run.having_asked(asked));
+        let run = run.having_asked(asked).keeping(receipts.clone());
+        let run = Arc::new(run);
         let flows = Flow::all(cut.decided(run.shipments()), Some(&run));
         let flows = flows.map_err(from_datafusion)?;
         self.queries
-            .start(id, &session.principal().subject, flows)?;
+            .start(id, &session.principal().subject, flows, receipts)?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         // Nothing runs before the rows are asked for, so that a query given up by then is ended too.
         let (engine, started) = (self.clone(), Arc::clone(&run));

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use weft_governance::{Asker, Decision, Denial, Error, ErrorKind, TableAccess, code};
 use weft_ledger::{Event, EventKind, Ledger};
+use weft_wire::identity::Identity;
 
+use super::account::{Account, Meter};
+use super::budget::Budgets;
 use super::permit::{Audit, Binding, Permit, not_audited};
 use super::policy::Policy;
 use super::standing::Standing;
@@ -19,12 +22,27 @@ use crate::fragment::Fragment;
 pub struct Gate {
     policy: watch::Receiver<Arc<Policy>>,
     ledger: Ledger,
+    budgets: Budgets,
+    node: Identity,
 }
 
 impl Gate {
-    /// A gate over the newest of `policy`, auditing to `ledger`.
-    pub fn new(policy: watch::Receiver<Arc<Policy>>, ledger: Ledger) -> Self {
-        Self { policy, ledger }
+    /// The gate of `node` over the newest of `policy`, auditing to `ledger`.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-AUDITED` if the log cannot be read.
+    pub(crate) fn new(
+        policy: watch::Receiver<Arc<Policy>>,
+        ledger: Ledger,
+        node: Identity,
+    ) -> Result<Self, Error> {
+        let budgets = Budgets::load(ledger.clone())?;
+        Ok(Self {
+            policy,
+            ledger,
+            budgets,
+            node,
+        })
     }
 
     /// The policy as it changes.
@@ -42,11 +60,19 @@ impl Gate {
     ///
     /// # Errors
     /// `WEFT-NOT-GRANTED` or `WEFT-NOT-FOUND` if a table may not be read, `WEFT-SCHEMA-DRIFT` if
-    /// the asker saw another schema, `WEFT-NOT-AUDITED` if the log refuses a denial.
+    /// the asker saw another schema, `WEFT-LIMIT` if nothing may be read today any more,
+    /// `WEFT-NOT-AUDITED` if the log refuses a denial.
     pub async fn admit(&self, asker: &Asker<'_>, fragment: Fragment) -> Result<Permit, Error> {
         let policy = self.policy();
         let bindings = match bind_all(&policy, asker, &fragment) {
-            Ok(bindings) => bindings,
+            Ok(bindings) => {
+                let meter = Meter::new(self.budgets.clone(), &bindings);
+                meter.check().await.map(|()| (bindings, meter))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let (bindings, meter) = match bindings {
+            Ok(bound) => bound,
             Err(refusal) => {
                 let details = details(asker, &fragment, &BTreeMap::new(), Some(&refusal), &policy);
                 self.record(EventKind::Denied, asker, &fragment, details)
@@ -62,8 +88,10 @@ impl Gate {
             Some((access.clone(), binding.obligations.clone()))
         });
         let standing = Standing::new(self.policy.clone(), asker, duties.collect());
-        let epoch = policy.epoch();
-        Ok(Permit::new(fragment, bindings, epoch, audit, standing))
+        let held = (self.ledger.clone(), self.node.clone());
+        let account = Account::new(meter, held, asker, &fragment, &bindings, &policy);
+        let (epoch, held) = (policy.epoch(), (standing, account));
+        Ok(Permit::new(fragment, bindings, epoch, audit, held))
     }
 
     /// Writes a decision down; durable when the future ends.

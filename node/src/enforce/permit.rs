@@ -7,6 +7,7 @@ use datafusion::logical_expr::Expr;
 use tokio::task::JoinHandle;
 use weft_governance::{Error, ErrorKind, Obligations, TableRef, code};
 
+use super::account::Account;
 use super::policy::Guarded;
 use super::standing::Standing;
 use crate::fragment::Fragment;
@@ -20,6 +21,7 @@ pub struct Permit {
     epoch: u64,
     audit: Audit,
     standing: Standing,
+    account: Account,
 }
 
 /// The admission on its way into the event log. The event stays, whoever waits for it.
@@ -56,13 +58,21 @@ pub(crate) struct Binding {
     pub(crate) columns: std::collections::BTreeSet<String>,
 }
 
+/// What is needed to run a permit.
+pub(crate) struct Parts {
+    pub(crate) fragment: Fragment,
+    pub(crate) bindings: BTreeMap<TableRef, Binding>,
+    pub(crate) audit: Audit,
+    pub(crate) standing: Standing,
+}
+
 impl Permit {
     pub(super) fn new(
         fragment: Fragment,
         bindings: BTreeMap<TableRef, Binding>,
         epoch: u64,
         audit: Audit,
-        standing: Standing,
+        (standing, account): (Standing, Account),
     ) -> Self {
         Self {
             fragment,
@@ -70,6 +80,7 @@ impl Permit {
             epoch,
             audit,
             standing,
+            account,
         }
     }
 
@@ -83,7 +94,21 @@ impl Permit {
         self.epoch
     }
 
-    pub(crate) fn into_parts(self) -> (Fragment, BTreeMap<TableRef, Binding>, Audit, Standing) {
-        (self.fragment, self.bindings, self.audit, self.standing)
+    pub(crate) fn into_parts(self) -> (Parts, Account) {
+        let Self {
+            fragment,
+            bindings,
+            epoch: _,
+            audit,
+            standing,
+            account,
+        } = self;
+        let parts = Parts {
+            fragment,
+            bindings,
+            audit,
+            standing,
+        };
+        (parts, account)
     }
 }

@@ -29,7 +29,7 @@ use super::allow::{self, Allowed, FragmentLimits};
 use super::arrival::cast_to;
 use super::shipped::Shipments;
 use super::{Fragment, Via, key_filter};
-use crate::enforce::{Permit, Standing, bind};
+use crate::enforce::{Account, Meter, Parts, Permit, Standing, bind};
 use crate::incident;
 
 /// What the engine may use.
@@ -65,12 +65,17 @@ pub struct Running {
     /// The schema of its batches.
     pub schema: SchemaRef,
     /// Its rows.
-    pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    pub batches: Rows,
     /// Stops it.
     pub interrupt: Interrupt,
     /// Tells when it has to stop.
     pub(crate) standing: Standing,
+    /// Has to be told how it ended.
+    pub(crate) account: Account,
 }
+
+type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
+type Started = (SchemaRef, Rows, Interrupt, Standing);
 
 impl Engine {
     /// An engine for `domain`.
@@ -280,7 +285,30 @@ impl Engine {
     /// If the plan cannot be made. Errors of the run itself come in the stream. Messages hold no
     /// value of the data and no path; those stay in this node's log.
     pub async fn run(&self, permit: Permit) -> Result<Running, Error> {
-        let (fragment, bindings, audit, standing) = permit.into_parts();
+        let (parts, account) = permit.into_parts();
+        let meter = account.meter().clone();
+        match self.start(parts, meter).await {
+            Ok((schema, batches, interrupt, standing)) => Ok(Running {
+                schema,
+                batches,
+                interrupt,
+                standing,
+                account,
+            }),
+            Err(error) => {
+                account.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(&self, parts: Parts, meter: Meter) -> Result<Started, Error> {
+        let Parts {
+            fragment,
+            bindings,
+            audit,
+            standing,
+        } = parts;
         let Fragment {
             id,
             plan,
@@ -308,6 +336,10 @@ impl Engine {
         let mut batches = stream
             .map_err(move |error| incident::hide(id, error))
             .map(move |batch| batch.and_then(|batch| announced(&output, &batch)))
+            .and_then(move |batch| {
+                let meter = meter.clone();
+                async move { meter.pass(batch).await }
+            })
             // Rows that came along are there until the last was sent.
             .inspect(move |_| _ = &memory)
             .boxed();
@@ -316,12 +348,8 @@ impl Engine {
             let (first, durable) = tokio::join!(batches.next(), audit.durable());
             durable.map(|()| futures::stream::iter(first).chain(batches))
         };
-        Ok(Running {
-            schema,
-            batches: futures::stream::once(audited).try_flatten().boxed(),
-            interrupt,
-            standing,
-        })
+        let batches = futures::stream::once(audited).try_flatten().boxed();
+        Ok((schema, batches, interrupt, standing))
     }
 
     fn convert(

@@ -26,7 +26,7 @@ use weft_wire::token::{Delegation, sha256};
 
 use super::control::{Bounds, Control};
 use super::{Engine, Running, Via, terminal};
-use crate::enforce::{Gate, Standing};
+use crate::enforce::{Account, Gate, Standing};
 
 /// Frames that may wait for a slow reader.
 const FRAMES_AHEAD: usize = 4;
@@ -117,7 +117,8 @@ impl FragmentService {
         };
         let permit = self.gate.admit(&asker, fragment).await?;
         let running = self.engine.run(permit).await?;
-        let encoder = Encoder::new(Arc::clone(&running.schema)).compressing(compression)?;
+        let encoder = Encoder::new(Arc::clone(&running.schema));
+        let encoder = encoder.compressing(compression)?.digesting();
         let conversation = Conversation {
             id,
             deadline,
@@ -186,6 +187,7 @@ impl Conversation {
             batches,
             interrupt,
             standing,
+            account,
         } = running;
         let work = engine
             .workers()
@@ -195,7 +197,7 @@ impl Conversation {
             self.id,
             work,
             self.control,
-            standing,
+            (standing, account),
             self.deadline,
             Outlet { frames, fail },
         ));
@@ -306,7 +308,7 @@ async fn supervise(
     id: FragmentId,
     mut work: Work,
     mut control: Control,
-    standing: Standing,
+    (standing, account): (Standing, Account),
     deadline: Instant,
     outlet: Outlet,
 ) {
@@ -335,16 +337,24 @@ async fn supervise(
         }
     };
     let elapsed_ms = started.elapsed().as_millis();
-    // The reader may be gone by now; then nobody needs the last word.
-    match last {
+    let last = match last {
         Ok((end, sent)) => {
             let (rows, bytes) = (sent.rows(), sent.bytes());
             info!(fragment = %id, rows, bytes, elapsed_ms, ?end, "fragment finished");
-            let _ = outlet.frames.send(terminal::frame(end, &sent)).await;
+            let receipt = account.finished(end == End::Complete, sent.sent());
+            receipt.map(|receipt| terminal::frame(end, &sent, receipt))
         }
         Err(error) => {
+            account.failed(&error);
+            Err(error)
+        }
+    };
+    // The reader may be gone by now; then nobody needs the last word.
+    match last {
+        Ok(frame) => drop(outlet.frames.send(frame).await),
+        Err(error) => {
             info!(fragment = %id, elapsed_ms, %error, "fragment failed");
-            let _ = outlet.fail.send(error);
+            drop(outlet.fail.send(error));
         }
     }
 }

@@ -6,13 +6,14 @@ use weft_door::encode::Encoder;
 use weft_wire::rpc::fragment::FragmentTerminal;
 use weft_wire::rpc::fragment::fragment_terminal::End;
 
-/// The frame that says how the stream ended and what was sent before it.
-pub(super) fn frame(end: End, sent: &Encoder) -> FlightData {
+/// The frame that says how the stream ended and what was sent before it, with the `receipt` for it.
+pub(super) fn frame(end: End, sent: &Encoder, receipt: String) -> FlightData {
     let terminal = FragmentTerminal {
         end: end.into(),
         rows: sent.rows(),
         batches: sent.batches(),
         bytes: sent.bytes(),
+        receipt,
     };
     FlightData {
         app_metadata: terminal.encode_to_vec().into(),

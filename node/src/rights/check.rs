@@ -1,8 +1,6 @@
 //! Whether a right fits what the domain serves, and is one that its node can enforce.
 
-use weft_governance::{
-    Action, Asker, Columns, DomainId, Error, ErrorKind, Grant, Limits, Principal, code,
-};
+use weft_governance::{Action, Asker, Columns, DomainId, Error, ErrorKind, Grant, Principal, code};
 use weft_sql::govern::{AccessRequest, NewGrant, Object};
 
 use crate::enforce::Policy;
@@ -22,9 +20,6 @@ pub(super) fn expand(id: &str, grant: &NewGrant, policy: &Policy) -> Result<Vec<
     }
     if grant.action != Action::Select {
         return Err(unsupported("grants of aggregates"));
-    }
-    if grant.conditions.limits != Limits::default() {
-        return Err(unsupported("limits per day"));
     }
     let products = policy.products();
     let product = products

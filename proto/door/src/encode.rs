@@ -16,8 +16,9 @@ use arrow_flight::{FlightData, SchemaAsIpc};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use weft_governance::{Error, ErrorKind, code};
+use weft_wire::receipt::{Sent, StreamDigest};
 
-pub(crate) use size::logical_size;
+pub use size::logical_size;
 pub(crate) use wire::same_columns;
 pub use wire::wire_schema;
 
@@ -49,6 +50,7 @@ pub struct Encoder {
     bytes: u64,
     rows: u64,
     batches: u64,
+    digest: Option<StreamDigest>,
 }
 
 impl Encoder {
@@ -62,6 +64,15 @@ impl Encoder {
             bytes: 0,
             rows: 0,
             batches: 0,
+            digest: None,
+        }
+    }
+
+    /// The same, which also remembers what it has made.
+    pub fn digesting(self) -> Self {
+        Self {
+            digest: Some(StreamDigest::new()),
+            ..self
         }
     }
 
@@ -118,6 +129,16 @@ impl Encoder {
     /// Messages with rows so far.
     pub fn batches(&self) -> u64 {
         self.batches
+    }
+
+    /// What all messages so far amount to; of an encoder that does not digest, without a digest.
+    pub fn sent(&self) -> Sent {
+        let digest = self.digest.as_ref().map(StreamDigest::hex);
+        Sent {
+            rows: self.rows,
+            bytes: self.bytes,
+            digest: digest.unwrap_or_default(),
+        }
     }
 
     fn check(&self, batch: &RecordBatch) -> Result<(), Error> {
@@ -208,6 +229,10 @@ impl Encoder {
 
     fn count(&mut self, frame: &FlightData) {
         self.bytes += length(frame) as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.add(&frame.data_header);
+            digest.add(&frame.data_body);
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use arrow_ipc::reader::read_record_batch;
 use arrow_ipc::{Message, MessageHeader, MetadataVersion, root_as_message};
 use bytes::Bytes;
 use weft_governance::{Error, ErrorKind, code};
+use weft_wire::receipt::{Sent, StreamDigest};
 
 use crate::encode::{Compression, logical_size};
 
@@ -67,6 +68,7 @@ pub struct Decoder {
     schema: Option<SchemaRef>,
     bytes: u64,
     rows: u64,
+    digest: Option<StreamDigest>,
 }
 
 impl Decoder {
@@ -78,6 +80,15 @@ impl Decoder {
             schema: None,
             bytes: 0,
             rows: 0,
+            digest: None,
+        }
+    }
+
+    /// The same, which also remembers what it has read.
+    pub fn digesting(self) -> Self {
+        Self {
+            digest: Some(StreamDigest::new()),
+            ..self
         }
     }
 
@@ -112,6 +123,10 @@ impl Decoder {
             malformed("its header is no Arrow message").caused_by(error.to_string())
         })?;
         check_envelope(&message, data_body.len())?;
+        if let Some(digest) = &mut self.digest {
+            digest.add(&data_header);
+            digest.add(&data_body);
+        }
         let decoded = match message.header_type() {
             MessageHeader::Schema => Decoded::Schema(self.decode_schema(&message)?),
             MessageHeader::RecordBatch => Decoded::Batch(self.decode_batch(&message, data_body)?),
@@ -129,6 +144,16 @@ impl Decoder {
     /// Rows of all batches so far.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// What all messages so far amount to; of a decoder that does not digest, without a digest.
+    pub fn came(&self) -> Sent {
+        let digest = self.digest.as_ref().map(StreamDigest::hex);
+        Sent {
+            rows: self.rows,
+            bytes: self.bytes,
+            digest: digest.unwrap_or_default(),
+        }
     }
 
     /// The schema of the stream, once it has come.

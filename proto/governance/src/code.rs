@@ -27,6 +27,7 @@ codes! {
     AMBIGUOUS = "WEFT-AMBIGUOUS", "A short name could mean two things; the message lists both.";
     NOT_GRANTED = "WEFT-NOT-GRANTED", "The owner has not granted the table or the columns to the principal.";
     REVOKED = "WEFT-REVOKED", "The owner took a right back, or it ended, while rows were read under it; the rows so far are not the answer.";
+    LIMIT = "WEFT-LIMIT", "What a grant lets be read within a day is used up; the rows so far are not the answer.";
     UNAUTHENTICATED = "WEFT-UNAUTHENTICATED", "No valid sign-in or token came with the request.";
     LEASE_EXPIRED = "WEFT-LEASE-EXPIRED", "The session's lease at the authority ended; sign in again.";
     DELEGATION = "WEFT-DELEGATION", "A fragment came without a valid delegation by the coordinator that sent it.";

@@ -4,13 +4,13 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-/// The most that may be read under a grant within a day. What is absent is not limited.
+/// The most that may be read under a grant, by all who hold it together, within a day of UTC. What is absent is not limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Rows that leave the owner.
+    /// Rows that leave the owner, of all answers for which the grant's table is read.
     pub rows_per_day: Option<NonZeroU64>,
-    /// Bytes that leave the owner.
+    /// Bytes of those rows as Arrow holds them.
     pub bytes_per_day: Option<NonZeroU64>,
 }
 

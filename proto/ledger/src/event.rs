@@ -66,6 +66,7 @@ kinds! {
     Registered = "registered", "A node made itself known to a coordinator.";
     Unregistered = "unregistered", "A node left a coordinator.";
     Admitted = "admitted", "The owner allowed a fragment; its data may leave.";
+    SetAside = "set-aside", "Part of what a grant lets be read within a day may leave from now on.";
     Denied = "denied", "The owner refused a fragment.";
     Statement = "statement", "A statement that touches no product was run.";
     Finished = "finished", "A query or fragment ran to its end.";

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+use weft_governance::QueryId;
 
 use crate::checkpoint::{Checkpoint, Sealer};
 use crate::error::LedgerError;
@@ -50,9 +51,13 @@ impl Ledger {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let missed = Arc::clone(&lost);
+        let clock = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(LedgerError::open)?;
         let thread = std::thread::Builder::new()
             .name("weft-ledger".to_owned())
-            .spawn(move || writer::run(store, queue, missed))
+            .spawn(move || writer::run(&clock, store, queue, &missed))
             .map_err(LedgerError::open)?;
         let shared = Shared {
             jobs: Some(jobs),
@@ -150,18 +155,22 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All durable records of `query`, oldest first. Reads the whole file and so blocks the thread
+    /// for that long.
+    ///
+    /// # Errors
+    /// [`LedgerError::Read`] if the file cannot be read.
+    pub fn read_about(&self, query: QueryId) -> Result<Vec<Record>, LedgerError> {
+        store::read_about(&self.reader(), query).map_err(LedgerError::read)
+    }
+
     /// All durable records of one of `kinds`, oldest first: for kinds that are few. Reads the whole
     /// file and so blocks the thread for that long.
     ///
     /// # Errors
     /// [`LedgerError::Read`] if the file cannot be read.
     pub fn read_of(&self, kinds: &[EventKind]) -> Result<Vec<Record>, LedgerError> {
-        let reader = self
-            .shared
-            .reader
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        store::read_of(&reader, kinds).map_err(LedgerError::read)
+        store::read_of(&self.reader(), kinds).map_err(LedgerError::read)
     }
 }
 

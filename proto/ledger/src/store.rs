@@ -12,6 +12,8 @@ use rusqlite::{
     params_from_iter,
 };
 
+use weft_governance::QueryId;
+
 use crate::checkpoint::{Checkpoint, Sealer, statement};
 use crate::error::LedgerError;
 use crate::event::EventKind;
@@ -237,6 +239,14 @@ pub(crate) fn read_of(
     ))?;
     let kinds = params_from_iter(kinds.iter().map(|kind| kind.as_str()));
     let rows = select.query_map(kinds, Stored::read)?;
+    rows.map(|row| row.and_then(Stored::into_record)).collect()
+}
+
+pub(crate) fn read_about(connection: &Connection, query: QueryId) -> rusqlite::Result<Vec<Record>> {
+    let mut select = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM events WHERE query = ?1 ORDER BY sequence"
+    ))?;
+    let rows = select.query_map([query.to_string()], Stored::read)?;
     rows.map(|row| row.and_then(Stored::into_record)).collect()
 }
 

@@ -1,11 +1,12 @@
 //! The one thread that writes: whatever waits is committed together.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
 use crate::checkpoint::{Checkpoint, Sealer};
@@ -16,6 +17,8 @@ use crate::store::Store;
 
 /// The most events of one commit.
 const BATCH: usize = 512;
+/// How long events that nobody waits for wait for others, to share their commit.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -39,18 +42,33 @@ pub(crate) struct SealRequest {
 }
 
 /// Runs until every sender of `jobs` is gone and all that they sent is written.
-pub(crate) fn run(mut store: Store, mut jobs: mpsc::Receiver<Job>, lost: Arc<AtomicU64>) {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut batch = Batch::default();
-        batch.add(first);
-        while batch.entries.len() < BATCH {
-            match jobs.try_recv() {
-                Ok(job) => batch.add(job),
-                Err(_) => break,
-            }
-        }
-        batch.commit(&mut store, &lost);
+pub(crate) fn run(
+    clock: &Runtime,
+    mut store: Store,
+    mut jobs: mpsc::Receiver<Job>,
+    lost: &AtomicU64,
+) {
+    while let Some(batch) = clock.block_on(next(&mut jobs)) {
+        batch.commit(&mut store, lost);
     }
+}
+
+/// What waits, as soon as somebody waits for it or it has waited long enough.
+async fn next(jobs: &mut mpsc::Receiver<Job>) -> Option<Batch> {
+    let mut batch = Batch::default();
+    batch.add(jobs.recv().await?);
+    let patience = Instant::now() + PATIENCE;
+    while batch.entries.len() < BATCH {
+        let job = match batch.is_awaited() {
+            true => jobs.try_recv().ok(),
+            false => timeout_at(patience, jobs.recv()).await.ok().flatten(),
+        };
+        match job {
+            Some(job) => batch.add(job),
+            None => break,
+        }
+    }
+    Some(batch)
 }
 
 /// Entries of one commit and who waits for which.
@@ -73,6 +91,11 @@ impl Batch {
             Job::Seal(request) => self.seals.push(request),
             Job::Flush(asker) => self.flushes.push(asker),
         }
+    }
+
+    /// Whether somebody waits for it.
+    fn is_awaited(&self) -> bool {
+        !(self.askers.is_empty() && self.seals.is_empty() && self.flushes.is_empty())
     }
 
     fn commit(mut self, store: &mut Store, lost: &AtomicU64) {

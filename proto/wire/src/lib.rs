@@ -8,6 +8,7 @@ pub mod convert;
 pub mod identity;
 pub mod join;
 pub mod protocol;
+pub mod receipt;
 pub mod replay;
 pub mod status;
 pub mod token;

@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 
 /// Bytes that the values of `array` take once they are written out, about.
-pub(crate) fn logical_size(array: &dyn Array) -> usize {
+pub fn logical_size(array: &dyn Array) -> usize {
     let rows = array.len();
     let validity = if array.nulls().is_some() {
         rows.div_ceil(8)

@@ -1,4 +1,4 @@
-//! Seals: a server's signature under a statement about its own event log.
+//! Seals: a server's signature under a statement about what it did.
 
 use jsonwebtoken::EncodingKey;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,8 @@ use super::jwt;
 use crate::identity::{Identity, Peer};
 
 const KIND: &str = "weft-seal+jwt";
+/// Statements are longer than tokens.
+const LONGEST: usize = 1 << 20;
 
 /// A seal does not end: it says what was so once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,17 +51,28 @@ impl Peer {
     /// # Errors
     /// `WEFT-UNAUTHENTICATED`, with one text for every reason.
     pub fn check_seal(&self, seal: &str, statement: &str) -> Result<(), Error> {
+        match self.sealed(seal)? == statement {
+            true => Ok(()),
+            false => Err(refused()),
+        }
+    }
+
+    /// The statement under which `seal` is this server's signature.
+    ///
+    /// # Errors
+    /// As [`Peer::check_seal`].
+    pub fn sealed(&self, seal: &str) -> Result<String, Error> {
         let Claims {
             iss,
-            statement: sealed,
+            statement,
             thumbprint,
         } = jwt::verifying_key(&self.public_key)
-            .and_then(|key| jwt::verify(KIND, seal, &key))
+            .and_then(|key| jwt::verify_up_to(LONGEST, KIND, seal, &key))
             .ok_or_else(refused)?;
-        let fits = iss == self.server.to_string()
-            && thumbprint == self.thumbprint.to_string()
-            && sealed == statement;
-        if fits { Ok(()) } else { Err(refused()) }
+        match iss == self.server.to_string() && thumbprint == self.thumbprint.to_string() {
+            true => Ok(statement),
+            false => Err(refused()),
+        }
     }
 }
 
