@@ -62,6 +62,8 @@ pub struct Resolved {
     pub tables: Tables,
     /// Where they are served.
     pub sites: Sites,
+    /// Whether rows of one of them may be shown in groups alone.
+    pub grouped: bool,
 }
 
 impl Catalogs {
@@ -88,6 +90,7 @@ impl Catalogs {
         let mut resolved = Resolved {
             tables: Tables::new(),
             sites: Sites::new(),
+            grouped: false,
         };
         let references = table_references(query)?;
         if references.is_empty() {
@@ -100,6 +103,7 @@ impl Catalogs {
                 .map_err(|error| view.unavailable(&reference, &current).unwrap_or(error))?;
             let provider: Arc<dyn TableProvider> = match view.entry(&name) {
                 Some(Entry::Visible { table, site, .. }) => {
+                    resolved.grouped |= table.is_grouped();
                     resolved
                         .sites
                         .insert(table.table().clone(), Arc::clone(site));

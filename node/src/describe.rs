@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
 use weft_door::schema::to_bytes;
-use weft_governance::{Asker, Error, ErrorKind, Principal, ServerId, code};
+use weft_governance::{Asker, Error, ErrorKind, GroupSize, Principal, ServerId, code};
 use weft_plan::{TableStatistics, fingerprint};
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::peer_of;
@@ -86,6 +86,7 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
         disclosure,
         flow_to,
         grants,
+        min_group_size,
         rows: _,
         columns: _,
     } = visible;
@@ -104,6 +105,7 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
             .map(|disclosure| rpc::KeyDisclosure::from(disclosure).into())
             .collect(),
         flow_to: Some(flow_to.into()),
+        min_group_size: min_group_size.map(GroupSize::get),
         statistics: known.map(|known| known.to_message()),
     }
 }

@@ -123,15 +123,20 @@ impl Direct {
         }
     }
 
-    /// What `query` may read of what `session` may see.
-    fn readable(&self, session: &DirectSession, query: &ast::Query) -> Result<Tables, Error> {
+    /// What `query` may read of what `session` may see, and whether some of it in groups alone.
+    fn readable(
+        &self,
+        session: &DirectSession,
+        query: &ast::Query,
+    ) -> Result<(Tables, bool), Error> {
         let State { current, purpose } = session.state().clone();
         let asker = asker(session, purpose.as_deref());
         let names = Names::of(self.gate.policy().visible_tables(&asker));
-        let mut tables = Tables::new();
+        let (mut tables, mut grouped) = (Tables::new(), false);
         for reference in table_references(query)? {
             let name = resolve(&reference, &current, &names)?;
             if let Some(visible) = names.0.get(&name) {
+                grouped |= visible.min_group_size.is_some();
                 let table: Arc<dyn TableProvider> = Arc::new(ProductTable::new(
                     visible.table.clone(),
                     Arc::clone(&visible.schema),
@@ -139,7 +144,7 @@ impl Direct {
                 tables.insert(reference, table);
             }
         }
-        Ok(tables)
+        Ok((tables, grouped))
     }
 }
 
@@ -208,7 +213,7 @@ impl Backend for Direct {
             Parsed::Govern(statement) => return governed(statement),
             _ => return Err(unsupported()),
         };
-        let tables = self.readable(session, &query)?;
+        let (tables, _) = self.readable(session, &query)?;
         let described = self.engine.describe(query.clone(), tables, semantics());
         let (schema, parameters) = described.await?;
         Ok(Prepared {

@@ -9,6 +9,7 @@ mod barrier;
 mod bound;
 mod budget;
 mod gate;
+mod grouped;
 mod leakproof;
 mod mask;
 mod permit;

@@ -80,6 +80,16 @@ impl Fragment {
         &self.accesses
     }
 
+    /// What it does.
+    pub(crate) fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// The same fragment with another plan that has the same answer, or a part of it.
+    pub(crate) fn with_plan(self, plan: LogicalPlan) -> Self {
+        Self { plan, ..self }
+    }
+
     /// SHA-256 of what the asker sent, in hexadecimal digits.
     pub fn digest_hex(&self) -> String {
         self.digest

@@ -1,5 +1,6 @@
 //! Rights that owners give and take in SQL, at their own node.
 
+mod aggregates;
 mod limits;
 mod receipts;
 
@@ -177,10 +178,6 @@ fn a_right_that_cannot_be_enforced_is_not_given() {
             (
                 "GRANT SELECT ON TABLE sales.orders.o TO USER ann WHERE nothing = 1",
                 code::SETTINGS,
-            ),
-            (
-                "GRANT AGGREGATE (MIN GROUP SIZE 10) ON TABLE sales.orders.o TO USER ann",
-                code::UNSUPPORTED,
             ),
         ] {
             let refused = owner.error(sql).await;

@@ -79,6 +79,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         key_disclosure,
         grants,
         flow_to,
+        min_group_size,
         statistics,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
@@ -101,7 +102,8 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
                     .collect(),
             )
             .with_flow(flow_to.map(convert::flow_to).unwrap_or_default())
-            .with_statistics(statistics.map(Arc::new)),
+            .with_statistics(statistics.map(Arc::new))
+            .with_groups(min_group_size),
         description,
         masked: masked.into_iter().collect(),
         filtered,

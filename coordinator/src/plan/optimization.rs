@@ -116,4 +116,18 @@ impl Optimizations {
             self.off.insert(step);
         }
     }
+
+    /// The same for a query over rows that may be shown in groups alone: their node has to make the
+    /// groups, of whatever meets them there, and tells nothing before.
+    #[must_use]
+    pub fn over_groups(mut self) -> Self {
+        for step in [
+            Optimization::Ask,
+            Optimization::Preaggregate,
+            Optimization::Weigh,
+        ] {
+            self.set(step, false);
+        }
+        self
+    }
 }

@@ -16,7 +16,7 @@ use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::{
     Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics, Workers,
     bind_parameters, from_datafusion, guarded, parameter_schema, parameter_values, plan_query,
-    receipts_schema, receipts_table, session_config, until,
+    receipts_schema, receipts_table, session_config, until, whole_groups,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 
@@ -65,8 +65,8 @@ pub struct QueryEngine {
     pub memory: Memory,
     /// Partitions of a plan.
     pub partitions: usize,
-    /// By time zone, and whether joins hash.
-    pub states: QuerySessions<(String, bool)>,
+    /// By time zone, whether joins hash, and whether groups stay whole.
+    pub states: QuerySessions<(String, bool, bool)>,
     /// How long a query may run.
     pub deadline: Duration,
     /// How long planning waits for what nodes are asked.
@@ -317,10 +317,17 @@ impl QueryEngine {
         values: Option<Vec<ScalarValue>>,
         optimizations: Optimizations,
     ) -> Result<(Option<Planned>, SchemaRef, SchemaRef), Error> {
-        let Resolved { tables, sites } =
-            self.catalogs.resolve(session, &self.queries, query).await?;
+        let Resolved {
+            tables,
+            sites,
+            grouped,
+        } = self.catalogs.resolve(session, &self.queries, query).await?;
+        let optimizations = match grouped {
+            true => optimizations.over_groups(),
+            false => optimizations,
+        };
         let semantics = semantics(session)?;
-        let state = self.state(&semantics, &optimizations)?;
+        let state = self.state(&semantics, &optimizations, grouped)?;
         let query = query.clone();
         let (stage, schema, parameters) = self
             .planner
@@ -516,9 +523,10 @@ impl QueryEngine {
         &self,
         semantics: &Semantics,
         optimizations: &Optimizations,
+        grouped: bool,
     ) -> Result<QuerySession, Error> {
         let hash = optimizations.on(Optimization::Hash);
-        let like = (semantics.time_zone.clone(), hash);
+        let like = (semantics.time_zone.clone(), hash, grouped);
         let state = self.states.like(like, semantics.query_start_ns, |_| {
             let mut config = session_config(semantics, self.partitions)?;
             if !hash {
@@ -529,7 +537,11 @@ impl QueryEngine {
                 options.optimizer.prefer_hash_join = false;
                 config = config.with_batch_size(FRUGAL_BATCH);
             }
-            Ok(guarded(SessionStateBuilder::new_with_default_features())
+            let rules = match grouped {
+                true => whole_groups(SessionStateBuilder::new_with_default_features()),
+                false => guarded(SessionStateBuilder::new_with_default_features()),
+            };
+            Ok(rules
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
                 .with_table_functions(Default::default())

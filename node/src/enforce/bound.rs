@@ -16,11 +16,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use weft_governance::{Error, ErrorKind, TableRef, code};
 use weft_plan::{ProductTable, product_table_of, shipped_table_of};
 
+use super::grouped::is_grouped;
 use super::permit::Binding;
 use super::protected::ProtectedTable;
 
 /// Replaces every product table of `plan` by the table that the permit allows, open or protected.
-/// Rows that came with the fragment stay.
+/// Rows that came with the fragment, and groups that the gate has made, stay.
 ///
 /// # Errors
 /// `WEFT-SCHEMA-DRIFT` if the plan was made for columns of another type or nullability.
@@ -39,7 +40,7 @@ pub(crate) fn bind(
 }
 
 fn bind_scan(scan: TableScan, bindings: &BTreeMap<TableRef, Binding>) -> Result<TableScan> {
-    if shipped_table_of(&scan).is_some() {
+    if shipped_table_of(&scan).is_some() || is_grouped(&scan) {
         return Ok(scan);
     }
     let leaf = product_table_of(&scan).ok_or_else(|| foreign("a leaf that is no product table"))?;

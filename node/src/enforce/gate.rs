@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use datafusion::logical_expr::LogicalPlan;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use weft_governance::{Asker, Decision, Denial, Error, ErrorKind, TableAccess, code};
+use weft_governance::{
+    Asker, Decision, Denial, Error, ErrorKind, GroupSize, TableAccess, TableRef, code,
+};
 use weft_ledger::{Event, EventKind, Ledger};
 use weft_wire::identity::Identity;
 
 use super::account::{Account, Meter};
 use super::budget::Budgets;
+use super::grouped::{self, Ungrouped};
 use super::permit::{Audit, Binding, Permit, not_audited};
 use super::policy::Policy;
 use super::standing::Standing;
@@ -64,21 +68,18 @@ impl Gate {
     /// `WEFT-NOT-AUDITED` if the log refuses a denial.
     pub async fn admit(&self, asker: &Asker<'_>, fragment: Fragment) -> Result<Permit, Error> {
         let policy = self.policy();
-        let bindings = match bind_all(&policy, asker, &fragment) {
-            Ok(bindings) => {
-                let meter = Meter::new(self.budgets.clone(), &bindings);
-                meter.check().await.map(|()| (bindings, meter))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        let (bindings, meter) = match bindings {
-            Ok(bound) => bound,
+        let (bindings, plan, meter) = match self.decide(&policy, asker, &fragment).await {
+            Ok(decided) => decided,
             Err(refusal) => {
                 let details = details(asker, &fragment, &BTreeMap::new(), Some(&refusal), &policy);
                 self.record(EventKind::Denied, asker, &fragment, details)
                     .await?;
                 return Err(refusal);
             }
+        };
+        let fragment = match plan {
+            Some(plan) => fragment.with_plan(plan),
+            None => fragment,
         };
         let details = details(asker, &fragment, &bindings, None, &policy);
         let written = self.record(EventKind::Admitted, asker, &fragment, details);
@@ -92,6 +93,27 @@ impl Gate {
         let account = Account::new(meter, held, asker, &fragment, &bindings, &policy);
         let (epoch, held) = (policy.epoch(), (standing, account));
         Ok(Permit::new(fragment, bindings, epoch, audit, held))
+    }
+
+    /// What `fragment` may read, as what plan if not its own, and what counts it.
+    async fn decide(
+        &self,
+        policy: &Policy,
+        asker: &Asker<'_>,
+        fragment: &Fragment,
+    ) -> Result<(Bindings, Option<LogicalPlan>, Meter), Error> {
+        let bindings = bind_all(policy, asker, fragment)?;
+        let mut duties = bindings.values().map(|binding| &binding.obligations);
+        let plan = match duties.any(|duties| duties.min_group_size.is_some()) {
+            true => {
+                let plan = grouped::withhold(fragment.plan(), &bindings);
+                Some(plan.map_err(|why| ungrouped(why, &bindings, asker))?)
+            }
+            false => None,
+        };
+        let meter = Meter::new(self.budgets.clone(), &bindings);
+        meter.check().await?;
+        Ok((bindings, plan, meter))
     }
 
     /// Writes a decision down; durable when the future ends.
@@ -118,7 +140,7 @@ impl Gate {
     }
 }
 
-type Bindings = BTreeMap<weft_governance::TableRef, Binding>;
+type Bindings = BTreeMap<TableRef, Binding>;
 
 fn bind_all(policy: &Policy, asker: &Asker<'_>, fragment: &Fragment) -> Result<Bindings, Error> {
     fragment
@@ -129,7 +151,11 @@ fn bind_all(policy: &Policy, asker: &Asker<'_>, fragment: &Fragment) -> Result<B
 }
 
 fn bind(policy: &Policy, asker: &Asker<'_>, access: &TableAccess) -> Result<Binding, Error> {
-    match policy.decide(asker, access) {
+    let decided = match policy.decide(asker, access) {
+        Decision::Deny(Denial::AggregateOnly) => policy.decide_grouped(asker, access),
+        decided => decided,
+    };
+    match decided {
         Decision::Allow(obligations) => {
             let guarded = policy
                 .guarded(&access.table)
@@ -232,6 +258,39 @@ fn refusal(policy: &Policy, asker: &Asker<'_>, access: &TableAccess, denial: Den
     }
 }
 
+/// The refusal of a query that would show single rows of a table of which groups may be shown.
+fn ungrouped(why: Ungrouped, bindings: &Bindings, asker: &Asker<'_>) -> Error {
+    let (table, reason) = match why {
+        Ungrouped::Rows(table, reason) => (table, reason),
+        Ungrouped::Plan(error) => {
+            return Error::new(
+                ErrorKind::Unsupported,
+                code::UNSUPPORTED,
+                "this query cannot be answered over groups of rows",
+            )
+            .caused_by(error);
+        }
+        Ungrouped::Misfit(error) => return error,
+    };
+    let size = bindings
+        .get(&table)
+        .and_then(|it| it.obligations.min_group_size);
+    let least = size.map_or(0, GroupSize::get);
+    let who = asker.principal;
+    Error::new(
+        ErrorKind::PermissionDenied,
+        code::NOT_GRANTED,
+        format!(
+            "`{table}` is granted to `{who}` for aggregates over groups of {least} rows or more, and {reason}"
+        ),
+    )
+    .with_hint(format!(
+        "Group its rows before anything else is done with them: SELECT column, count(*), avg(number) FROM \
+         {table} WHERE … GROUP BY column. For rows: REQUEST ACCESS TO {table} FOR PURPOSE '…' UNTIL \
+         'YYYY-MM-DD' BECAUSE '…'."
+    ))
+}
+
 fn not_found(access: &TableAccess) -> Error {
     Error::new(
         ErrorKind::NotFound,
@@ -259,6 +318,7 @@ fn details(
                 "columns": access.columns,
                 "grant": duties.map(|duties| duties.grant.as_str()),
                 "row_filter": duties.is_some_and(|duties| duties.row_filter.is_some()),
+                "min_group_size": duties.and_then(|duties| duties.min_group_size),
                 "masked": duties.map(|duties| duties.masks.keys().collect::<Vec<_>>()),
             })
         })

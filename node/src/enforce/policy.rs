@@ -9,10 +9,12 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::Result as Planned;
 use datafusion::logical_expr::Expr;
 use tokio::time::sleep;
-use weft_governance::evaluate::{evaluate, flow_to, held, key_disclosure, visible_columns};
+use weft_governance::evaluate::{
+    evaluate, evaluate_aggregate, flow_to, held, key_disclosure, visible_columns,
+};
 use weft_governance::{
-    Asker, Decision, DomainId, Error, ErrorKind, FlowTo, Grant, KeyDisclosure, Obligations,
-    Principal, TableAccess, TableRef, Timestamp, code,
+    Asker, Decision, DomainId, Error, ErrorKind, FlowTo, Grant, GroupSize, KeyDisclosure,
+    Obligations, Principal, TableAccess, TableRef, Timestamp, code,
 };
 
 use super::mask;
@@ -78,6 +80,9 @@ pub struct VisibleTable {
     pub flow_to: FlowTo,
     /// The ids of the grants that the principal holds on it.
     pub grants: Vec<String>,
+    /// The least group of rows that may be shown, if there is a visible column of which single rows
+    /// may not be.
+    pub min_group_size: Option<GroupSize>,
     /// How the rows are seen when no column of them is read; `None` if not even then.
     pub rows: Option<Shown>,
     /// For each visible column its place among those of the table, and how it is seen when it is
@@ -195,6 +200,11 @@ impl Policy {
         evaluate(self.grants_on(&access.table), asker, access)
     }
 
+    /// The same where nothing is shown but what is computed over groups of rows.
+    pub(crate) fn decide_grouped(&self, asker: &Asker<'_>, access: &TableAccess) -> Decision {
+        evaluate_aggregate(self.grants_on(&access.table), asker, access)
+    }
+
     fn grants_on(&self, table: &TableRef) -> &[Grant] {
         self.grants.get(table).map_or(&[], Vec::as_slice)
     }
@@ -303,6 +313,8 @@ impl Policy {
                 Some((place, Shown::from(duties.clone())))
             })
             .collect();
+        let rows_hidden = seen.iter().any(|column| !alone.contains_key(column));
+        let sizes = held(grants, asker, reference).filter_map(|it| it.action.min_group_size());
         let whole = key
             .iter()
             .all(|column| seen.contains(column.as_str()) && !masked.contains(column));
@@ -318,6 +330,7 @@ impl Policy {
             grants: held(grants, asker, reference)
                 .map(|grant| grant.id.clone())
                 .collect(),
+            min_group_size: sizes.min().filter(|_| rows_hidden),
             rows: self.duties(asker, reference, &[]).map(Shown::from),
             columns,
         })

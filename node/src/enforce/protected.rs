@@ -9,6 +9,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, DataFusionError, Result, project_schema};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col,
 };
@@ -18,12 +19,13 @@ use weft_governance::{Error, ErrorKind, code};
 
 use super::barrier::BarrierExec;
 use super::bound::unqualified;
+use super::grouped::ROW;
 use super::leakproof::is_leakproof;
 use super::mask;
 use super::permit::Binding;
 
 /// Rows of one batch: fixed, so that batch sizes tell nothing about hidden rows.
-const BATCH_ROWS: usize = 8_192;
+pub(super) const BATCH_ROWS: usize = 8_192;
 
 /// A table of which the asker sees `mask(row_filter(source))`.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct ProtectedTable {
     /// What each admitted column shows, by its place in `schema`.
     shown: Vec<Option<Expr>>,
     masked: BTreeSet<String>,
+    /// Whether it has a column for that.
+    tells_rows_apart: bool,
 }
 
 impl ProtectedTable {
@@ -53,6 +57,9 @@ impl ProtectedTable {
             .iter()
             .map(|field| {
                 let name = field.name();
+                if name == ROW && obligations.min_group_size.is_some() {
+                    return Ok(Some(col(Column::new_unqualified(ROW))));
+                }
                 let expr = match obligations.masks.get(name) {
                     _ if !columns.contains(name) => return Ok(None),
                     Some(mask) => mask::masked(name, field.data_type(), *mask)?.alias(name),
@@ -67,6 +74,7 @@ impl ProtectedTable {
             row_filter: row_filter.clone(),
             shown,
             masked: obligations.masks.keys().cloned().collect(),
+            tells_rows_apart: obligations.min_group_size.is_some(),
         })
     }
 
@@ -86,6 +94,14 @@ impl ProtectedTable {
                 return Err(leaky());
             }
             plan = plan.filter(unqualified(filter)?)?;
+        }
+        let is_row = |index: &usize| {
+            let fields = self.schema.fields();
+            fields.get(*index).is_some_and(|field| field.name() == ROW)
+        };
+        let counted = self.tells_rows_apart && projection.iter().any(is_row);
+        if counted {
+            plan = plan.window([row_number().alias(ROW)])?;
         }
         let shown = projection
             .iter()

@@ -60,7 +60,11 @@ impl Standing {
             at,
         };
         let shaken = self.duties.iter().find(|(access, duties)| {
-            match policy.decide(&asker, access) {
+            let decided = match duties.min_group_size {
+                None => policy.decide(&asker, access),
+                Some(_) => policy.decide_grouped(&asker, access),
+            };
+            match decided {
                 // Another grant will do, if it hides the same.
                 Decision::Allow(now) => !now.shows_as(duties),
                 Decision::Deny(_) => true,

@@ -18,7 +18,7 @@ use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAcce
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
     RunningPlans, Semantics, Tables, Workers, fingerprint, from_datafusion, guarded,
-    parameter_schema, plan_query, product_table_of, session_config, shipped_table_of,
+    parameter_schema, plan_query, product_table_of, session_config, shipped_table_of, whole_groups,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -55,8 +55,8 @@ pub struct Engine {
     memory: Memory,
     workers: Workers,
     running: RunningPlans,
-    /// By time zone.
-    states: QuerySessions<String>,
+    /// By time zone, and whether groups stay whole.
+    states: QuerySessions<(String, bool)>,
     settings: EngineSettings,
 }
 
@@ -161,7 +161,7 @@ impl Engine {
         };
         let output = Arc::new(schema_from(&output_schema)?);
         let engine = self.clone();
-        let session = self.session(&semantics)?;
+        let session = self.session(&semantics, false)?;
         let context = Arc::clone(&session.context);
         let pool = &self.memory.runtime().memory_pool;
         let came = Shipments::decode(shipped, pool)?;
@@ -218,7 +218,7 @@ impl Engine {
         tables: Tables,
         semantics: Semantics,
     ) -> Result<(SchemaRef, SchemaRef), Error> {
-        let QuerySession { state, .. } = self.session(&semantics)?;
+        let QuerySession { state, .. } = self.session(&semantics, false)?;
         self.planner
             .run(move || {
                 let plan = plan_query(&state, &tables, sql)?;
@@ -233,20 +233,21 @@ impl Engine {
             .await
     }
 
-    /// Plans a query that came as SQL on a connection of its own, over `tables`.
+    /// Plans a query that came as SQL on a connection of its own, over `tables`; groups of their rows
+    /// stay whole if they are `grouped`.
     ///
     /// # Errors
     /// If the query does not fit the tables.
     pub async fn plan(
         &self,
         sql: ast::Query,
-        tables: Tables,
+        (tables, grouped): (Tables, bool),
         parameters: Vec<datafusion::common::ScalarValue>,
         semantics: Semantics,
         timeout: Duration,
     ) -> Result<Fragment, Error> {
         let digest = sha256(sql.to_string().as_bytes());
-        let session = self.session(&semantics)?;
+        let session = self.session(&semantics, grouped)?;
         let (plan, accesses, session) = self
             .planner
             .run(move || {
@@ -393,13 +394,17 @@ impl Engine {
             .build())
     }
 
-    fn session(&self, semantics: &Semantics) -> Result<QuerySession, Error> {
-        let time_zone = semantics.time_zone.clone();
-        let session = self.states.like(time_zone, semantics.query_start_ns, |_| {
+    fn session(&self, semantics: &Semantics, grouped: bool) -> Result<QuerySession, Error> {
+        let key = (semantics.time_zone.clone(), grouped);
+        let session = self.states.like(key, semantics.query_start_ns, |_| {
             let mut config = session_config(semantics, self.settings.partitions)?;
             // What comes is optimized already, but for what is laid over it here.
             config.options_mut().optimizer.max_passes = 1;
-            Ok(guarded(SessionStateBuilder::new_with_default_features())
+            let rules = match grouped {
+                true => whole_groups(SessionStateBuilder::new_with_default_features()),
+                false => guarded(SessionStateBuilder::new_with_default_features()),
+            };
+            Ok(rules
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
                 .with_scalar_functions(self.functions.scalar.clone())

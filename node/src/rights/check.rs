@@ -1,6 +1,6 @@
 //! Whether a right fits what the domain serves, and is one that its node can enforce.
 
-use weft_governance::{Action, Asker, Columns, DomainId, Error, ErrorKind, Grant, Principal, code};
+use weft_governance::{Asker, Columns, DomainId, Error, ErrorKind, Grant, Principal, code};
 use weft_sql::govern::{AccessRequest, NewGrant, Object};
 
 use crate::enforce::Policy;
@@ -17,9 +17,6 @@ pub(super) fn expand(id: &str, grant: &NewGrant, policy: &Policy) -> Result<Vec<
     let domain = policy.domain();
     if grant.on.domain() != domain {
         return Err(elsewhere(grant.on.domain(), domain));
-    }
-    if grant.action != Action::Select {
-        return Err(unsupported("grants of aggregates"));
     }
     let products = policy.products();
     let product = products
@@ -156,11 +153,6 @@ fn elsewhere(named: &DomainId, own: &DomainId) -> Error {
     let message = format!("this is a node of `{own}`, and rights on `{named}` are its owner's");
     Error::new(ErrorKind::InvalidInput, code::PLAN, message)
         .with_hint(format!("Connect to a node of `{named}`."))
-}
-
-fn unsupported(what: &str) -> Error {
-    let message = format!("this node does not enforce {what} yet, and so gives none");
-    Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
 }
 
 /// The one of `known` that was probably meant.

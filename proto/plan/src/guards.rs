@@ -27,6 +27,8 @@ use whole_order::WholeOrder;
 
 /// The rule that makes joins of cross joins.
 const CROSS_JOINS: &str = "eliminate_cross_join";
+/// The rule that groups twice for aggregates of different values.
+const DISTINCT_GROUPS: &str = "single_distinct_aggregation_to_group_by";
 /// The rule that moves conditions down to the files.
 const PUSHDOWN: &str = "FilterPushdown";
 
@@ -36,6 +38,14 @@ pub fn guarded(session: SessionStateBuilder) -> SessionStateBuilder {
         .with_analyzer_rules(analyzer_rules())
         .with_optimizer_rules(logical_rules())
         .with_physical_optimizer_rules(physical_rules())
+}
+
+/// The same, but no rule makes two groupings of one. Where groups are shown by their size, those in
+/// between are too small.
+pub fn whole_groups(session: SessionStateBuilder) -> SessionStateBuilder {
+    let mut rules = logical_rules();
+    rules.retain(|rule| rule.name() != DISTINCT_GROUPS);
+    guarded(session).with_optimizer_rules(rules)
 }
 
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {

@@ -26,6 +26,7 @@ pub struct ProductTable {
     statistics: Option<Arc<TableStatistics>>,
     selectivities: Arc<Selectivities>,
     grants: Vec<String>,
+    min_group_size: Option<u64>,
 }
 
 impl ProductTable {
@@ -40,6 +41,7 @@ impl ProductTable {
             statistics: None,
             selectivities: Arc::default(),
             grants: Vec::new(),
+            min_group_size: None,
         }
     }
 
@@ -102,6 +104,20 @@ impl ProductTable {
     #[must_use]
     pub fn with_grants(self, grants: Vec<String>) -> Self {
         Self { grants, ..self }
+    }
+
+    /// The table whose rows may be shown in groups of so many alone.
+    #[must_use]
+    pub fn with_groups(self, min_group_size: Option<u64>) -> Self {
+        Self {
+            min_group_size,
+            ..self
+        }
+    }
+
+    /// Whether there are columns of which single rows may not be shown.
+    pub fn is_grouped(&self) -> bool {
+        self.min_group_size.is_some()
     }
 
     /// The ids of the grants that the asker holds on it.

@@ -30,7 +30,7 @@ pub use failure::from_datafusion;
 pub use fingerprint::fingerprint;
 pub use frontend::{Tables, plan_query, table_references};
 pub use functions::FragmentFunctions;
-pub use guards::{guarded, physical_rules};
+pub use guards::{guarded, physical_rules, whole_groups};
 pub use interrupt::{Interrupt, RunningPlans};
 pub use keys::{KeyBitmap, KeyBloom, KeySet};
 pub use leaf::{ProductTable, product_table_of};
