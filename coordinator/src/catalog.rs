@@ -1,5 +1,6 @@
 //! What a principal may see of the mesh, by each owner's own word.
 
+mod access;
 mod describe;
 pub mod listing;
 mod system;

@@ -5,12 +5,18 @@ use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
 use weft_door::schema::to_bytes;
-use weft_governance::{Asker, Error, ErrorKind, GroupSize, Principal, ServerId, code};
+use weft_governance::{
+    Asker, DomainId, Error, ErrorKind, GroupSize, Principal, ProductRef, ServerId, TableAccess,
+    code,
+};
 use weft_plan::{TableStatistics, fingerprint};
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::peer_of;
 use weft_wire::rpc::node::node_server::Node;
-use weft_wire::rpc::node::{self as rpc, DescribeRequest, DescribeResponse, VisibleTable};
+use weft_wire::rpc::node::{
+    self as rpc, Access, DescribeRequest, DescribeResponse, ExplainRequest, ExplainResponse,
+    VisibleTable,
+};
 use weft_wire::status::to_status;
 
 use crate::census::Census;
@@ -29,7 +35,7 @@ impl DescribeService {
         Self { keys, gate, census }
     }
 
-    async fn principal(&self, request: &Request<DescribeRequest>) -> Result<Principal, Error> {
+    async fn principal<T>(&self, request: &Request<T>) -> Result<Principal, Error> {
         let peer = peer_of(request)
             .filter(|peer| matches!(peer.server, ServerId::Coordinator { .. }))
             .ok_or_else(|| unauthenticated("only a coordinator of the mesh may ask"))?;
@@ -63,6 +69,7 @@ impl Node for DescribeService {
             purpose: purpose.as_deref(),
             at: SystemTime::now().into(),
         };
+        self.gate.meet(&principal);
         let policy = self.gate.policy();
         // Read before what is known: it may then be more than the epoch says, never less.
         let epoch = policy.epoch() + self.census.revision();
@@ -73,6 +80,45 @@ impl Node for DescribeService {
             .collect();
         Ok(Response::new(DescribeResponse { epoch, tables }))
     }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        let principal = self
+            .principal(&request)
+            .await
+            .map_err(|error| to_status(&error))?;
+        let ExplainRequest { purpose, accesses } = request.into_inner();
+        let asker = Asker {
+            principal: &principal,
+            purpose: purpose.as_deref(),
+            at: SystemTime::now().into(),
+        };
+        let policy = self.gate.policy();
+        let mut columns = Vec::new();
+        for access in accesses {
+            let access = convert_access(policy.domain(), access);
+            let access = access.map_err(|error| to_status(&error))?;
+            columns.extend(enforce::explain(&policy, &asker, &access));
+        }
+        Ok(Response::new(ExplainResponse { columns }))
+    }
+}
+
+fn convert_access(domain: &DomainId, access: Access) -> Result<TableAccess, Error> {
+    let Access {
+        product,
+        table,
+        columns,
+    } = access;
+    let table = ProductRef::new(domain.clone(), &product).and_then(|it| it.table(&table));
+    let table = table
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, code::PROTOCOL, error.to_string()))?;
+    Ok(TableAccess {
+        table,
+        columns: columns.into_iter().collect(),
+    })
 }
 
 fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> VisibleTable {

@@ -20,13 +20,14 @@ use weft_door::{
 };
 use weft_governance::{Asker, Error, ErrorKind, Principal, code};
 use weft_plan::{
-    Current, FullName, NameIndex, ProductTable, Semantics, Tables, parameter_values,
-    receipts_schema, receipts_table, resolve, table_references, until,
+    Current, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema, access_table,
+    parameter_values, receipts_schema, receipts_table, resolve, table_references, until,
 };
-use weft_sql::{Caps, Govern, PURPOSE, Statement as Parsed, ast, purpose};
+use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 use weft_wire::authority::{Authority, Lease, TokenKeys};
+use weft_wire::rpc::node::ColumnAccess;
 
-use crate::enforce::{Account, Gate, VisibleTable};
+use crate::enforce::{Account, Gate, VisibleTable, explain};
 use crate::fragment::{Engine, FragmentService, Running, too_late};
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
@@ -70,6 +71,8 @@ pub(crate) enum DirectStatement {
     /// What rows will be used for from now on.
     Purpose(Option<String>),
     Govern(Box<Govern>),
+    /// What would be seen of a query.
+    Access(Box<ast::Query>),
 }
 
 impl DirectSession {
@@ -119,7 +122,47 @@ impl Direct {
                     Some(receipts_table(&receipts)?),
                 ))
             }
-            Govern::ShowEffectiveAccess { .. } => Err(unsupported()),
+            Govern::ShowEffectiveAccess { on, principal } => {
+                let purpose = session.state().purpose.clone();
+                let asked = principal.as_deref().unwrap_or(&who.subject);
+                let shown =
+                    self.rights
+                        .effective(who, purpose.as_deref(), on, &self.of(who, asked))?;
+                Ok(answered(access_schema(), Some(access_table(&shown)?)))
+            }
+        }
+    }
+
+    /// What the session would see of what `query` reads.
+    async fn access(
+        &self,
+        session: &DirectSession,
+        query: &ast::Query,
+    ) -> Result<ResultStream, Error> {
+        let (tables, grouped) = self.readable(session, query)?;
+        let planned = self.engine.plan(
+            query.clone(),
+            (tables, grouped),
+            Vec::new(),
+            semantics(),
+            TIMEOUT,
+        );
+        let fragment = planned.await?;
+        let purpose = session.state().purpose.clone();
+        let asker = asker(session, purpose.as_deref());
+        let policy = self.gate.policy();
+        let accesses = fragment.accesses().iter();
+        let shown: Vec<ColumnAccess> = accesses
+            .flat_map(|access| explain(&policy, &asker, access))
+            .collect();
+        Ok(answered(access_schema(), Some(access_table(&shown)?)))
+    }
+
+    /// The principal `subject`, as far as this node knows.
+    fn of(&self, who: &Principal, subject: &str) -> Principal {
+        match who.subject == subject {
+            true => who.clone(),
+            false => self.gate.met(subject),
         }
     }
 
@@ -168,6 +211,7 @@ impl Backend for Direct {
                 (user.principal, None, user.expires_at)
             }
         };
+        self.gate.meet(&principal);
         let current = Current {
             catalog: Some(self.gate.policy().domain().to_string()),
             schema: None,
@@ -211,6 +255,13 @@ impl Backend for Direct {
                 return Ok(command(DirectStatement::Purpose(purpose(&value)?)));
             }
             Parsed::Govern(statement) => return governed(statement),
+            Parsed::Explain(Explain::Access, query) => {
+                return Ok(Prepared {
+                    schema: access_schema(),
+                    kind: StatementKind::Query,
+                    ..command(DirectStatement::Access(query))
+                });
+            }
             _ => return Err(unsupported()),
         };
         let (tables, _) = self.readable(session, &query)?;
@@ -243,6 +294,7 @@ impl Backend for Direct {
                 return Ok(answered(Arc::new(Schema::empty()), None));
             }
             DirectStatement::Govern(statement) => return self.govern(session, statement).await,
+            DirectStatement::Access(query) => return self.access(session, query).await,
         };
         let tables = self.readable(session, &query)?;
         let planned = self
@@ -357,7 +409,7 @@ fn governed(statement: Box<Govern>) -> Result<Prepared<DirectStatement>, Error> 
             return Ok(command(DirectStatement::Govern(statement)));
         }
         Govern::ShowReceipts { .. } => receipts_schema(),
-        Govern::ShowEffectiveAccess { .. } => return Err(unsupported()),
+        Govern::ShowEffectiveAccess { .. } => access_schema(),
     };
     Ok(Prepared {
         schema,

@@ -8,6 +8,7 @@ mod attribute;
 mod barrier;
 mod bound;
 mod budget;
+mod explain;
 mod gate;
 mod grouped;
 mod leakproof;
@@ -20,6 +21,7 @@ mod standing;
 
 pub(crate) use account::{Account, Meter};
 pub(crate) use bound::bind;
+pub(crate) use explain::{explain, explain_each};
 pub use gate::Gate;
 pub(crate) use permit::Parts;
 pub use permit::Permit;

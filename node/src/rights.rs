@@ -10,18 +10,23 @@ mod configured;
 mod show;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arrow::datatypes::SchemaRef;
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tracing::{error, info};
 use uuid::Uuid;
-use weft_governance::{Asker, Error, ErrorKind, Grant, Grantee, Principal, QueryId, code};
+use weft_governance::{
+    Asker, Error, ErrorKind, Grant, Grantee, Principal, QueryId, TableRef, code,
+};
 use weft_ledger::{Event, EventKind, Ledger};
-use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant};
+use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant, Object};
+use weft_wire::rpc::node::ColumnAccess;
 
-use crate::enforce::Policy;
+use crate::enforce::{Policy, explain_each};
 use state::{Approved, Given, Named, Rejected, State};
 
 pub(crate) use configured::grants;
@@ -207,6 +212,53 @@ impl Rights {
             reason,
         };
         self.change(state, EventKind::Rejected, by, &rejected).await
+    }
+
+    /// What `of` may see of each column of `on`, for `purpose`.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-GRANTED` if `asker` asks for somebody else and is no owner, `WEFT-NOT-FOUND` if there is
+    /// no such product or table that `asker` may know of.
+    pub(crate) fn effective(
+        &self,
+        asker: &Principal,
+        purpose: Option<&str>,
+        on: &Object,
+        of: &Principal,
+    ) -> Result<Vec<ColumnAccess>, Error> {
+        let owns = self.is_owner(asker);
+        let policy = self.policy();
+        if !owns && of.subject != asker.subject {
+            return Err(check::not_an_owner(asker, policy.domain()));
+        }
+        let at = SystemTime::now().into();
+        let of = Asker {
+            principal: of,
+            purpose,
+            at,
+        };
+        let seen: BTreeMap<TableRef, SchemaRef> = match owns {
+            true => BTreeMap::new(),
+            false => {
+                let visible = policy.visible_tables(&of);
+                visible
+                    .into_iter()
+                    .map(|it| (it.table, it.schema))
+                    .collect()
+            }
+        };
+        let tables = check::named(on, &policy, |product, table| {
+            owns || product.is_discoverable() || seen.contains_key(&table.reference)
+        })?;
+        let mut rows = Vec::new();
+        for table in tables {
+            // Which columns there are besides those that somebody sees is the owner's to say.
+            let known = seen.get(&table.reference).or(owns.then_some(&table.schema));
+            let fields = known.iter().flat_map(|schema| schema.fields().iter());
+            let names: Vec<&str> = fields.map(|field| field.name().as_str()).collect();
+            rows.extend(explain_each(&policy, &of, &table.reference, &names));
+        }
+        Ok(rows)
     }
 
     /// What this node signed for `query`, as far as `asker` may know: an owner of all, others of

@@ -1,5 +1,6 @@
 //! Rights that owners give and take in SQL, at their own node.
 
+mod access;
 mod aggregates;
 mod limits;
 mod receipts;

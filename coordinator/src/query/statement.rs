@@ -12,11 +12,12 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio_util::task::AbortOnDropHandle;
 use weft_door::{Prepared, ResultStream, StatementKind};
-use weft_governance::{Error, ErrorKind, QueryId, code};
+use weft_governance::{Error, ErrorKind, QueryId, TableAccess, code};
 use weft_plan::{
     Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics, Workers,
-    bind_parameters, from_datafusion, guarded, parameter_schema, parameter_values, plan_query,
-    receipts_schema, receipts_table, session_config, until, whole_groups,
+    access_schema, access_table, bind_parameters, from_datafusion, guarded, parameter_schema,
+    parameter_values, plan_query, product_accesses, receipts_schema, receipts_table,
+    session_config, until, whole_groups,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 
@@ -129,7 +130,18 @@ impl QueryEngine {
                 _ => return Err(at_the_owner()),
             },
             Parsed::Explain(explain, query) => {
-                let schema = explained(*explain)?;
+                let schema = explained(*explain);
+                if *explain == Explain::Access {
+                    return Ok(Prepared {
+                        statement: Statement {
+                            parsed,
+                            fresh: Mutex::new(None),
+                        },
+                        schema,
+                        parameters,
+                        kind: StatementKind::Query,
+                    });
+                }
                 let mut steps = session.optimizations();
                 // Nobody uses this plan.
                 steps.set(Optimization::Ask, false);
@@ -208,8 +220,46 @@ impl QueryEngine {
                 Govern::ShowReceipts { query } => self.receipts(session, *query).map(one),
                 _ => Err(at_the_owner()),
             },
-            Parsed::Explain(Explain::Access, _) => Err(at_the_owner()),
+            Parsed::Explain(Explain::Access, query) => {
+                let accesses = self.accesses(session, query).await?;
+                let explained = self.catalogs.explain(session, accesses).await?;
+                access_table(&explained).map(one)
+            }
         }
+    }
+
+    /// What `query` reads, or would if it were granted.
+    async fn accesses(
+        &self,
+        session: &Arc<Session>,
+        query: &ast::Query,
+    ) -> Result<Vec<TableAccess>, Error> {
+        match self.read_by(session, query).await {
+            Ok(accesses) => Ok(accesses),
+            // What is not granted cannot be planned.
+            Err(_) => self.catalogs.mentioned(session, query).await,
+        }
+    }
+
+    /// What the plan of `query` reads.
+    async fn read_by(
+        &self,
+        session: &Arc<Session>,
+        query: &ast::Query,
+    ) -> Result<Vec<TableAccess>, Error> {
+        let resolved = self.catalogs.resolve(session, &self.queries, query).await?;
+        let semantics = semantics(session)?;
+        let QuerySession { state, .. } = self.state(&semantics, &session.optimizations(), true)?;
+        let query = query.clone();
+        let planning = self.planner.run(move || {
+            let plan = plan_query(&state, &resolved.tables, query)?;
+            let plan = match parameter_schema(&plan)?.fields().is_empty() {
+                true => state.optimize(&plan).map_err(from_datafusion)?,
+                false => plan,
+            };
+            product_accesses(&plan)
+        });
+        planning.await
     }
 
     /// What nodes have signed for a query of the session's principal.
@@ -578,11 +628,11 @@ fn is_out_of_memory_here(error: &Error) -> bool {
     error.code() == code::RESOURCES && error.domain().is_none()
 }
 
-fn explained(explain: Explain) -> Result<SchemaRef, Error> {
+fn explained(explain: Explain) -> SchemaRef {
     match explain {
-        Explain::Plan | Explain::Analyze => Ok(explain::schema(explain.runs())),
-        Explain::Flow | Explain::AnalyzeFlow => Ok(flow_schema(explain.runs())),
-        Explain::Access => Err(at_the_owner()),
+        Explain::Plan | Explain::Analyze => explain::schema(explain.runs()),
+        Explain::Flow | Explain::AnalyzeFlow => flow_schema(explain.runs()),
+        Explain::Access => access_schema(),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The one choke point between an asker and a product's rows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use datafusion::logical_expr::LogicalPlan;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use weft_governance::{
-    Asker, Decision, Denial, Error, ErrorKind, GroupSize, TableAccess, TableRef, code,
+    Asker, Decision, Denial, Error, ErrorKind, GroupSize, Principal, TableAccess, TableRef, code,
 };
 use weft_ledger::{Event, EventKind, Ledger};
 use weft_wire::identity::Identity;
@@ -21,6 +21,9 @@ use super::policy::Policy;
 use super::standing::Standing;
 use crate::fragment::Fragment;
 
+/// Principals that are remembered.
+const REMEMBERED: usize = 10_000;
+
 /// Decides by the newest policy and writes each decision down before it takes effect.
 #[derive(Debug, Clone)]
 pub struct Gate {
@@ -28,6 +31,7 @@ pub struct Gate {
     ledger: Ledger,
     budgets: Budgets,
     node: Identity,
+    met: Arc<Mutex<BTreeMap<String, Principal>>>,
 }
 
 impl Gate {
@@ -46,7 +50,32 @@ impl Gate {
             ledger,
             budgets,
             node,
+            met: Arc::default(),
         })
+    }
+
+    /// Remembers who `principal` is, for those who ask what they may see.
+    pub(crate) fn meet(&self, principal: &Principal) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if met.get(&principal.subject) == Some(principal) {
+            return;
+        }
+        if met.len() >= REMEMBERED {
+            met.pop_first();
+        }
+        met.insert(principal.subject.clone(), principal.clone());
+    }
+
+    /// The principal `subject` as it was when it came here last; somebody without groups if it never did.
+    pub(crate) fn met(&self, subject: &str) -> Principal {
+        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let stranger = || Principal {
+            issuer: String::new(),
+            subject: subject.to_owned(),
+            groups: Default::default(),
+            attributes: Default::default(),
+        };
+        met.get(subject).cloned().unwrap_or_else(stranger)
     }
 
     /// The policy as it changes.
@@ -67,6 +96,7 @@ impl Gate {
     /// the asker saw another schema, `WEFT-LIMIT` if nothing may be read today any more,
     /// `WEFT-NOT-AUDITED` if the log refuses a denial.
     pub async fn admit(&self, asker: &Asker<'_>, fragment: Fragment) -> Result<Permit, Error> {
+        self.meet(asker.principal);
         let policy = self.policy();
         let (bindings, plan, meter) = match self.decide(&policy, asker, &fragment).await {
             Ok(decided) => decided,
@@ -188,7 +218,12 @@ fn bind(policy: &Policy, asker: &Asker<'_>, access: &TableAccess) -> Result<Bind
 }
 
 /// A table that may not be known to exist is refused exactly like one that does not exist.
-fn refusal(policy: &Policy, asker: &Asker<'_>, access: &TableAccess, denial: Denial) -> Error {
+pub(super) fn refusal(
+    policy: &Policy,
+    asker: &Asker<'_>,
+    access: &TableAccess,
+    denial: Denial,
+) -> Error {
     let discoverable = policy.products().iter().any(|product| {
         product.is_discoverable()
             && product

@@ -18,7 +18,8 @@ use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAcce
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
     RunningPlans, Semantics, Tables, Workers, fingerprint, from_datafusion, guarded,
-    parameter_schema, plan_query, product_table_of, session_config, shipped_table_of, whole_groups,
+    parameter_schema, plan_query, product_accesses, product_table_of, session_config,
+    shipped_table_of, whole_groups,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -444,26 +445,16 @@ fn check_leaves(plan: &LogicalPlan, expected: &[TableExpectation]) -> Result<(),
     problem.map_or(Ok(()), Err)
 }
 
-/// What a plan made here reads.
+/// What a plan made here reads: products alone.
 fn accesses(plan: &LogicalPlan) -> Result<Vec<TableAccess>, Error> {
-    let mut found: std::collections::BTreeMap<_, BTreeSet<String>> = Default::default();
     let mut foreign = false;
-    visit_scans(plan, &mut |scan| match product_table_of(scan) {
-        Some(table) => found.entry(table.table().clone()).or_default().extend(
-            scan.projected_schema
-                .fields()
-                .iter()
-                .map(|field| field.name().clone()),
-        ),
-        None => foreign = true,
+    visit_scans(plan, &mut |scan| {
+        foreign |= product_table_of(scan).is_none()
     })?;
-    if foreign {
-        return Err(malformed("leaf"));
+    match foreign {
+        true => Err(malformed("leaf")),
+        false => product_accesses(plan),
     }
-    Ok(found
-        .into_iter()
-        .map(|(table, columns)| TableAccess { table, columns })
-        .collect())
 }
 
 fn visit_scans(

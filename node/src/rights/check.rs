@@ -14,26 +14,7 @@ use super::state::{Request, State};
 /// `WEFT-NOT-FOUND` for a product, table or column that there is not, `WEFT-UNSUPPORTED` for what
 /// would not be enforced.
 pub(super) fn expand(id: &str, grant: &NewGrant, policy: &Policy) -> Result<Vec<Grant>, Error> {
-    let domain = policy.domain();
-    if grant.on.domain() != domain {
-        return Err(elsewhere(grant.on.domain(), domain));
-    }
-    let products = policy.products();
-    let product = products
-        .iter()
-        .find(|product| product.reference == *grant.on.product())
-        .ok_or_else(|| {
-            let names = products.iter().map(|it| it.reference.product());
-            missing("product", grant.on.product().product(), names)
-        })?;
-    let tables: Vec<&Table> = match &grant.on {
-        Object::Product(_) => product.tables.iter().collect(),
-        Object::Table(wanted) => {
-            let found = product.tables.iter().find(|it| it.reference == *wanted);
-            let names = product.tables.iter().map(|it| it.reference.table());
-            vec![found.ok_or_else(|| missing("table", wanted.table(), names))?]
-        }
-    };
+    let tables = named(&grant.on, policy, |_, _| true)?;
     tables
         .into_iter()
         .map(|table| {
@@ -41,6 +22,41 @@ pub(super) fn expand(id: &str, grant: &NewGrant, policy: &Policy) -> Result<Vec<
             Ok(grant.on_table(id, table.reference.clone()))
         })
         .collect()
+}
+
+/// The tables of `on`, if they are among those that the asker `knows`.
+///
+/// # Errors
+/// `WEFT-NOT-FOUND` if there is none.
+pub(super) fn named<'a>(
+    on: &Object,
+    policy: &'a Policy,
+    knows: impl Fn(&Product, &Table) -> bool,
+) -> Result<Vec<&'a Table>, Error> {
+    let domain = policy.domain();
+    if on.domain() != domain {
+        return Err(elsewhere(on.domain(), domain));
+    }
+    let known = |product: &'a Product| {
+        let tables = product.tables.iter();
+        let tables: Vec<&Table> = tables.filter(|table| knows(product, table)).collect();
+        (!tables.is_empty()).then_some((&product.reference, tables))
+    };
+    let products: Vec<_> = policy.products().iter().filter_map(known).collect();
+    let product = products.iter().find(|(name, _)| *name == on.product());
+    let (_, tables) = product.ok_or_else(|| {
+        let names = products.iter().map(|(name, _)| name.product());
+        missing("product", on.product().product(), names)
+    })?;
+    let Object::Table(wanted) = on else {
+        return Ok(tables.clone());
+    };
+    let found = tables.iter().find(|it| it.reference == *wanted);
+    let found = found.ok_or_else(|| {
+        let names = tables.iter().map(|it| it.reference.table());
+        missing("table", wanted.table(), names)
+    })?;
+    Ok(vec![found])
 }
 
 fn check_columns(grant: &NewGrant, table: &Table) -> Result<(), Error> {
@@ -66,33 +82,11 @@ pub(super) fn requestable(
     asker: &Asker<'_>,
     policy: &Policy,
 ) -> Result<(), Error> {
-    let domain = policy.domain();
-    if request.on.domain() != domain {
-        return Err(elsewhere(request.on.domain(), domain));
-    }
     let visible = policy.visible_tables(asker);
-    let known: Vec<&Product> = policy
-        .products()
-        .iter()
-        .filter(|product| {
-            let mut visible = visible.iter();
-            product.is_discoverable() || visible.any(|it| *it.table.product() == product.reference)
-        })
-        .collect();
-    let product = known
-        .iter()
-        .find(|product| product.reference == *request.on.product());
-    let product = product.ok_or_else(|| {
-        let names = known.iter().map(|it| it.reference.product());
-        missing("product", request.on.product().product(), names)
+    named(&request.on, policy, |product, _| {
+        let mut visible = visible.iter();
+        product.is_discoverable() || visible.any(|it| *it.table.product() == product.reference)
     })?;
-    if let Object::Table(wanted) = &request.on {
-        let found = product.tables.iter().find(|it| it.reference == *wanted);
-        found.ok_or_else(|| {
-            let names = product.tables.iter().map(|it| it.reference.table());
-            missing("table", wanted.table(), names)
-        })?;
-    }
     // Which columns there are is for the owner to say.
     Ok(())
 }

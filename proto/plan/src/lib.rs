@@ -4,6 +4,7 @@
 //! allowed to read yet. Reading it is the owner's business. Beside it there may be [`ShippedTable`]s:
 //! rows of another domain that its owner has let go.
 
+mod access;
 mod codec;
 mod failure;
 mod fingerprint;
@@ -17,6 +18,7 @@ mod limits;
 mod memory;
 mod names;
 mod parameters;
+mod reads;
 mod receipts;
 mod runtime;
 mod session;
@@ -25,6 +27,7 @@ mod statistics;
 mod threads;
 mod workers;
 
+pub use access::{access_schema, access_table};
 pub use codec::LeafCodec;
 pub use failure::from_datafusion;
 pub use fingerprint::fingerprint;
@@ -38,6 +41,7 @@ pub use limits::{MOST_LITERALS, MOST_UNNESTED};
 pub use memory::Memory;
 pub use names::{Current, FullName, NameIndex, resolve};
 pub use parameters::{bind_parameters, parameter_schema, parameter_values};
+pub use reads::product_accesses;
 pub use receipts::{receipts_schema, receipts_table};
 pub use session::{QuerySession, QuerySessions, Semantics, session_config};
 pub use shipped::{PlannedShipment, ShippedTable, shipped_table_of};

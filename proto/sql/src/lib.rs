@@ -5,6 +5,7 @@
 
 mod caps;
 pub mod govern;
+mod mentioned;
 mod parse;
 mod placeholder;
 mod purpose;
@@ -13,6 +14,7 @@ mod statement;
 
 pub use caps::Caps;
 pub use govern::Govern;
+pub use mentioned::Mentioned;
 pub use parse::parse;
 pub use purpose::{PURPOSE, purpose};
 pub use sqlparser::ast;

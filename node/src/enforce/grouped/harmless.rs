@@ -47,8 +47,9 @@ pub(super) fn check_harmless(expr: &Expr, schema: &DFSchema, table: &TableRef) -
             | Expr::IsNotUnknown(_)
             | Expr::Between(_)
             | Expr::InList(_)
-            | Expr::Like(_)
             | Expr::Case(_) => true,
+            // The engine knows no other escape and says so when the query runs.
+            Expr::Like(like) => like.escape_char.is_none_or(|escape| escape == '\\'),
             Expr::BinaryExpr(binary) => is_total(binary.op),
             Expr::Cast(cast) => widens(cast, schema)?,
             Expr::ScalarFunction(call) => TOTAL.contains(&call.func.name()),
