@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 use weft_governance::{Error, TableRef};
 use weft_plan::{ColumnStatistics, TableStatistics};
 
-use crate::enforce::{Gate, Policy, Shown, VisibleTable};
+use crate::enforce::{Gate, Shown, VisibleTable};
 use crate::fragment::Engine;
 use crate::product::statistics::{ReadLimits, announced, measured, shown};
 
@@ -77,7 +77,7 @@ impl Census {
         tell: impl Fn(u64) + Send + Sync + 'static,
     ) -> Result<Counting, Error> {
         let counter = Counter {
-            policy: gate.policy(),
+            gate: gate.clone(),
             session: engine.background_session()?,
             findings: Arc::clone(&self.0),
             told: None,
@@ -162,7 +162,8 @@ impl Subject {
 
 /// Finds out.
 struct Counter<T> {
-    policy: Arc<Policy>,
+    /// Its newest policy holds what owners have granted since.
+    gate: Gate,
     session: SessionState,
     findings: Arc<watch::Sender<Findings>>,
     /// When coordinators were last told.
@@ -173,7 +174,8 @@ struct Counter<T> {
 
 impl<T: Fn(u64) + Send + Sync> Counter<T> {
     async fn work(mut self) {
-        let tables = self.policy.products().iter().flat_map(|it| &it.tables);
+        let policy = self.gate.policy();
+        let tables = policy.products().iter().flat_map(|it| &it.tables);
         let tables: Vec<TableRef> = tables.map(|table| table.reference.clone()).collect();
         let mut sized = Vec::new();
         for table in tables {
@@ -206,14 +208,15 @@ impl<T: Fn(u64) + Send + Sync> Counter<T> {
     }
 
     async fn announced(&self, subject: &Subject) -> Result<Option<TableStatistics>> {
-        match self.policy.guarded(&subject.table) {
+        match self.gate.policy().guarded(&subject.table) {
             Some(guarded) => announced(guarded.table.source.as_ref(), &self.session).await,
             None => Ok(None),
         }
     }
 
     async fn measured(&self, subject: &Subject) -> Result<Option<TableStatistics>> {
-        let Some(guarded) = self.policy.guarded(&subject.table) else {
+        let policy = self.gate.policy();
+        let Some(guarded) = policy.guarded(&subject.table) else {
             return Ok(None);
         };
         let (source, key) = (guarded.table.source.as_ref(), &guarded.table.key);
@@ -224,13 +227,14 @@ impl<T: Fn(u64) + Send + Sync> Counter<T> {
     async fn shown(&self, subject: &Subject) -> Result<Option<TableStatistics>> {
         let Subject { table, grant } = subject;
         let grant = grant.as_deref().unwrap_or_default();
-        let Some(source) = self.policy.shown_by(table, grant)? else {
+        let policy = self.gate.policy();
+        let Some(source) = policy.shown_by(table, grant)? else {
             return Ok(None);
         };
         let most = ReadLimits::default().whole_rows;
         let found = shown(source.as_ref(), &self.session, most).await?;
         let schema = source.schema();
-        let whole = self.policy.guarded(table).map(|it| &it.table.schema);
+        let whole = policy.guarded(table).map(|it| &it.table.schema);
         Ok(found.zip(whole).map(|(found, whole)| {
             let column = |name: &String| found.columns.get(schema.index_of(name).ok()?).cloned();
             let columns = whole.fields().iter();

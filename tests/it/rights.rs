@@ -423,3 +423,23 @@ fn everybody_sees_the_rows_of_their_own_attribute() {
         );
     });
 }
+
+/// Also of what was granted after the node began to count.
+#[test]
+fn of_what_is_granted_in_sql_the_statistics_are_known() {
+    run(async {
+        let mesh = mesh().await;
+        let mut owner = mesh.sign_in_at("sales", "owner").await;
+        let give = "GRANT SELECT (id, clerk) ON TABLE sales.orders.o TO USER analyst \
+             WHERE status = 'F' MASK (clerk WITH 'replace-with-null')";
+        change(&mesh, &mut owner, give).await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let sql = "SHOW STATS FOR sales.orders.o";
+        analyst.query(sql).await.expect("granted");
+        mesh.wait_for_statistics("sales").await;
+        let known = analyst.query(sql).await.expect("granted");
+        assert_eq!(known.column("column_name"), ["id", "clerk", "NULL"]);
+        assert_eq!(known.column("high_value"), ["2", "NULL", "NULL"]);
+        assert_eq!(known.column("row_count"), ["NULL", "NULL", "2"]);
+    });
+}
