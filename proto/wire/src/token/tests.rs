@@ -1,3 +1,5 @@
+mod mutations;
+
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
