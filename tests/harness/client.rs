@@ -6,11 +6,18 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
-use arrow_flight::{FlightInfo, HandshakeRequest, Ticket};
+use arrow_flight::sql::{
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
+    CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, CommandPreparedStatementQuery,
+    ProstMessageExt,
+};
+use arrow_flight::{Action, FlightDescriptor, FlightInfo, HandshakeRequest, Ticket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use prost::bytes::Bytes;
 use tonic::Request;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use weft_governance::{Error, ServerId};
@@ -111,6 +118,64 @@ impl Client {
         Ok(rows.map_err(failure).boxed())
     }
 
+    /// Has a query prepared, for [`Client::run_prepared`] of any client.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn prepare(&mut self, sql: &str) -> Result<Bytes, Failure> {
+        let request = ActionCreatePreparedStatementRequest {
+            query: sql.to_owned(),
+            transaction_id: None,
+        };
+        let action = Action {
+            r#type: "CreatePreparedStatement".to_owned(),
+            body: request.as_any().encode_to_vec().into(),
+        };
+        let mut results = self
+            .inner
+            .do_action(self.request(action))
+            .await
+            .map_err(failure)?;
+        let result = results
+            .message()
+            .await
+            .map_err(|status| from_status(&status))?;
+        let result = Any::decode(result.expect("a result").body).expect("a message");
+        let result: ActionCreatePreparedStatementResult =
+            result.unpack().expect("a message").expect("a statement");
+        Ok(result.prepared_statement_handle)
+    }
+
+    /// All rows of a prepared query.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn run_prepared(&mut self, handle: &Bytes) -> Result<Rows, Failure> {
+        let query = CommandPreparedStatementQuery {
+            prepared_statement_handle: handle.clone(),
+        };
+        let descriptor = FlightDescriptor::new_cmd(query.as_any().encode_to_vec());
+        let request = self.request(descriptor);
+        let info = self.inner.inner_mut().get_flight_info(request).await;
+        let info = info.map_err(|status| from_status(&status))?;
+        let stream = self.fetch(ticket(info.into_inner())).await?;
+        let batches: Vec<RecordBatch> = stream.try_collect().await?;
+        Ok(Rows::of(&batches))
+    }
+
+    /// The session's bearer.
+    pub fn bearer(&self) -> &str {
+        self.inner.token().expect("signed in")
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = format!("Bearer {}", self.bearer());
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", bearer.parse().expect("header"));
+        request
+    }
+
     /// All rows of a query with parameters, and the names of the parameters.
     ///
     /// # Errors
@@ -132,6 +197,62 @@ impl Client {
         let info = prepared.execute().await.map_err(failure)?;
         let batches: Vec<RecordBatch> = self.fetch(ticket(info)).await?.try_collect().await?;
         Ok((parameters, Rows::of(&batches)))
+    }
+
+    /// What is told of a query before it runs: the schema of its answer, and how much is announced.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn announced(&mut self, sql: &str) -> Result<String, Failure> {
+        let info = self.inner.execute(sql.to_owned(), None).await;
+        let info = info.map_err(failure)?;
+        let (rows, bytes) = (info.total_records, info.total_bytes);
+        let schema = info.try_decode_schema().expect("a schema");
+        Ok(format!("{schema:?} {rows} {bytes}"))
+    }
+
+    /// The answers to the calls by which drivers find out what there is: catalogs, schemas, tables
+    /// with their columns.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn metadata(&mut self) -> Result<Vec<Rows>, Failure> {
+        let catalogs = self.inner.get_catalogs().await;
+        let schemas = CommandGetDbSchemas::default();
+        let schemas = self.inner.get_db_schemas(schemas).await;
+        let tables = CommandGetTables {
+            include_schema: true,
+            ..CommandGetTables::default()
+        };
+        let tables = self.inner.get_tables(tables).await;
+        let mut answers = Vec::new();
+        for info in [catalogs, schemas, tables] {
+            answers.push(self.rows_behind(info).await?);
+        }
+        Ok(answers)
+    }
+
+    /// The declared primary key of `catalog.schema.table`.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn keys(&mut self, [catalog, schema, table]: [&str; 3]) -> Result<Rows, Failure> {
+        let keys = CommandGetPrimaryKeys {
+            catalog: Some(catalog.to_owned()),
+            db_schema: Some(schema.to_owned()),
+            table: table.to_owned(),
+        };
+        let keys = self.inner.get_primary_keys(keys).await;
+        self.rows_behind(keys).await
+    }
+
+    async fn rows_behind(
+        &mut self,
+        info: Result<FlightInfo, FlightError>,
+    ) -> Result<Rows, Failure> {
+        let ticket = ticket(info.map_err(failure)?);
+        let batches: Vec<RecordBatch> = self.fetch(ticket).await?.try_collect().await?;
+        Ok(Rows::of(&batches))
     }
 
     /// The one value of a query.

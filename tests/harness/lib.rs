@@ -7,8 +7,10 @@
 
 mod client;
 mod compare;
+mod hostile;
 mod logic;
 mod mesh;
+mod noninterference;
 mod oracle;
 mod planner;
 mod random;
@@ -19,8 +21,10 @@ mod world;
 
 pub use client::{Client, Failure};
 pub use compare::{Rows, assert_same_rows};
+pub use hostile::HostileCoordinator;
 pub use logic::{Engine, run_logic_tests};
 pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
+pub use noninterference::{HiddenCompared, HiddenPairs, compare_hidden_pairs};
 pub use oracle::{single_process, unguarded_process};
 pub use planner::{Planned, Planner};
 pub use random::{Compared, RandomQueries, compare_random_queries};

@@ -333,6 +333,19 @@ impl Mesh {
             .expect("sign-in")
     }
 
+    /// Connects to the node of `domain` with a bearer in place of a sign-in.
+    pub async fn bring_to(&self, domain: &str, bearer: &str) -> Client {
+        let url = format!("https://{}", self.node(domain).address());
+        let tls = Some((self.authority.ca_pem().to_owned(), node_id(domain)));
+        Client::with_token(&url, tls, bearer).await
+    }
+
+    /// Connects to the coordinator with a bearer in place of a sign-in.
+    pub async fn bring(&self, bearer: &str) -> Client {
+        let address = self.coordinator.client_address().expect("client address");
+        Client::with_token(&format!("http://{address}"), None, bearer).await
+    }
+
     /// The password of everyone here.
     pub fn password(&self) -> &'static str {
         PASSWORD

@@ -13,14 +13,14 @@
 //! tables with their rows, SQL, both answers, the mesh's plan) is all that is needed to see it again,
 //! in other engines too.
 
-mod dice;
-mod generate;
+pub(crate) mod dice;
+pub(crate) mod generate;
 mod order;
 mod print;
-mod query;
+pub(crate) mod query;
 mod shrink;
-mod verdict;
-mod world;
+pub(crate) mod verdict;
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;

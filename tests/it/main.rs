@@ -12,6 +12,7 @@ mod engine_defects;
 mod faults;
 mod federation;
 mod names;
+mod noninterference;
 mod preaggregation;
 mod pruning;
 mod pushdown;

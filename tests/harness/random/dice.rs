@@ -2,18 +2,18 @@
 
 /// A sequence of numbers that its seed determines (splitmix64).
 #[derive(Debug, Clone)]
-pub(super) struct Dice {
+pub(crate) struct Dice {
     state: u64,
 }
 
 impl Dice {
     /// The sequence of `seed`.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
     /// The sequence of the `number`th part of what `seed` determines.
-    pub(super) fn of_part(seed: u64, number: u64) -> Self {
+    pub(crate) fn of_part(seed: u64, number: u64) -> Self {
         let mut parts = Self::new(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
         Self::new(parts.roll())
     }
@@ -27,28 +27,28 @@ impl Dice {
     }
 
     /// A number from 0 to below `bound`.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.roll() % bound.max(1) as u64) as usize
     }
 
     /// A number from `least` to `most`.
-    pub(super) fn between(&mut self, least: i64, most: i64) -> i64 {
+    pub(crate) fn between(&mut self, least: i64, most: i64) -> i64 {
         let span = usize::try_from(most - least + 1).expect("a span");
         least + self.below(span) as i64
     }
 
     /// True in `percent` of a hundred cases.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// One of `items`.
-    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 
     /// One of `items`, each as often as its weight says.
-    pub(super) fn weighted<T: Copy>(&mut self, items: &[(usize, T)]) -> T {
+    pub(crate) fn weighted<T: Copy>(&mut self, items: &[(usize, T)]) -> T {
         let mut at = self.below(items.iter().map(|(weight, _)| weight).sum());
         for (weight, item) in items {
             match at.checked_sub(*weight) {
@@ -60,7 +60,7 @@ impl Dice {
     }
 
     /// `items` in another order.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }

@@ -24,7 +24,7 @@ const DEPTH: usize = 2;
 const WIDTH: usize = 5;
 
 /// Makes queries.
-pub(super) struct Generator<'a> {
+pub(crate) struct Generator<'a> {
     dice: Dice,
     world: &'a World,
     /// Common tables that can be read where the generator is.
@@ -64,7 +64,7 @@ struct MadeSelect {
 }
 
 impl<'a> Generator<'a> {
-    pub(super) fn new(dice: Dice, world: &'a World) -> Self {
+    pub(crate) fn new(dice: Dice, world: &'a World) -> Self {
         Self {
             dice,
             world,
@@ -74,7 +74,7 @@ impl<'a> Generator<'a> {
     }
 
     /// A query.
-    pub(super) fn query(mut self) -> Query {
+    pub(crate) fn query(mut self) -> Query {
         let shared = match self.dice.chance(18) {
             true => 1 + self.dice.below(2),
             false => 0,

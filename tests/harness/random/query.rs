@@ -2,7 +2,7 @@
 
 /// What values are alike enough to be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Int,
     Decimal,
     Double,
@@ -14,29 +14,29 @@ pub(super) enum Kind {
 
 /// A query with its order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Query {
+pub(crate) struct Query {
     /// Common tables: name and query.
-    pub(super) shared: Vec<(String, Query)>,
-    pub(super) body: Body,
+    pub(crate) shared: Vec<(String, Query)>,
+    pub(crate) body: Body,
     /// By output column, or nothing at all: an order that leaves no tie between rows that differ.
-    pub(super) order: Vec<Direction>,
-    pub(super) limit: Option<Limit>,
+    pub(crate) order: Vec<Direction>,
+    pub(crate) limit: Option<Limit>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Direction {
-    pub(super) descending: bool,
-    pub(super) nulls_first: bool,
+pub(crate) struct Direction {
+    pub(crate) descending: bool,
+    pub(crate) nulls_first: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub(super) rows: usize,
-    pub(super) skip: usize,
+pub(crate) struct Limit {
+    pub(crate) rows: usize,
+    pub(crate) skip: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Body {
+pub(crate) enum Body {
     Select(Box<Select>),
     Set {
         /// `UNION ALL` and the like.
@@ -47,19 +47,19 @@ pub(super) enum Body {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Select {
-    pub(super) distinct: Distinct,
+pub(crate) struct Select {
+    pub(crate) distinct: Distinct,
     /// Expressions and their names.
-    pub(super) items: Vec<(Expr, String)>,
-    pub(super) from: From,
-    pub(super) filter: Option<Expr>,
-    pub(super) group: Group,
-    pub(super) having: Option<Expr>,
+    pub(crate) items: Vec<(Expr, String)>,
+    pub(crate) from: From,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) group: Group,
+    pub(crate) having: Option<Expr>,
 }
 
 /// Which rows are left out because there are others like them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Distinct {
+pub(crate) enum Distinct {
     Nothing,
     Rows,
     /// Those that come later in the query's order with the same in so many columns, the first ones.
@@ -67,7 +67,7 @@ pub(super) enum Distinct {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Group {
+pub(crate) enum Group {
     Nothing,
     By(Vec<Expr>),
     /// `ROLLUP` or `CUBE`.
@@ -76,7 +76,7 @@ pub(super) enum Group {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum From {
+pub(crate) enum From {
     /// A table or a common table, by its name.
     Named {
         name: String,
@@ -113,14 +113,14 @@ pub(super) enum From {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum On {
+pub(crate) enum On {
     Nothing,
     Condition(Expr),
     Using(Vec<String>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Expr {
+pub(crate) enum Expr {
     Column {
         /// Empty for a column that stands without one.
         relation: String,
@@ -147,7 +147,7 @@ pub(super) enum Expr {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Int,
         Self::Decimal,
         Self::Double,
@@ -158,7 +158,7 @@ impl Kind {
     ];
 
     /// Whether values of both can be compared.
-    pub(super) fn meets(self, other: Self) -> bool {
+    pub(crate) fn meets(self, other: Self) -> bool {
         let family = |kind| match kind {
             Self::Int | Self::Decimal | Self::Double => 0,
             Self::Text => 1,
@@ -169,7 +169,7 @@ impl Kind {
     }
 
     /// NULL of this kind.
-    pub(super) fn null(self) -> Expr {
+    pub(crate) fn null(self) -> Expr {
         let name = match self {
             Self::Int => "BIGINT",
             Self::Decimal => "DECIMAL(10, 2)",
@@ -187,7 +187,7 @@ impl Kind {
 }
 
 impl Expr {
-    pub(super) fn form(form: impl Into<String>, operands: Vec<Self>, kind: Kind) -> Self {
+    pub(crate) fn form(form: impl Into<String>, operands: Vec<Self>, kind: Kind) -> Self {
         Self::Form {
             form: form.into(),
             operands,
@@ -195,14 +195,14 @@ impl Expr {
         }
     }
 
-    pub(super) fn literal(sql: impl Into<String>, kind: Kind) -> Self {
+    pub(crate) fn literal(sql: impl Into<String>, kind: Kind) -> Self {
         Self::Literal {
             sql: sql.into(),
             kind,
         }
     }
 
-    pub(super) fn column(relation: &str, name: &str, kind: Kind) -> Self {
+    pub(crate) fn column(relation: &str, name: &str, kind: Kind) -> Self {
         Self::Column {
             relation: relation.to_owned(),
             name: name.to_owned(),
@@ -210,7 +210,7 @@ impl Expr {
         }
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Column { kind, .. }
             | Self::Literal { kind, .. }
@@ -220,7 +220,7 @@ impl Expr {
     }
 
     /// All of `conditions`.
-    pub(super) fn all(conditions: Vec<Self>) -> Option<Self> {
+    pub(crate) fn all(conditions: Vec<Self>) -> Option<Self> {
         conditions
             .into_iter()
             .reduce(|one, other| Self::form("({} AND {})", vec![one, other], Kind::Flag))
@@ -228,7 +228,7 @@ impl Expr {
 }
 
 impl Query {
-    pub(super) fn of(body: Body) -> Self {
+    pub(crate) fn of(body: Body) -> Self {
         Self {
             shared: Vec::new(),
             body,

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What one process said.
 #[derive(Debug)]
-pub(super) enum Alone {
+pub(crate) enum Alone {
     Rows(Rows),
     /// It does not plan the query.
     Refused(String),
@@ -62,7 +62,7 @@ pub(super) enum Sort {
 }
 
 /// Runs `sql` in one process.
-pub(super) async fn alone(context: &SessionContext, sql: &str) -> Alone {
+pub(crate) async fn alone(context: &SessionContext, sql: &str) -> Alone {
     let refused = |error: DataFusionError| Alone::Refused(error.strip_backtrace());
     let planned = async {
         let frame = context.sql(sql).await.map_err(refused)?;
@@ -128,7 +128,7 @@ fn compare(alone: Alone, federated: Result<Rows, Failure>, query: &Query) -> Ver
 }
 
 /// Whether one process answers out of order, so that its first rows are any rows.
-async fn loses_order(context: &SessionContext, query: &Query) -> bool {
+pub(crate) async fn loses_order(context: &SessionContext, query: &Query) -> bool {
     let whole = Query {
         limit: None,
         ..query.clone()

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::dice::Dice;
 use super::query::Kind;
 use disclosure::Disclosures;
-pub(super) use value::{Type, Value};
+pub(crate) use value::{Type, Value};
 
 /// The products and how many tables each has.
 const PRODUCTS: [(&str, &str, usize); 4] = [
@@ -40,35 +40,35 @@ const COLUMNS: [(&str, &[Type]); 12] = [
 
 /// The products of one mesh.
 #[derive(Debug)]
-pub(super) struct World {
-    pub(super) tables: Vec<Table>,
+pub(crate) struct World {
+    pub(crate) tables: Vec<Table>,
     disclosures: Disclosures,
 }
 
 /// A table with its rows.
 #[derive(Debug)]
-pub(super) struct Table {
-    domain: &'static str,
-    product: &'static str,
-    name: String,
-    pub(super) columns: Vec<Column>,
+pub(crate) struct Table {
+    pub(crate) domain: &'static str,
+    pub(crate) product: &'static str,
+    pub(crate) name: String,
+    pub(crate) columns: Vec<Column>,
     /// Positions of the columns of the declared key; the rows keep it.
-    key: Vec<usize>,
-    pub(super) rows: Vec<Vec<Value>>,
+    pub(crate) key: Vec<usize>,
+    pub(crate) rows: Vec<Vec<Value>>,
     /// How many files the rows are in, and of which format.
     files: usize,
     parquet: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Column {
-    pub(super) name: &'static str,
-    pub(super) of: Type,
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) of: Type,
 }
 
 impl World {
     /// The world of `seed`.
-    pub(super) fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let mut tables = Vec::new();
         for (domain, product, count) in PRODUCTS {
@@ -84,7 +84,7 @@ impl World {
     }
 
     /// The same without the last row of each table.
-    pub(super) fn spoiled(mut self) -> Self {
+    pub(crate) fn spoiled(mut self) -> Self {
         for table in &mut self.tables {
             table.rows.pop();
         }
@@ -92,14 +92,14 @@ impl World {
     }
 
     /// The domains and products.
-    pub(super) fn products() -> impl Iterator<Item = (&'static str, &'static str)> {
+    pub(crate) fn products() -> impl Iterator<Item = (&'static str, &'static str)> {
         PRODUCTS
             .iter()
             .map(|(domain, product, _)| (*domain, *product))
     }
 
     /// Writes every product below `folder`, and says where each domain's are.
-    pub(super) fn write(&self, folder: &Path) -> Vec<(&'static str, PathBuf)> {
+    pub(crate) fn write(&self, folder: &Path) -> Vec<(&'static str, PathBuf)> {
         let mut domains = Vec::new();
         for (domain, product) in Self::products() {
             let data = folder.join(domain);
@@ -115,7 +115,7 @@ impl World {
     }
 
     /// The tables that `sql` names, as statements that other engines understand too.
-    pub(super) fn script(&self, sql: &str) -> String {
+    pub(crate) fn script(&self, sql: &str) -> String {
         let named = self.tables.iter();
         let named = named.filter(|table| sql.contains(&format!("{} ", table.full_name())));
         script::script(named, &self.disclosures)
@@ -204,7 +204,7 @@ impl Table {
     }
 
     /// `domain.product.table`.
-    pub(super) fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("{}.{}.{}", self.domain, self.product, self.name)
     }
 }

@@ -7,7 +7,7 @@ use crate::random::query::Kind;
 
 /// The types of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::random) enum Type {
+pub(crate) enum Type {
     Int,
     Long,
     /// A decimal without a part behind the point.
@@ -23,7 +23,7 @@ pub(in crate::random) enum Type {
 
 /// A value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::random) enum Value {
+pub(crate) enum Value {
     Null,
     /// Of a decimal: without its point. Of a double: in quarters, so that sums are exact. Of a day:
     /// days since 1970. Of a moment: microseconds since then.
@@ -43,7 +43,7 @@ const DAY: i128 = 19_780;
 const MICROS: i128 = 86_400_000_000;
 
 impl Type {
-    pub(in crate::random) fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Int | Self::Long => Kind::Int,
             Self::Whole | Self::Money | Self::Rate => Kind::Decimal,
@@ -56,7 +56,7 @@ impl Type {
     }
 
     /// Digits, and those behind the point.
-    pub(super) fn decimal(self) -> (u8, i8) {
+    pub(crate) fn decimal(self) -> (u8, i8) {
         match self {
             Self::Money => (10, 2),
             Self::Rate => (12, 4),
@@ -65,7 +65,7 @@ impl Type {
     }
 
     /// What stands for 1.
-    pub(super) fn one(self) -> i128 {
+    pub(crate) fn one(self) -> i128 {
         match self {
             Self::Money => 100,
             Self::Rate => 10_000,
@@ -75,7 +75,7 @@ impl Type {
     }
 
     /// The contract's names for it, and SQL's.
-    pub(super) fn names(self) -> (&'static str, &'static str, &'static str) {
+    pub(crate) fn names(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Int => ("integer", "int", "INTEGER"),
             Self::Long => ("integer", "bigint", "BIGINT"),
@@ -91,7 +91,7 @@ impl Type {
     }
 
     /// `value` as SQL, which JSON reads too but for the quotes of text and times.
-    pub(in crate::random) fn show(self, value: &Value) -> String {
+    pub(crate) fn show(self, value: &Value) -> String {
         match value {
             Value::Null => "NULL".to_owned(),
             Value::Text(text) => format!("'{text}'"),
@@ -115,7 +115,7 @@ impl Type {
 
 impl Value {
     /// A value, or in `nulls` of a hundred cases none.
-    pub(in crate::random) fn any(dice: &mut Dice, of: Type, nulls: usize) -> Self {
+    pub(crate) fn any(dice: &mut Dice, of: Type, nulls: usize) -> Self {
         if dice.chance(nulls) {
             return Self::Null;
         }
@@ -153,12 +153,18 @@ impl fmt::Display for Value {
     }
 }
 
-/// The days are all in February and March of 2024.
+/// The day `number` days after 1970-01-01, by the civil calendar.
 fn day(number: i128) -> String {
-    match number - DAY {
-        early @ 0..=2 => format!("2024-02-{:02}", 27 + early),
-        late => format!("2024-03-{:02}", late - 2),
-    }
+    let shifted = number + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i128::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 fn moment(number: i128) -> String {
