@@ -5,6 +5,7 @@
 
 mod architecture;
 mod ask;
+mod attacks;
 mod barrier;
 mod compression;
 mod drift;
