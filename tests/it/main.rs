@@ -3,6 +3,7 @@
 // The lints that spare tests spare the functions beside them too.
 #![cfg(test)]
 
+mod access_matrix;
 mod architecture;
 mod ask;
 mod attacks;
