@@ -45,6 +45,7 @@ codes! {
     EVALUATION = "WEFT-EVALUATION", "An expression of the query failed on the data, such as a cast or a division by zero.";
     SOURCE = "WEFT-SOURCE", "The owner's node could not read the product's data; details are in the owner's log.";
     CONTRACT = "WEFT-CONTRACT", "A contract is malformed or does not fit its data.";
+    POLICY = "WEFT-POLICY", "A federated policy is malformed, is not signed by enough representatives, or is not newer than the one before.";
     SETTINGS = "WEFT-SETTINGS", "A setting is unknown, malformed or unsafe.";
     CONNECT = "WEFT-CONNECT", "The server cannot be reached.";
     INTERNAL = "WEFT-INTERNAL", "A defect; the log has the details under the id in the message.";

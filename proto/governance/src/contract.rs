@@ -6,10 +6,10 @@
 //! ignored, so that contracts may carry what other tools need.
 
 mod check;
-mod fault;
-mod fields;
+pub(crate) mod fault;
+pub(crate) mod fields;
 mod logical_type;
-mod node;
+pub(crate) mod node;
 mod property;
 mod relationship;
 mod schema_object;

@@ -40,6 +40,9 @@ pub struct Grant {
     pub masks: BTreeMap<String, Mask>,
     /// What the rows may be used for; empty, for anything.
     pub purposes: BTreeSet<String>,
+    /// Whether a purpose has to be named even where any will do. A federated policy asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub purpose_required: bool,
     /// The first moment at which it is held; absent, it is held at once.
     pub valid_from: Option<Timestamp>,
     /// The first moment at which it is no longer held; absent, it does not end.
@@ -64,6 +67,7 @@ impl Grant {
             row_filter: None,
             masks: BTreeMap::new(),
             purposes: BTreeSet::new(),
+            purpose_required: false,
             valid_from: None,
             valid_until: None,
             key_disclosure: None,
@@ -84,9 +88,22 @@ impl Grant {
     }
 
     /// Whether rows read under it may be used for `purpose`. Who names none may use only what is
-    /// granted for any.
+    /// granted for any, and that only where none has to be named.
     pub fn serves(&self, purpose: Option<&str>) -> bool {
-        self.purposes.is_empty() || purpose.is_some_and(|purpose| self.purposes.contains(purpose))
+        let named = purpose.filter(|purpose| !purpose.trim().is_empty());
+        match self.purposes.is_empty() {
+            true => named.is_some() || !self.purpose_required,
+            false => named.is_some_and(|purpose| self.purposes.contains(purpose)),
+        }
+    }
+
+    /// When it was given, to the millisecond, if it was given in SQL: its id tells.
+    pub fn given_at(&self) -> Option<Timestamp> {
+        let stamp = uuid::Uuid::parse_str(&self.id).ok()?.get_timestamp()?;
+        let (seconds, nanos) = stamp.to_unix();
+        let micros = seconds.checked_mul(1_000_000)?;
+        let micros = micros.checked_add(u64::from(nanos / 1_000))?;
+        Timestamp::from_micros(i64::try_from(micros).ok()?)
     }
 
     /// Whether `asker` may use it now.
@@ -176,6 +193,28 @@ pub enum Mask {
     Sha256,
     /// The first day of the year. Dates and timestamps.
     TruncateToYear,
+}
+
+/// What the cells of a column are, as far as masks tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cells {
+    /// Text.
+    Text,
+    /// Dates and timestamps.
+    Time,
+    /// Anything else.
+    Other,
+}
+
+impl Mask {
+    /// Whether it keeps the type of `cells`.
+    pub fn fits(self, cells: Cells) -> bool {
+        match self {
+            Self::ReplaceWithNull => true,
+            Self::ShowLast4 | Self::Sha256 => cells == Cells::Text,
+            Self::TruncateToYear => cells == Cells::Time,
+        }
+    }
 }
 
 /// All masks with their names.

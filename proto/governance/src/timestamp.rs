@@ -22,6 +22,9 @@ const FIRST: i64 = -62_167_219_200_000_000;
 const LAST: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
+    /// The last moment of the year 9999.
+    pub const LATEST: Self = Self(LAST);
+
     /// The moment `micros` microseconds after the start of 1970 UTC, if its year has four digits.
     pub fn from_micros(micros: i64) -> Option<Self> {
         (FIRST..=LAST).contains(&micros).then_some(Self(micros))

@@ -50,7 +50,7 @@ impl InvalidContract {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    pub(super) fn one(at: At, message: impl Into<String>) -> Self {
+    pub(crate) fn one(at: At, message: impl Into<String>) -> Self {
         Self {
             first: Fault {
                 at,
@@ -74,12 +74,12 @@ impl std::error::Error for InvalidContract {}
 
 /// The faults found so far.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     found: Vec<Fault>,
 }
 
 impl Faults {
-    pub(super) fn add(&mut self, at: At, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, at: At, message: impl Into<String>) {
         self.found.push(Fault {
             at,
             message: message.into(),
@@ -87,7 +87,7 @@ impl Faults {
     }
 
     /// `value`, if nothing was found.
-    pub(super) fn into_result<T>(self, value: T) -> Result<T, InvalidContract> {
+    pub(crate) fn into_result<T>(self, value: T) -> Result<T, InvalidContract> {
         if self.found.is_empty() {
             Ok(value)
         } else {
@@ -96,7 +96,7 @@ impl Faults {
     }
 
     /// What was found; `at` is named if that is nothing.
-    pub(super) fn into_error(mut self, at: At) -> InvalidContract {
+    pub(crate) fn into_error(mut self, at: At) -> InvalidContract {
         self.found.sort_by_key(|fault| fault.at);
         let mut found = self.found.into_iter();
         match found.next() {

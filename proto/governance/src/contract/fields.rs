@@ -5,15 +5,15 @@ use super::node::{Key, Node, Value};
 
 /// A map that is being read. An entry that is null counts as absent.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
-    pub(super) at: At,
+pub(crate) struct Fields<'a> {
+    pub(crate) at: At,
     what: String,
     entries: &'a [(Key, Node)],
 }
 
 impl<'a> Fields<'a> {
     /// The entries of `node`, which is called `what` in faults.
-    pub(super) fn of(node: &'a Node, what: impl Into<String>, faults: &mut Faults) -> Option<Self> {
+    pub(crate) fn of(node: &'a Node, what: impl Into<String>, faults: &mut Faults) -> Option<Self> {
         let what = what.into();
         match &node.value {
             Value::Map(entries) => Some(Self {
@@ -32,11 +32,30 @@ impl<'a> Fields<'a> {
     }
 
     /// What the map is called from here on.
-    pub(super) fn call(&mut self, what: impl Into<String>) {
+    pub(crate) fn call(&mut self, what: impl Into<String>) {
         self.what = what.into();
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&'a Node> {
+    /// Refuses entries that are not among `known`, and those that say nothing.
+    pub(crate) fn only(&self, known: &[&str], faults: &mut Faults) {
+        for (key, value) in self.entries {
+            let (text, what) = (&key.text, &self.what);
+            if !known.contains(&text.as_str()) {
+                let all = known.join("`, `");
+                faults.add(
+                    key.at,
+                    format!("{what} has no field `{text}`; it has `{all}`"),
+                );
+            } else if value.value == Value::Null {
+                faults.add(
+                    key.at,
+                    format!("`{text}` of {what} is empty; give it a value or leave it out"),
+                );
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Node> {
         self.entries
             .iter()
             .find(|(key, value)| key.text == name && value.value != Value::Null)
@@ -44,11 +63,11 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the value of `name` stands, or the map if it has none.
-    pub(super) fn at_of(&self, name: &str) -> At {
+    pub(crate) fn at_of(&self, name: &str) -> At {
         self.get(name).map_or(self.at, |node| node.at)
     }
 
-    pub(super) fn text(&self, name: &str, faults: &mut Faults) -> Option<String> {
+    pub(crate) fn text(&self, name: &str, faults: &mut Faults) -> Option<String> {
         let node = self.get(name)?;
         match &node.value {
             Value::Text(text) => Some(text.clone()),
@@ -64,7 +83,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Text that has to be there and has to say something.
-    pub(super) fn required_text(&self, name: &str, faults: &mut Faults) -> Option<String> {
+    pub(crate) fn required_text(&self, name: &str, faults: &mut Faults) -> Option<String> {
         if self.get(name).is_none() {
             self.missing(name, faults);
         }
@@ -79,7 +98,7 @@ impl<'a> Fields<'a> {
         Some(text)
     }
 
-    pub(super) fn flag(&self, name: &str, faults: &mut Faults) -> bool {
+    pub(crate) fn flag(&self, name: &str, faults: &mut Faults) -> bool {
         let Some(node) = self.get(name) else {
             return false;
         };
@@ -89,7 +108,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn list(&self, name: &str, faults: &mut Faults) -> &'a [Node] {
+    pub(crate) fn list(&self, name: &str, faults: &mut Faults) -> &'a [Node] {
         let Some(node) = self.get(name) else {
             return &[];
         };
@@ -102,7 +121,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn texts(&self, name: &str, faults: &mut Faults) -> Vec<String> {
+    pub(crate) fn texts(&self, name: &str, faults: &mut Faults) -> Vec<String> {
         let mut texts = Vec::new();
         for item in self.list(name, faults) {
             match item.as_text() {
@@ -121,7 +140,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What `read` makes of each item of the list `name`.
-    pub(super) fn each<T>(
+    pub(crate) fn each<T>(
         &self,
         name: &str,
         faults: &mut Faults,
@@ -134,11 +153,11 @@ impl<'a> Fields<'a> {
     }
 
     /// The map `name`, which is called `what` in faults.
-    pub(super) fn map(&self, name: &str, what: &str, faults: &mut Faults) -> Option<Fields<'a>> {
+    pub(crate) fn map(&self, name: &str, what: &str, faults: &mut Faults) -> Option<Fields<'a>> {
         Fields::of(self.get(name)?, what, faults)
     }
 
-    pub(super) fn missing(&self, name: &str, faults: &mut Faults) {
+    pub(crate) fn missing(&self, name: &str, faults: &mut Faults) {
         faults.add(self.at, format!("`{name}` of {} is missing", self.what));
     }
 
@@ -151,7 +170,7 @@ impl<'a> Fields<'a> {
 }
 
 /// How a value is named in a message.
-pub(super) fn called(value: &Value) -> &'static str {
+pub(crate) fn called(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",

@@ -87,7 +87,7 @@ impl Node {
     }
 
     /// Reads one YAML document. Depth, aliases and expansion are bounded.
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidContract> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidContract> {
         if text.len() > LIMIT {
             let message = format!("a contract has at most {} MiB", LIMIT >> 20);
             return Err(InvalidContract::one(At::START, message));

@@ -74,6 +74,7 @@ impl NewGrant {
             row_filter: row_filter.map(|filter| filter.to_string()),
             masks,
             purposes,
+            purpose_required: false,
             valid_from,
             valid_until,
             key_disclosure,
