@@ -6,6 +6,7 @@ mod ca;
 mod incoming;
 mod office;
 mod password;
+mod policy;
 mod server;
 mod service;
 mod settings;

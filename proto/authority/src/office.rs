@@ -6,11 +6,13 @@ use std::time::{Duration, SystemTime};
 use tracing::{info, warn};
 use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
 use weft_wire::identity::Peer;
+use weft_wire::policy::PolicyBundle;
 use weft_wire::token::{UserToken, UserTokenSigner, UserTokenVerifier};
 use zeroize::Zeroizing;
 
 use crate::ca::Ca;
 use crate::password::Passwords;
+use crate::policy::Policies;
 use crate::state::{LiveLease, State};
 
 /// The group whose members let servers join.
@@ -24,6 +26,7 @@ pub(crate) struct Office {
     pub(crate) signer: UserTokenSigner,
     pub(crate) passwords: Passwords,
     pub(crate) state: State,
+    pub(crate) policies: Policies,
     pub(crate) lease_lifetime: Duration,
     pub(crate) user_token_lifetime: Duration,
     pub(crate) join_lifetime: Duration,
@@ -183,6 +186,28 @@ impl Office {
         let expires_at = now + self.join_lifetime;
         let secret = self.state.open_join(server, expires_at, now)?;
         Ok(OpenedJoin { secret, expires_at })
+    }
+
+    /// Hands `bundle` out as the mesh's policy, if `principal` may have it so.
+    pub(crate) async fn publish(
+        self: &Arc<Self>,
+        principal: &Principal,
+        bundle: PolicyBundle,
+    ) -> Result<(), Error> {
+        if !principal.groups.contains(ADMINS) {
+            warn!(principal = principal.subject, "policy refused");
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                code::NOT_GRANTED,
+                format!("`{principal}` is not in the group `{ADMINS}`"),
+            )
+            .with_hint("Ask an administrator of the mesh to publish the policy."));
+        }
+        let version = self
+            .beside(move |office| office.policies.publish(bundle))
+            .await?;
+        info!(principal = principal.subject, version, "policy published");
+        Ok(())
     }
 
     /// A certificate for the server whose join token has this secret. A request that cannot be

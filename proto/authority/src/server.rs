@@ -22,6 +22,7 @@ use crate::ca::Ca;
 use crate::incoming::Incoming;
 use crate::office::{Office, OpenedJoin};
 use crate::password::Passwords;
+use crate::policy::Policies;
 use crate::service::AuthorityService;
 use crate::settings::Settings;
 use crate::state::State;
@@ -32,7 +33,7 @@ const STREAMS: u32 = 100;
 /// A call that takes longer is ended.
 const CALL: Duration = Duration::from_secs(30);
 /// No message of the protocol is longer.
-const MESSAGE: usize = 64 << 10;
+const MESSAGE: usize = 160 << 10;
 /// Bytes of a call's headers.
 const HEADERS: u32 = 16 << 10;
 /// A connection on which nothing arrives is probed this often.
@@ -188,6 +189,7 @@ fn open(settings: &Settings, mut users: Vec<User>) -> Result<(Identity, Office),
         signer: signer(state, &settings.issuer)?,
         passwords: Passwords::new(&settings.issuer, users)?,
         state: State::open(&state.join("authority.db"))?,
+        policies: Policies::open(state, &settings.issuer)?,
         ca,
         lease_lifetime: settings.lease_lifetime,
         user_token_lifetime: settings.user_token_lifetime,

@@ -10,9 +10,10 @@ use weft_wire::identity::{Peer, peer_of};
 use weft_wire::rpc::authority::authority_server::Authority;
 use weft_wire::rpc::authority::exchange_request::Subject;
 use weft_wire::rpc::authority::{
-    CreateJoinTokenRequest, CreateJoinTokenResponse, EndLeaseRequest, EndLeaseResponse,
-    EnrollRequest, EnrollResponse, ExchangeRequest, ExchangeResponse, IssueTokenRequest,
-    IssueTokenResponse, KeysRequest, KeysResponse, Password, SignInRequest, SignInResponse,
+    CreateJoinTokenRequest, CreateJoinTokenResponse, CurrentPolicyRequest, CurrentPolicyResponse,
+    EndLeaseRequest, EndLeaseResponse, EnrollRequest, EnrollResponse, ExchangeRequest,
+    ExchangeResponse, IssueTokenRequest, IssueTokenResponse, KeysRequest, KeysResponse, Password,
+    PublishPolicyRequest, PublishPolicyResponse, SignInRequest, SignInResponse,
 };
 use weft_wire::status::to_status;
 use weft_wire::token::UserToken;
@@ -97,6 +98,25 @@ impl Authority for AuthorityService {
             jwks: signer.jwks(),
         }))
     }
+
+    async fn publish_policy(
+        &self,
+        request: Request<PublishPolicyRequest>,
+    ) -> Result<Response<PublishPolicyResponse>, Status> {
+        answer(self.publish(request.into_inner()).await)
+    }
+
+    async fn current_policy(
+        &self,
+        request: Request<CurrentPolicyRequest>,
+    ) -> Result<Response<CurrentPolicyResponse>, Status> {
+        server_of(&request)?;
+        let CurrentPolicyRequest { known_version } = request.into_inner();
+        let bundle = self.0.policies.newer_than(known_version);
+        answer(Ok(CurrentPolicyResponse {
+            bundle: bundle.map(Into::into),
+        }))
+    }
 }
 
 impl AuthorityService {
@@ -159,6 +179,14 @@ impl AuthorityService {
             secret,
             expires_at: seconds(expires_at),
         })
+    }
+
+    async fn publish(&self, request: PublishPolicyRequest) -> Result<PublishPolicyResponse, Error> {
+        let PublishPolicyRequest { password, bundle } = request;
+        let principal = self.check(password).await?;
+        let bundle = bundle.ok_or_else(|| missing("policy"))?.try_into()?;
+        self.0.publish(&principal, bundle).await?;
+        Ok(PublishPolicyResponse {})
     }
 
     async fn check(&self, password: Option<Password>) -> Result<Principal, Error> {

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod joining;
+mod policies;
 mod serving;
 mod sign_in;
 

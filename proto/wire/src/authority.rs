@@ -79,6 +79,11 @@ impl Authority {
         })
     }
 
+    /// For further calls.
+    pub(crate) fn client(&self) -> AuthorityClient<Channel> {
+        self.client.clone()
+    }
+
     /// Checks a password and opens a lease for the calling server.
     ///
     /// # Errors

@@ -197,7 +197,7 @@ pub async fn create_join_token(
 }
 
 /// A person's connection: no certificate of their own, and the authority proves its.
-fn person(url: &str, ca_pem: &str) -> Result<Channel, Error> {
+pub(crate) fn person(url: &str, ca_pem: &str) -> Result<Channel, Error> {
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(ca_pem))
         .domain_name(tls_name(&ServerId::Authority))
