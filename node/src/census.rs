@@ -40,11 +40,13 @@ pub(crate) struct Counting {
     _task: AbortOnDropHandle<()>,
 }
 
-/// Whose rows and cells: those of a table, or those of it that a grant shows.
+/// Whose rows and cells: those of a table, or those of it that a grant shows under a federated policy,
+/// if there is one. What a grant shows under one it may not show under the next.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Subject {
     table: TableRef,
     grant: Option<String>,
+    federated: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -150,12 +152,21 @@ impl Census {
 
 impl Subject {
     fn of(visible: &VisibleTable, shown: &Shown) -> Self {
-        Self {
-            table: visible.table.clone(),
-            grant: match shown {
-                Shown::Openly => None,
-                Shown::Through(grant) => Some(grant.clone()),
+        match shown {
+            Shown::Openly => Self::whole(visible.table.clone()),
+            Shown::Through(grant) => Self {
+                table: visible.table.clone(),
+                grant: Some(grant.clone()),
+                federated: visible.federated,
             },
+        }
+    }
+
+    fn whole(table: TableRef) -> Self {
+        Self {
+            table,
+            grant: None,
+            federated: None,
         }
     }
 }
@@ -179,7 +190,7 @@ impl<T: Fn(u64) + Send + Sync> Counter<T> {
         let tables: Vec<TableRef> = tables.map(|table| table.reference.clone()).collect();
         let mut sized = Vec::new();
         for table in tables {
-            let subject = Subject { table, grant: None };
+            let subject = Subject::whole(table);
             let found = self.try_to(&subject, self.announced(&subject)).await;
             sized.push((found.as_ref().map(|found| found.rows), subject.clone()));
             self.keep(subject, found);
@@ -225,9 +236,16 @@ impl<T: Fn(u64) + Send + Sync> Counter<T> {
     }
 
     async fn shown(&self, subject: &Subject) -> Result<Option<TableStatistics>> {
-        let Subject { table, grant } = subject;
-        let grant = grant.as_deref().unwrap_or_default();
+        let Subject {
+            table,
+            grant,
+            federated,
+        } = subject;
         let policy = self.gate.policy();
+        if policy.federated_version() != *federated {
+            return Ok(None);
+        }
+        let grant = grant.as_deref().unwrap_or_default();
         let Some(source) = policy.shown_by(table, grant)? else {
             return Ok(None);
         };
@@ -253,7 +271,7 @@ impl<T: Fn(u64) + Send + Sync> Counter<T> {
         subject: &Subject,
         work: impl Future<Output = Result<Option<TableStatistics>>> + Send,
     ) -> Option<TableStatistics> {
-        let Subject { table, grant } = subject;
+        let Subject { table, grant, .. } = subject;
         // A decoder may give up on a damaged file by a panic.
         match std::panic::AssertUnwindSafe(work).catch_unwind().await {
             Ok(Ok(found)) => {

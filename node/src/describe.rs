@@ -133,6 +133,7 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
         flow_to,
         grants,
         min_group_size,
+        federated: _,
         rows: _,
         columns: _,
     } = visible;

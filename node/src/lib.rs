@@ -8,6 +8,7 @@ pub mod contract;
 mod describe;
 mod direct;
 pub mod enforce;
+mod federated;
 pub mod fragment;
 mod incident;
 mod join;
@@ -15,6 +16,8 @@ pub mod product;
 mod rights;
 mod server;
 mod settings;
+mod simulate;
 
 pub use server::{Node, server_id};
-pub use settings::{CoordinatorAddress, GrantSettings, NodeLimits, Settings};
+pub use settings::{CoordinatorAddress, GrantSettings, NodeLimits, PolicySettings, Settings};
+pub use simulate::{Difference, Simulation, simulate};

@@ -6,6 +6,7 @@
 mod declared;
 mod file_table;
 mod files;
+mod labels;
 mod load;
 mod problem;
 mod source;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use weft_governance::federated::Labels;
 use weft_governance::{FlowTo, KeyDisclosure, ProductRef, TableRef};
 
 pub use load::{Loaded, load};
@@ -27,6 +29,8 @@ pub struct Product {
     pub reference: ProductRef,
     /// The version of its contract.
     pub version: String,
+    /// The status of its contract, if that says one.
+    pub status: Option<String>,
     /// For people.
     pub description: String,
     /// Who may know that it exists.
@@ -70,6 +74,8 @@ pub struct Table {
     pub disclosure: Vec<KeyDisclosure>,
     /// Where its rows may flow.
     pub flow_to: FlowTo,
+    /// What the contract says of each column, in the order of `schema`, for federated policies.
+    pub labels: Vec<Labels>,
     /// The data behind them, with the same schema.
     pub source: Arc<dyn TableProvider>,
 }

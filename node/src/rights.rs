@@ -11,6 +11,7 @@ mod show;
 mod state;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,7 +27,7 @@ use weft_ledger::{Event, EventKind, Ledger};
 use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant, Object};
 use weft_wire::rpc::node::ColumnAccess;
 
-use crate::enforce::{Policy, explain_each};
+use crate::enforce::{Federation, Policy, explain_each};
 use state::{Approved, Given, Named, Rejected, State};
 
 pub(crate) use configured::grants;
@@ -50,9 +51,18 @@ struct Shared {
     state: Mutex<State>,
 }
 
+/// The grants that owners gave by the event log at `file`, as they gave them.
+///
+/// # Errors
+/// `WEFT-NOT-AUDITED` if it cannot be read, `WEFT-INTERNAL` if it holds a right that cannot be understood.
+pub(crate) fn given_in(file: &Path) -> Result<Vec<Grant>, Error> {
+    let state = State::of_file(file)?;
+    Ok(state.given.into_values().flatten().collect())
+}
+
 impl Rights {
-    /// The rights that `ledger` tells of beside those of `policy`, which are the configuration's. What
-    /// owners gave is in force when this returns.
+    /// The rights that `ledger` tells of beside those of `policy`, which are the configuration's, under
+    /// `federation`. What owners gave is in force when this returns.
     ///
     /// # Errors
     /// `WEFT-NOT-AUDITED` if the log cannot be read, `WEFT-INTERNAL` if it holds a right that cannot
@@ -61,6 +71,7 @@ impl Rights {
         policy: watch::Sender<Arc<Policy>>,
         ledger: Ledger,
         owners: Vec<Grantee>,
+        federation: Federation,
     ) -> Result<Self, Error> {
         let configured: Vec<Grant> = policy.borrow().grants().cloned().collect();
         let mut state = State::of(&ledger)?;
@@ -79,7 +90,7 @@ impl Rights {
             configured,
             state: Mutex::default(),
         };
-        let newer = shared.compiled(&state)?;
+        let newer = shared.compiled_under(federation, &state)?;
         shared.policy.send_replace(Arc::new(newer));
         let state = Mutex::new(state);
         Ok(Self(Arc::new(Shared { state, ..shared })))
@@ -296,6 +307,30 @@ impl Rights {
         Ok(())
     }
 
+    /// Writes down that `federation` is what the mesh demands from now on, and puts it in force. What it
+    /// does not let be shown is no longer shown when this returns.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-AUDITED` if it cannot be written down; then nothing changes.
+    pub(crate) async fn federate(
+        &self,
+        federation: Federation,
+        details: serde_json::Value,
+    ) -> Result<(), Error> {
+        let state = self.0.state.lock().await;
+        let version = federation.version().unwrap_or_default();
+        let newer = match self.0.compiled_under(federation, &state) {
+            Ok(newer) => newer,
+            Err(error) => {
+                error!(version, %error, "the policy cannot be applied, so nothing is served");
+                self.0.closed(version)?
+            }
+        };
+        self.record(EventKind::PolicyChanged, None, details).await?;
+        self.0.policy.send_replace(Arc::new(newer));
+        Ok(())
+    }
+
     fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.0.policy.borrow())
     }
@@ -318,7 +353,7 @@ impl Rights {
         }
         let refusal = check::not_an_owner(by, self.policy().domain());
         let details = serde_json::json!({"statement": statement, "refused": refusal.code()});
-        self.record(EventKind::Denied, by, details).await?;
+        self.record(EventKind::Denied, Some(by), details).await?;
         Err(refusal)
     }
 
@@ -338,7 +373,7 @@ impl Rights {
             true => None,
             false => Some(self.0.compiled(&changed)?),
         };
-        self.record(kind, by, details).await?;
+        self.record(kind, Some(by), details).await?;
         *state = changed;
         if let Some(newer) = newer {
             self.0.policy.send_replace(Arc::new(newer));
@@ -349,13 +384,13 @@ impl Rights {
     async fn record(
         &self,
         kind: EventKind,
-        by: &Principal,
+        by: Option<&Principal>,
         details: serde_json::Value,
     ) -> Result<(), Error> {
         let event = Event {
             at: SystemTime::now(),
             kind,
-            principal: Some(by.subject.clone()),
+            principal: by.map(|by| by.subject.clone()),
             query: None,
             fragment: None,
             details,
@@ -376,8 +411,26 @@ fn unread(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
 impl Shared {
     /// The policy with what `state` gives beside what is configured.
     fn compiled(&self, state: &State) -> Result<Policy, Error> {
-        let grants = self.configured.iter().chain(state.given.values().flatten());
         let policy = Arc::clone(&self.policy.borrow());
-        policy.with_grants(policy.epoch() + 1, grants.cloned().collect())
+        policy.with_grants(policy.epoch() + 1, self.all(state))
+    }
+
+    /// The same under another federation.
+    fn compiled_under(&self, federation: Federation, state: &State) -> Result<Policy, Error> {
+        let policy = Arc::clone(&self.policy.borrow());
+        policy.under(federation, policy.epoch() + 1, self.all(state))
+    }
+
+    /// A policy under which nobody reads anything.
+    fn closed(&self, version: u64) -> Result<Policy, Error> {
+        let policy = Arc::clone(&self.policy.borrow());
+        let federation = Federation::Unreadable { version };
+        policy.under(federation, policy.epoch() + 1, Vec::new())
+    }
+
+    /// All grants as their owner gave them.
+    fn all(&self, state: &State) -> Vec<Grant> {
+        let grants = self.configured.iter().chain(state.given.values().flatten());
+        grants.cloned().collect()
     }
 }

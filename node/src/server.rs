@@ -21,7 +21,8 @@ use weft_wire::rpc::registry::{Announcement, ProductAnnouncement};
 use crate::census::{Census, Counting};
 use crate::describe::DescribeService;
 use crate::direct::Direct;
-use crate::enforce::{Gate, Policy};
+use crate::enforce::{Federation, Gate, Policy};
+use crate::federated::{self, Federated, Kept};
 use crate::fragment::{Engine, EngineSettings, FragmentService};
 use crate::join::Join;
 use crate::product::{self, Problem};
@@ -43,6 +44,7 @@ pub struct Node {
     census: Census,
     _counting: Counting,
     _announcing: AbortOnDropHandle<()>,
+    _following: Option<AbortOnDropHandle<()>>,
     door: Door,
     join: Option<Join>,
     sealing: Sealing,
@@ -77,7 +79,19 @@ impl Node {
         let (policy, newest) = watch::channel(Arc::new(policy));
         let ledger =
             Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
-        let rights = Rights::load(policy, ledger.clone(), settings.owners.clone())?;
+        let kept = federated::at_start(&ledger, settings.policy.as_ref())?;
+        let federation = kept.as_ref().map_or(Federation::Free, Kept::federation);
+        let owners = settings.owners.clone();
+        let rights = Rights::load(policy, ledger.clone(), owners, federation)?;
+        let following = match &settings.policy {
+            Some(own) => {
+                let mut federated = Federated::new(own, rights.clone(), kept.as_ref())?;
+                // What is demanded by now holds before the first row leaves.
+                federated.refresh(&authority).await;
+                Some(federated.follow(authority.clone(), own.refresh))
+            }
+            None => None,
+        };
         let sealing = Sealing::start(ledger.clone(), sealer(&identity), SEALED_EVERY);
         let gate = Gate::new(newest, ledger, identity.clone())?;
         let engine = Engine::new(
@@ -136,6 +150,7 @@ impl Node {
             census,
             _counting: counting,
             _announcing: announcing,
+            _following: following,
             door,
             join,
             sealing,

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use weft_door::Limits;
+use weft_door::limits::units;
 use weft_governance::{DomainId, Grantee};
 
 /// Settings of a node.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub grants: Vec<GrantSettings>,
     /// Who gives and takes rights in SQL.
     pub owners: Vec<Grantee>,
+    /// Whose signatures put a federated policy in force; without it none is.
+    pub policy: Option<PolicySettings>,
     /// Limits of fragments.
     pub limits: NodeLimits,
     /// Limits of connections and sessions.
@@ -48,6 +52,25 @@ pub struct CoordinatorAddress {
 
 fn main_coordinator() -> String {
     "main".to_owned()
+}
+
+/// How the node follows the mesh's federated policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySettings {
+    /// The mesh: the `issuer` of its authority.
+    pub mesh: String,
+    /// How many representatives have to sign a policy.
+    pub threshold: usize,
+    /// The public key of each domain's representative, as `weft policy key` prints it.
+    pub representatives: BTreeMap<DomainId, String>,
+    /// About how often the authority is asked for a newer policy.
+    #[serde(default = "usual_refresh", with = "units::duration")]
+    pub refresh: Duration,
+}
+
+fn usual_refresh() -> Duration {
+    Duration::from_secs(5)
 }
 
 /// Limits of fragments.
@@ -97,6 +120,15 @@ pub struct GrantSettings {
     /// `table`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub masks: BTreeMap<String, String>,
+    /// What the rows may be used for; anything if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purposes: Vec<String>,
+    /// The first moment at which it is held: a date, or a time in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<String>,
+    /// The first moment at which it is no longer held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
     /// How much of the columns may travel to other domains as join keys: `none`, `range`, `bloom`,
     /// `list`. It narrows what the contract says with `weft.keyDisclosure`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,9 @@ use weft_coordinator::{
     ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings, Transport,
 };
 use weft_governance::{Grantee, ServerId};
-use weft_node::{CoordinatorAddress, GrantSettings, Node, NodeLimits, Settings as NodeSettings};
+use weft_node::{
+    CoordinatorAddress, GrantSettings, Node, NodeLimits, PolicySettings, Settings as NodeSettings,
+};
 use weft_wire::authority::Authority;
 use weft_wire::identity::Identity;
 
@@ -42,6 +44,8 @@ pub struct MeshOptions {
     pub transport: Transport,
     /// Domains to whose nodes the connections can be cut.
     pub wired: Vec<String>,
+    /// Whose signatures put a federated policy in force.
+    pub policy: Option<PolicySettings>,
 }
 
 /// A running mesh. Dropping it stops it.
@@ -55,6 +59,8 @@ pub struct Mesh {
     domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
     folder: TempDir,
     node_memory: usize,
+    policy: Option<PolicySettings>,
+    authority_url: String,
 }
 
 impl MeshOptions {
@@ -93,6 +99,7 @@ impl MeshOptions {
             query_limits: QueryLimits::default(),
             transport: Transport::default(),
             wired: Vec::new(),
+            policy: None,
         }
     }
 }
@@ -140,6 +147,7 @@ impl Mesh {
             .await
             .expect("coordinator");
         let mut mesh = Self {
+            authority_url: authority.url(),
             authority,
             coordinator,
             nodes: BTreeMap::new(),
@@ -147,6 +155,7 @@ impl Mesh {
             domains: options.domains,
             folder,
             node_memory: options.node_memory,
+            policy: options.policy,
         };
         for domain in options.wired {
             mesh.wires.insert(domain, Wire::new().await);
@@ -195,7 +204,7 @@ impl Mesh {
     pub async fn start_node(&mut self, domain: &str) {
         let id = node_id(domain);
         let identity = self.authority.identity(&id).expect("identity");
-        let authority = Authority::connect(&self.authority.url(), &identity).expect("authority");
+        let authority = Authority::connect(&self.authority_url, &identity).expect("authority");
         let (_, data, grants) = self
             .domains
             .iter()
@@ -217,6 +226,7 @@ impl Mesh {
             }),
             grants,
             owners: vec![Grantee::Group(format!("{domain}-owners"))],
+            policy: self.policy.clone(),
             limits: NodeLimits {
                 memory: self.node_memory,
                 ..NodeLimits::default()
@@ -256,6 +266,11 @@ impl Mesh {
         product.write(data);
         self.kill_node(product.domain);
         self.start_node(product.domain).await;
+    }
+
+    /// Nodes that are started from now on find no authority.
+    pub fn hide_authority(&mut self) {
+        "https://127.0.0.1:9".clone_into(&mut self.authority_url);
     }
 
     /// Takes the node of `domain` away without a farewell.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use weft_node::GrantSettings;
 
-/// A column: name, logical type, physical type. A `*` before the name declares it as primary key.
+/// A column: name, logical type, physical type. A `*` before the name declares it as primary key, and
+/// a `#` behind it a tag.
 pub type Column<'a> = (&'a str, &'a str, &'a str);
 
 /// A data product of CSV tables: `(table, [(column, logical type, physical type)], rows as CSV)`.
@@ -35,6 +36,9 @@ impl Published<'_> {
                 contract.push_str(&format!(
                     "      - name: {name}\n        logicalType: {logical}\n        physicalType: {physical}\n        primaryKey: {key}\n"
                 ));
+                if let Some((_, tag)) = column.split_once('#') {
+                    contract.push_str(&format!("        tags: [{tag}]\n"));
+                }
             }
             let header = columns
                 .iter()
@@ -53,6 +57,7 @@ impl Published<'_> {
 
 /// The name of a column and whether it is declared as key.
 fn named(column: &str) -> (&str, bool) {
+    let column = column.split_once('#').map_or(column, |(name, _)| name);
     match column.strip_prefix('*') {
         Some(name) => (name, true),
         None => (column, false),

@@ -15,6 +15,7 @@ mod faults;
 mod federation;
 mod names;
 mod noninterference;
+mod policies;
 mod preaggregation;
 mod pruning;
 mod pushdown;

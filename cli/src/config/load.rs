@@ -139,7 +139,11 @@ fn toml_text(value: &Value) -> Option<String> {
     let json = serde_json::to_value(value).ok()?;
     match &json {
         serde_json::Value::Null => None,
-        serde_json::Value::Object(_) => None,
+        serde_json::Value::Object(entries) => {
+            let entry = |(key, value): (&String, &serde_json::Value)| format!("{key:?} = {value}");
+            let entries: Vec<String> = entries.iter().map(entry).collect();
+            (!entries.is_empty()).then(|| format!("{{ {} }}", entries.join(", ")))
+        }
         json => Some(json.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use weft_door::limits::units;
 use weft_governance::{DomainId, Error, ErrorKind, Grantee, code};
-use weft_node::{CoordinatorAddress, GrantSettings, NodeLimits, Settings};
+use weft_node::{CoordinatorAddress, GrantSettings, NodeLimits, PolicySettings, Settings};
 
 use super::coordinator::AuthorityAddress;
 use super::keys::{DOOR, Keys};
@@ -20,6 +20,7 @@ pub(crate) struct NodeConfig {
     pub(crate) coordinator: Option<CoordinatorAddress>,
     pub(crate) grants: Vec<GrantSettings>,
     pub(crate) owners: Option<Owners>,
+    pub(crate) policy: Option<PolicySettings>,
     pub(crate) limits: Limits,
     pub(crate) door: weft_door::Limits,
 }
@@ -119,13 +120,29 @@ impl NodeConfig {
             ("coordinator.name", "The coordinator's name in the mesh."),
             (
                 "grants",
-                "Who may read what: a list of tables with user or group, product, table, columns, row_filter, masks.",
+                "Who may read what: a list of tables with user or group, product, table, columns, row_filter, masks, purposes, valid_from, valid_until.",
             ),
             (
                 "owners.groups",
                 "Groups that give and take rights in SQL; DOMAIN-owners if no owners are set.",
             ),
             ("owners.users", "Users that do."),
+            (
+                "policy.mesh",
+                "The mesh whose federated policy is followed: the issuer of its authority.",
+            ),
+            (
+                "policy.threshold",
+                "How many representatives have to sign a policy.",
+            ),
+            (
+                "policy.representatives",
+                "The public key of each domain's representative, as `weft policy key` prints it.",
+            ),
+            (
+                "policy.refresh",
+                "About how often the authority is asked for a newer policy.",
+            ),
             ("limits.memory", "Memory for all fragments together."),
             ("limits.partitions", "Partitions of one fragment's plan."),
             ("limits.planner_threads", "Planning threads at a time."),
@@ -174,6 +191,7 @@ impl NodeConfig {
             coordinator: self.coordinator.clone(),
             grants: self.grants.clone(),
             owners,
+            policy: self.policy.clone(),
             limits: NodeLimits {
                 memory,
                 partitions,

@@ -372,6 +372,7 @@ fn details(
         "via": fragment.via().to_string(),
         "digest": fragment.digest_hex(),
         "epoch": policy.epoch(),
+        "policy": policy.federated_version(),
         "purpose": asker.purpose,
         "tables": tables,
         "keys": keys,

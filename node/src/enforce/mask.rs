@@ -6,14 +6,14 @@ use datafusion::functions::expr_fn::{
     character_length, concat, date_trunc, encode, repeat, right, sha256,
 };
 use datafusion::logical_expr::{Expr, cast, col, lit, when};
-use weft_governance::{Error, ErrorKind, Grant, Mask, code};
+use weft_governance::{Cells, Error, ErrorKind, Grant, Mask, code};
 
 /// Refuses a grant whose masks do not fit the types of its columns.
 pub(crate) fn check(grant: &Grant, schema: &Schema) -> std::result::Result<(), Error> {
     for (column, mask) in &grant.masks {
         let fits = schema
             .field_with_name(column)
-            .is_ok_and(|field| fits(*mask, field.data_type()));
+            .is_ok_and(|field| mask.fits(cells(field.data_type())));
         if !fits {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -47,19 +47,11 @@ pub(crate) fn masked(column: &str, data_type: &DataType, mask: Mask) -> Result<E
     Ok(cast(shown, data_type.clone()))
 }
 
-fn fits(mask: Mask, data_type: &DataType) -> bool {
-    let text = matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    );
-    match mask {
-        Mask::ReplaceWithNull => true,
-        Mask::ShowLast4 | Mask::Sha256 => text,
-        Mask::TruncateToYear => {
-            matches!(
-                data_type,
-                DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
-            )
-        }
+/// What masks tell apart.
+pub(crate) fn cells(data_type: &DataType) -> Cells {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Cells::Text,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Cells::Time,
+        _ => Cells::Other,
     }
 }

@@ -12,11 +12,13 @@ use tokio::time::sleep;
 use weft_governance::evaluate::{
     evaluate, evaluate_aggregate, flow_to, held, key_disclosure, visible_columns,
 };
+use weft_governance::federated::Narrowing;
 use weft_governance::{
     Asker, Decision, DomainId, Error, ErrorKind, FlowTo, Grant, GroupSize, KeyDisclosure,
     Obligations, Principal, TableAccess, TableRef, Timestamp, code,
 };
 
+use super::federation::{Federation, labelled};
 use super::mask;
 use super::permit::Binding;
 use super::protected::ProtectedTable;
@@ -33,8 +35,12 @@ pub struct Policy {
     epoch: u64,
     products: Vec<Product>,
     tables: BTreeMap<TableRef, Arc<Guarded>>,
-    /// By their table: a question about one does not look at the grants on all.
+    /// By their table: a question about one does not look at the grants on all. As they are in force,
+    /// not as they were given.
     grants: BTreeMap<TableRef, Vec<Grant>>,
+    federation: Federation,
+    /// What the federation took away, by table and grant.
+    narrowings: BTreeMap<(TableRef, String), Narrowing>,
 }
 
 /// A table with the compiled row filters of its grants.
@@ -83,6 +89,8 @@ pub struct VisibleTable {
     /// The least group of rows that may be shown, if there is a visible column of which single rows
     /// may not be.
     pub min_group_size: Option<GroupSize>,
+    /// The version of the federated policy under which it is seen so.
+    pub federated: Option<u64>,
     /// How the rows are seen when no column of them is read; `None` if not even then.
     pub rows: Option<Shown>,
     /// For each visible column its place among those of the table, and how it is seen when it is
@@ -110,7 +118,7 @@ impl From<Obligations> for Shown {
 }
 
 impl Policy {
-    /// Checks and compiles `grants` over `products`.
+    /// Checks and compiles `grants`, as their owner gives them, over `products`.
     ///
     /// # Errors
     /// `WEFT-SETTINGS`, naming the grant whose filter or mask cannot be enforced.
@@ -120,10 +128,27 @@ impl Policy {
         products: Vec<Product>,
         grants: Vec<Grant>,
     ) -> Result<Self, Error> {
+        Self::compile_under(Federation::Free, domain, epoch, products, grants)
+    }
+
+    fn compile_under(
+        federation: Federation,
+        domain: DomainId,
+        epoch: u64,
+        products: Vec<Product>,
+        grants: Vec<Grant>,
+    ) -> Result<Self, Error> {
         let mut granted: BTreeMap<TableRef, Vec<Grant>> = BTreeMap::new();
         for grant in grants {
             granted.entry(grant.table.clone()).or_default().push(grant);
         }
+        // As they were given too: a policy that comes later may let more of a grant stand.
+        for table in products.iter().flat_map(|product| &product.tables) {
+            for grant in granted.get(&table.reference).into_iter().flatten() {
+                mask::check(grant, &table.schema)?;
+            }
+        }
+        let narrowings = narrow(&federation, &products, &mut granted);
         let mut tables = BTreeMap::new();
         for table in products.iter().flat_map(|product| &product.tables) {
             let mut row_filters = BTreeMap::new();
@@ -146,6 +171,8 @@ impl Policy {
             products,
             tables,
             grants: granted,
+            federation,
+            narrowings,
         })
     }
 
@@ -154,7 +181,37 @@ impl Policy {
     /// # Errors
     /// As [`Policy::compile`].
     pub(crate) fn with_grants(&self, epoch: u64, grants: Vec<Grant>) -> Result<Self, Error> {
-        Self::compile(self.domain.clone(), epoch, self.products.clone(), grants)
+        self.under(self.federation().clone(), epoch, grants)
+    }
+
+    /// The same products under `grants`, as their owner gives them, and another federation.
+    ///
+    /// # Errors
+    /// As [`Policy::compile`].
+    pub(crate) fn under(
+        &self,
+        federation: Federation,
+        epoch: u64,
+        grants: Vec<Grant>,
+    ) -> Result<Self, Error> {
+        let (domain, products) = (self.domain.clone(), self.products.clone());
+        Self::compile_under(federation, domain, epoch, products, grants)
+    }
+
+    /// What the mesh demands.
+    pub(crate) fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// The version of the federated policy that is in force.
+    pub fn federated_version(&self) -> Option<u64> {
+        self.federation.version()
+    }
+
+    /// What the federated policy takes away from `grant`, if it takes anything.
+    pub(crate) fn narrowing(&self, grant: &Grant) -> Option<&Narrowing> {
+        let key = (grant.table.clone(), grant.id.clone());
+        self.narrowings.get(&key)
     }
 
     /// Whose node this is.
@@ -331,6 +388,7 @@ impl Policy {
                 .map(|grant| grant.id.clone())
                 .collect(),
             min_group_size: sizes.min().filter(|_| rows_hidden),
+            federated: self.federated_version(),
             rows: self.duties(asker, reference, &[]).map(Shown::from),
             columns,
         })
@@ -347,6 +405,35 @@ impl Policy {
             Decision::Deny(_) => None,
         }
     }
+}
+
+/// Leaves of `grants` what `federation` leaves of them, and says what it took. A grant on a table that
+/// is not served shows nothing and stays as it is.
+fn narrow(
+    federation: &Federation,
+    products: &[Product],
+    grants: &mut BTreeMap<TableRef, Vec<Grant>>,
+) -> BTreeMap<(TableRef, String), Narrowing> {
+    let mut narrowings = BTreeMap::new();
+    for product in products {
+        for table in &product.tables {
+            let Some(granted) = grants.get_mut(&table.reference) else {
+                continue;
+            };
+            let labelled = labelled(product, table);
+            granted.retain_mut(|grant| {
+                let Some(narrowing) = federation.narrowing(grant, &labelled) else {
+                    return false;
+                };
+                if !narrowing.is_empty() {
+                    *grant = narrowing.of(grant);
+                    narrowings.insert((grant.table.clone(), grant.id.clone()), narrowing);
+                }
+                true
+            });
+        }
+    }
+    narrowings
 }
 
 /// `field` as a grant shows it: what the contract requires, a mask may replace with NULL.

@@ -12,6 +12,7 @@ use weft_governance::{DomainId, FlowTo, KeyDisclosure, ProductRef};
 
 use super::declared::Declared;
 use super::files;
+use super::labels::labels;
 use super::problem::{Problem, Trouble};
 use super::source;
 use super::{Discoverable, Product, Table};
@@ -157,6 +158,7 @@ impl Loader<'_> {
         let Contract {
             name,
             version,
+            status,
             description,
             ..
         } = contract;
@@ -168,6 +170,7 @@ impl Loader<'_> {
         Ok(Product {
             reference,
             version,
+            status,
             description,
             discoverable,
             tables,
@@ -257,6 +260,7 @@ impl Loader<'_> {
             source,
             disclosure,
             flow_to,
+            labels: labels(contract, object),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
-use weft_governance::{Columns, FlowTo, Grant, Grantee, KeyDisclosure, Mask};
+use weft_governance::{Columns, FlowTo, Grant, Grantee, KeyDisclosure, Mask, Timestamp};
 
 use super::check::nearest;
 use crate::product::{Product, Table};
@@ -57,6 +57,9 @@ fn expand(
         columns,
         row_filter,
         masks,
+        purposes,
+        valid_from,
+        valid_until,
         key_disclosure,
         flow_to,
     } = setting;
@@ -71,6 +74,11 @@ fn expand(
         .map(str::parse::<KeyDisclosure>)
         .transpose()
         .map_err(|error| error.to_string())?;
+    if purposes.iter().any(|purpose| purpose.trim().is_empty()) {
+        return Err("`purposes` holds an empty one; leave it out to grant for any".to_owned());
+    }
+    let valid_from = moment("valid_from", valid_from.as_deref())?;
+    let valid_until = moment("valid_until", valid_until.as_deref())?;
     let flow_to = flow_to.as_deref().map(domains).transpose()?;
     let names = products.iter().map(|product| product.reference.product());
     let found = products
@@ -100,12 +108,20 @@ fn expand(
                 columns: only_columns(columns.as_deref(), table)?,
                 row_filter: row_filter.clone(),
                 masks: column_masks(masks, table)?,
+                purposes: purposes.iter().cloned().collect(),
+                valid_from,
+                valid_until,
                 key_disclosure,
                 flow_to: flow_to.clone(),
                 ..Grant::new(id, table.reference.clone(), grantee.clone())
             })
         })
         .collect()
+}
+
+fn moment(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, String> {
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|error| format!("`{name}`: {error}"))
 }
 
 fn domains(names: &[String]) -> Result<FlowTo, String> {

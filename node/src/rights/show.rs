@@ -11,6 +11,7 @@ use weft_sql::govern::Object;
 
 use super::Rights;
 use super::state::{Answer, Request};
+use crate::enforce::Policy;
 
 /// The answer to GRANT: one row.
 pub(crate) fn grant_schema() -> SchemaRef {
@@ -140,11 +141,12 @@ impl Rights {
             })
             .collect();
         grants.sort_by(|one, other| (&one.id, &one.table).cmp(&(&other.id, &other.table)));
-        rows(&grants)
+        rows(&policy, &grants)
     }
 }
 
-fn rows(grants: &[&Grant]) -> Result<RecordBatch, Error> {
+/// Grants as they are in force: what the mesh's policy adds is named with the rule that does.
+fn rows(policy: &Policy, grants: &[&Grant]) -> Result<RecordBatch, Error> {
     let texts = |of: &dyn Fn(&Grant) -> Option<String>| -> ArrayRef {
         let texts: StringArray = grants.iter().map(|grant| of(grant)).collect();
         Arc::new(texts)
@@ -163,13 +165,11 @@ fn rows(grants: &[&Grant]) -> Result<RecordBatch, Error> {
         texts(&|it| only(&it.columns)),
         texts(&|it| it.row_filter.clone()),
         texts(&|it| {
-            joined(
-                it.masks
-                    .iter()
-                    .map(|(column, mask)| format!("{column}: {mask}")),
-            )
+            joined(it.masks.iter().map(|(column, mask)| {
+                format!("{column}: {mask}{}", why_masked(policy, it, column))
+            }))
         }),
-        texts(&|it| joined(&it.purposes)),
+        texts(&|it| joined(&it.purposes).or_else(|| why_purpose(policy, it))),
         moments(&|it| it.valid_from),
         moments(&|it| it.valid_until),
         texts(&|it| it.key_disclosure.map(|it| it.to_string())),
@@ -177,6 +177,24 @@ fn rows(grants: &[&Grant]) -> Result<RecordBatch, Error> {
         texts(&|it| limits(it)),
     ];
     RecordBatch::try_new(grants_schema(), columns).map_err(|error| defect(&error))
+}
+
+/// The rules by which a column is masked, if the owner did not say so.
+fn why_masked(policy: &Policy, grant: &Grant, column: &str) -> String {
+    let narrowing = policy.narrowing(grant);
+    let masked = narrowing.and_then(|narrowing| narrowing.masks.get(column));
+    masked.map_or_else(String::new, |(_, rules)| by_rules(policy, rules))
+}
+
+/// Why a purpose has to be named, if any will do.
+fn why_purpose(policy: &Policy, grant: &Grant) -> Option<String> {
+    let rules = &policy.narrowing(grant)?.purpose;
+    (!rules.is_empty()).then(|| format!("any that is named{}", by_rules(policy, rules)))
+}
+
+fn by_rules(policy: &Policy, rules: &[String]) -> String {
+    let version = policy.federated_version().unwrap_or_default();
+    format!(" (policy {version}: {})", rules.join(", "))
 }
 
 /// One id, as the only cell of an answer with `schema`.

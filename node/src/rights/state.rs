@@ -1,11 +1,12 @@
 //! Rights and requests as a fold of the event log.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use weft_governance::{Error, ErrorKind, Grant, code};
-use weft_ledger::{EventKind, Ledger, LedgerError};
+use weft_ledger::{EventKind, Ledger, LedgerError, Record};
 use weft_sql::govern::{AccessRequest, Govern};
 use weft_sql::{Caps, Statement};
 
@@ -79,8 +80,20 @@ impl State {
     /// # Errors
     /// `WEFT-NOT-AUDITED` if it cannot be read, `WEFT-INTERNAL` if an event cannot be understood.
     pub(super) fn of(ledger: &Ledger) -> Result<Self, Error> {
+        Self::told_by(ledger.read_of(&KINDS).map_err(unread)?)
+    }
+
+    /// What the log at `file` tells, which a node may be writing to.
+    ///
+    /// # Errors
+    /// As [`State::of`].
+    pub(super) fn of_file(file: &Path) -> Result<Self, Error> {
+        Self::told_by(weft_ledger::read_of(file, &KINDS).map_err(unread)?)
+    }
+
+    fn told_by(records: Vec<Record>) -> Result<Self, Error> {
         let mut state = Self::default();
-        for record in ledger.read_of(&KINDS).map_err(unread)? {
+        for record in records {
             let event = record.event;
             let by = event.principal.unwrap_or_default();
             state.enter(event.kind, &by, event.details)?;

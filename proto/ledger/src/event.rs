@@ -63,6 +63,7 @@ kinds! {
     Requested = "requested", "Somebody asked an owner for a right.";
     Approved = "approved", "An owner gave what was asked for, or less.";
     Rejected = "rejected", "An owner gave nothing of what was asked for.";
+    PolicyChanged = "policy-changed", "A federated policy of the mesh is in force at this node from now on.";
     Registered = "registered", "A node made itself known to a coordinator.";
     Unregistered = "unregistered", "A node left a coordinator.";
     Admitted = "admitted", "The owner allowed a fragment; its data may leave.";

@@ -174,6 +174,16 @@ impl Ledger {
     }
 }
 
+/// All durable records of one of `kinds` in the log at `path`, oldest first, without writing to it: a
+/// server may be using it.
+///
+/// # Errors
+/// [`LedgerError::Open`] if the file is not there, [`LedgerError::Read`] if it cannot be read.
+pub fn read_of(path: &Path, kinds: &[EventKind]) -> Result<Vec<Record>, LedgerError> {
+    let reader = store::open_to_read(path).map_err(LedgerError::open)?;
+    store::read_of(&reader, kinds).map_err(LedgerError::read)
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         drop(self.jobs.take());
