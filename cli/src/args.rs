@@ -8,6 +8,13 @@ use workload::bench::{Grants, Keys, Link};
 
 use crate::output::Format;
 
+mod policy;
+
+pub(crate) use policy::{
+    PolicyArgs, PolicyCheckArgs, PolicyCommand, PolicyKeyArgs, PolicyPublishArgs, PolicySignArgs,
+    PolicySimulateArgs,
+};
+
 /// A federated SQL engine for a data mesh.
 #[derive(Debug, Parser)]
 #[command(name = "weft", version, about, max_term_width = 100)]
@@ -34,6 +41,8 @@ pub(crate) enum Command {
     Node(NodeArgs),
     /// Run a mesh's authority
     Authority(AuthorityArgs),
+    /// Sign, check, publish and try out the mesh's federated policy
+    Policy(PolicyArgs),
     /// Prove that an event log is what a server wrote
     Audit(AuditArgs),
     /// Prove that a node signed what a receipt says

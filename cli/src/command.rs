@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod demo;
+mod policy;
 mod profile;
 mod receipt;
 mod sign_in;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
         Command::Coordinator(args) => coordinator(&args, runtime),
         Command::Node(args) => node(&args, runtime),
         Command::Authority(args) => authority(&args, runtime),
+        Command::Policy(args) => runtime.block_on(policy::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::Receipt(args) => receipt::run(&args),
         Command::Bench(args) => runtime.block_on(bench::run(&args)),

@@ -558,3 +558,124 @@ fn wrong_settings_and_unreachable_servers_have_their_exit_codes() {
     assert_eq!(nobody.status.code(), Some(3), "{}", text(&nobody.stderr));
     assert_eq!(run(&["nonsense"]).status.code(), Some(2));
 }
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The phone numbers of customers are hashed once enough representatives say so.
+#[test]
+fn representatives_try_out_sign_and_publish_a_policy() {
+    let demo = Demo::start();
+    let folder = demo.folder.path();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let policy = "version: 1\nmesh: weft-demo\nrules:\n  - name: personal\n    columns: { tags: [pii] }\n    mask: sha-256\n";
+    std::fs::write(path("policy.yaml"), policy).expect("written");
+    let weft = |arguments: &[&str]| {
+        let mut command = Command::new(WEFT);
+        let output = command.arg("policy").args(arguments).stdin(Stdio::null());
+        output.output().expect("run")
+    };
+    let (yaml, bundle, crm) = (path("policy.yaml"), path("policy.json"), path("crm.toml"));
+
+    for given in [
+        "(c_custkey, c_phone) ON TABLE crm.customers.customer TO USER outsider FOR PURPOSE 'fraud'",
+        "(c_custkey, c_phone) ON TABLE crm.customers.customer TO USER supply_owner",
+    ] {
+        let output = demo.sql("crm_owner", &format!("GRANT SELECT {given}"));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let simulated = weft(&["simulate", &yaml, "--config", &crm, "--format", "json"]);
+    assert_eq!(simulated.status.code(), Some(0), "{}", stderr(&simulated));
+    let rows: Vec<Value> = serde_json::from_slice(&simulated.stdout).expect("JSON");
+    let phone = rows.iter().find(|row| row["column"] == "c_phone");
+    let phone = phone.expect("a change");
+    assert_eq!(phone["table"], "crm.customers.customer");
+    assert_eq!(
+        (&phone["change"], &phone["after"]),
+        (&"masked".into(), &"sha-256".into())
+    );
+    assert_eq!(phone["rules"], "personal");
+    let holders = rows.iter().filter(|row| row["column"] == "c_phone");
+    let holders: Vec<_> = holders
+        .map(|row| row["grantee"].as_str().expect("text"))
+        .collect();
+    assert!(holders.contains(&"user supply_owner"), "{holders:?}");
+    assert!(
+        !holders.contains(&"user outsider"),
+        "it unmasks by name and purpose: {holders:?}"
+    );
+
+    for (domain, enough) in [("sales", false), ("crm", true)] {
+        let key = demo.text(&format!("/policy/keys/{domain}"));
+        let signed = weft(&[
+            "sign", &yaml, "--domain", domain, "--key", key, "--bundle", &bundle,
+        ]);
+        assert_eq!(signed.status.code(), Some(0), "{}", stderr(&signed));
+        let checked = weft(&["check", &bundle, "--config", &crm]);
+        assert_eq!(checked.status.success(), enough, "{}", stderr(&checked));
+    }
+
+    let phones = "SELECT min(c_phone) FROM crm.customers.customer";
+    let before = demo.sql("analyst", phones);
+    assert!(stdout(&before).contains('-'), "{}", stderr(&before));
+    let password = folder.join("governance.password");
+    std::fs::write(&password, demo.text("/principals/governance/password")).expect("written");
+    let password = password.display().to_string();
+    let sign_in = [
+        "--user",
+        "governance",
+        "--password-file",
+        &password,
+        "--ca",
+        demo.text("/ca"),
+    ];
+    let published = [
+        &["publish", &bundle, "--authority", demo.text("/authority")][..],
+        &sign_in,
+    ]
+    .concat();
+    let published = weft(&published);
+    assert_eq!(published.status.code(), Some(0), "{}", stderr(&published));
+    let begun = Instant::now();
+    while stdout(&demo.sql("analyst", phones)).contains('-') {
+        assert!(begun.elapsed() < PATIENCE, "the policy is not followed");
+    }
+    let again = weft(&["simulate", &bundle, "--config", &crm, "--format", "json"]);
+    assert_eq!(stdout(&again).trim(), "[]", "nothing more would change");
+    assert!(
+        stderr(&again).contains("policy 1 is in force"),
+        "{}",
+        stderr(&again)
+    );
+}
+
+#[test]
+fn a_key_is_private_and_never_written_over() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("sales.key");
+    let make = || {
+        let mut command = Command::new(WEFT);
+        let output = command.args(["policy", "key", "--out"]).arg(&file).output();
+        output.expect("run")
+    };
+    let made = make();
+    assert_eq!(stdout(&made).trim().len(), 87, "a point in base64");
+    let text = std::fs::read_to_string(&file).expect("written");
+    assert!(text.contains("PRIVATE KEY") && !stderr(&made).contains("PRIVATE"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&file)
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    assert_eq!(make().status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(&file).expect("still there"), text);
+}

@@ -5,6 +5,7 @@
 
 mod child;
 mod people;
+mod representatives;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -16,11 +17,12 @@ use tempfile::TempDir;
 use tracing::debug;
 use weft_authority::{AuthorityServer, Settings as AuthoritySettings};
 use weft_governance::{Error, ErrorKind, ServerId, code};
-use weft_node::GrantSettings;
+use weft_node::{GrantSettings, PolicySettings};
 
 use child::{Child, Home};
 use people::People;
 pub(super) use people::random_password;
+use representatives::Representatives;
 
 use crate::client::{Client, SignIn, Target};
 use crate::connection::Person;
@@ -32,6 +34,9 @@ const DOMAINS: [(&str, &str); 3] = [
     ("crm", "customers"),
     ("supply", "parts"),
 ];
+
+/// The mesh's name in tokens and policies.
+const ISSUER: &str = "weft-demo";
 
 /// What the person asked for.
 #[derive(Debug, Clone)]
@@ -92,6 +97,7 @@ pub(super) struct Demo {
     authority: AuthorityServer,
     coordinator: Child,
     nodes: BTreeMap<String, Child>,
+    representatives: Representatives,
     // Last: its files are in use until the processes have ended.
     place: Place,
 }
@@ -142,7 +148,7 @@ impl Demo {
         let folder = &place.folder;
         let people = People::with_new_passwords()?;
         let state = folder.join("authority");
-        let settings = AuthoritySettings::new(([127, 0, 0, 1], 0).into(), "weft-demo", state);
+        let settings = AuthoritySettings::new(([127, 0, 0, 1], 0).into(), ISSUER, state);
         let authority = AuthorityServer::start(settings, people.users()?).await?;
         std::fs::write(folder.join("ca.pem"), authority.ca_pem())
             .map_err(|e| unusable(folder, &e))?;
@@ -151,9 +157,12 @@ impl Demo {
             temporary: place.temporary.is_some(),
         };
         let coordinator = start_coordinator(home, &authority, port, compression).await?;
+        let domains = served.iter().map(|served| served.domain.as_str());
+        let representatives = Representatives::in_folder(folder, domains)?;
         let mut nodes = BTreeMap::new();
         for domain in served {
-            let node = start_node(home, &authority, &coordinator, domain).await?;
+            let policy = representatives.settings(ISSUER);
+            let node = start_node(home, &authority, &coordinator, domain, policy).await?;
             nodes.insert(domain.domain.clone(), node);
         }
         Ok(Self {
@@ -161,6 +170,7 @@ impl Demo {
             authority,
             coordinator,
             nodes,
+            representatives,
             place,
         })
     }
@@ -255,6 +265,7 @@ impl Demo {
             "ca": self.place.folder.join("ca.pem"),
             "dir": self.place.folder,
             "authority": self.authority.url(),
+            "policy": self.representatives.describe(),
             "pids": pids,
             "principals": principals,
         })
@@ -330,6 +341,7 @@ async fn start_node(
     authority: &AuthorityServer,
     coordinator: &Child,
     served: &Served,
+    policy: PolicySettings,
 ) -> Result<Child, Error> {
     let domain = served.domain.as_str();
     let id =
@@ -338,6 +350,7 @@ async fn start_node(
     let token = join_token(authority, &id, &state)?;
     let settings = settings::node(&settings::NodeOptions {
         served,
+        policy,
         state: &state,
         token: token.as_deref(),
         authority: &authority.url(),

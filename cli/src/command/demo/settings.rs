@@ -5,13 +5,14 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::json;
 use weft_governance::{Error, ErrorKind, code};
-use weft_node::GrantSettings;
+use weft_node::{GrantSettings, PolicySettings};
 
 use super::Served;
 
 /// What a demo node is told.
 pub(super) struct NodeOptions<'a> {
     pub(super) served: &'a Served,
+    pub(super) policy: PolicySettings,
     pub(super) state: &'a Path,
     pub(super) token: Option<&'a Path>,
     pub(super) authority: &'a str,
@@ -35,13 +36,14 @@ pub(super) fn coordinator(
     )
 }
 
-/// A node's, with its grants.
+/// A node's, with its grants and the representatives whose policies it follows.
 ///
 /// # Errors
 /// If a grant cannot be written down.
 pub(super) fn node(options: &NodeOptions<'_>) -> Result<String, Error> {
     let NodeOptions {
         served,
+        policy,
         state,
         token,
         authority,
@@ -61,17 +63,18 @@ pub(super) fn node(options: &NodeOptions<'_>) -> Result<String, Error> {
         state = json!(state),
         advertise = advertise.unwrap_or_default(),
         authority = json!(authority),
-        grants = grant_tables(grants)?,
+        grants = lists(grants, policy)?,
     ))
 }
 
-/// `[[grants]]` for each.
-fn grant_tables(grants: &[GrantSettings]) -> Result<String, Error> {
+/// `[[grants]]` for each, and `[policy]`.
+fn lists(grants: &[GrantSettings], policy: &PolicySettings) -> Result<String, Error> {
     #[derive(Serialize)]
-    struct Grants<'a> {
+    struct Lists<'a> {
         grants: &'a [GrantSettings],
+        policy: &'a PolicySettings,
     }
-    toml::to_string(&Grants { grants }).map_err(|error| {
+    toml::to_string(&Lists { grants, policy }).map_err(|error| {
         Error::new(
             ErrorKind::Internal,
             code::INTERNAL,
