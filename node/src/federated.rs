@@ -31,6 +31,9 @@ use crate::settings::PolicySettings;
 /// The authority is not asked more often, whatever is set.
 const LEAST_WAIT: Duration = Duration::from_millis(20);
 
+/// A node that knows of no policy asks this often until it has an answer.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
 /// Puts newer policies in force as they come.
 pub(crate) struct Federated {
     pinned: Representatives,
@@ -39,6 +42,9 @@ pub(crate) struct Federated {
     version: u64,
     /// When a policy was first in force here.
     since: Option<Timestamp>,
+    /// Whether nothing is shown until the authority says whether there is a policy: a node that knows
+    /// of none does not take silence for an answer.
+    awaited: bool,
     /// Whether the authority did not answer the last time.
     silent: bool,
     /// The last bundle that was refused, by its digest: each is complained of once.
@@ -69,6 +75,15 @@ pub(crate) fn at_start(
             )
         }
         (kept, _) => Ok(kept),
+    }
+}
+
+/// What holds before anybody was asked.
+pub(crate) fn before(kept: Option<&Kept>, settings: Option<&PolicySettings>) -> Federation {
+    match (kept, settings) {
+        (Some(kept), _) => kept.federation(),
+        (None, Some(_)) => Federation::Awaited,
+        (None, None) => Federation::Free,
     }
 }
 
@@ -104,6 +119,7 @@ impl Federated {
             rights,
             version: kept.map_or(0, |kept| kept.enacted.version),
             since: kept.map(|kept| kept.since),
+            awaited: kept.is_none(),
             silent: false,
             refused: None,
         })
@@ -121,6 +137,9 @@ impl Federated {
             }
             Err(_) => {}
         }
+        if self.awaited && !self.silent {
+            self.answered().await;
+        }
     }
 
     /// Asks `authority` about every `refresh`, until the handle is dropped.
@@ -131,10 +150,25 @@ impl Federated {
     ) -> AbortOnDropHandle<()> {
         AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
-                sleep(refresh.mul_f64(jitter()).max(LEAST_WAIT)).await;
+                let wait = match self.awaited {
+                    true => refresh.min(FIRST_WAIT),
+                    false => refresh,
+                };
+                sleep(wait.mul_f64(jitter()).max(LEAST_WAIT)).await;
                 self.refresh(&authority).await;
             }
         }))
+    }
+
+    /// The authority has said whether there is a policy. If none is in force by now, owners decide alone.
+    async fn answered(&mut self) {
+        if self.version == 0
+            && let Err(error) = self.rights.free().await
+        {
+            error!(%error, "grants do not hold although there is no policy");
+            return;
+        }
+        self.awaited = false;
     }
 
     /// Puts the policy of `bundle` in force if it counts; complains once if it does not.

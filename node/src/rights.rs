@@ -331,6 +331,17 @@ impl Rights {
         Ok(())
     }
 
+    /// Lets grants hold as owners gave them: there is no federated policy.
+    ///
+    /// # Errors
+    /// If a grant does not fit, which the start has ruled out.
+    pub(crate) async fn free(&self) -> Result<(), Error> {
+        let state = self.0.state.lock().await;
+        let newer = self.0.compiled_under(Federation::Free, &state)?;
+        self.0.policy.send_replace(Arc::new(newer));
+        Ok(())
+    }
+
     fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.0.policy.borrow())
     }

@@ -21,8 +21,8 @@ use weft_wire::rpc::registry::{Announcement, ProductAnnouncement};
 use crate::census::{Census, Counting};
 use crate::describe::DescribeService;
 use crate::direct::Direct;
-use crate::enforce::{Federation, Gate, Policy};
-use crate::federated::{self, Federated, Kept};
+use crate::enforce::{Gate, Policy};
+use crate::federated::{self, Federated};
 use crate::fragment::{Engine, EngineSettings, FragmentService};
 use crate::join::Join;
 use crate::product::{self, Problem};
@@ -80,7 +80,7 @@ impl Node {
         let ledger =
             Ledger::open(&settings.state.join("events.db")).map_err(|e| unauditable(&e))?;
         let kept = federated::at_start(&ledger, settings.policy.as_ref())?;
-        let federation = kept.as_ref().map_or(Federation::Free, Kept::federation);
+        let federation = federated::before(kept.as_ref(), settings.policy.as_ref());
         let owners = settings.owners.clone();
         let rights = Rights::load(policy, ledger.clone(), owners, federation)?;
         let following = match &settings.policy {

@@ -268,18 +268,18 @@ fn an_older_policy_and_one_of_strangers_are_refused_and_a_restart_changes_nothin
             .publish(strange)
             .await
             .expect("the authority has no keys");
+        let analyst = Principal {
+            issuer: "https://authority.test".to_owned(),
+            subject: "analyst".to_owned(),
+            groups: Default::default(),
+            attributes: Default::default(),
+        };
+        let asker = Asker::new(&analyst, SystemTime::now().into());
         for _ in 0..2 {
             federated.mesh.kill_node("crm");
             federated.mesh.start_node("crm").await;
             let policy = federated.mesh.node("crm").policy();
             assert_eq!(policy.federated_version(), Some(3));
-            let analyst = Principal {
-                issuer: "https://authority.test".to_owned(),
-                subject: "analyst".to_owned(),
-                groups: Default::default(),
-                attributes: Default::default(),
-            };
-            let asker = Asker::new(&analyst, SystemTime::now().into());
             let seen = policy.visible_tables(&asker);
             let table = seen
                 .iter()
@@ -289,6 +289,17 @@ fn an_older_policy_and_one_of_strangers_are_refused_and_a_restart_changes_nothin
             // Once more, with nobody to ask.
             federated.mesh.hide_authority();
         }
+        // A node that has never heard of a policy does not take silence for an answer.
+        let log = federated.mesh.ledger("crm");
+        federated.mesh.kill_node("crm");
+        for part in ["", "-wal", "-shm"] {
+            // What was written back is not there any more.
+            let _ = std::fs::remove_file(format!("{}{part}", log.display()));
+        }
+        federated.mesh.start_node("crm").await;
+        let policy = federated.mesh.node("crm").policy();
+        assert_eq!(policy.federated_version(), None);
+        assert!(policy.visible_tables(&asker).is_empty());
     });
 }
 

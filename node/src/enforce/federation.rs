@@ -15,6 +15,8 @@ pub enum Federation {
     /// There is none; owners decide alone.
     #[default]
     Free,
+    /// Nobody has said yet whether there is one, so that no grant holds.
+    Awaited,
     /// Every grant is narrowed by it.
     InForce(Arc<InForce>),
     /// This version of the program cannot follow it, so that no grant holds.
@@ -38,7 +40,7 @@ impl Federation {
     /// The version in force.
     pub fn version(&self) -> Option<u64> {
         match self {
-            Self::Free => None,
+            Self::Free | Self::Awaited => None,
             Self::InForce(now) => Some(now.policy.version),
             Self::Unreadable { version } => Some(*version),
         }
@@ -52,7 +54,7 @@ impl Federation {
                 let since = now.since;
                 Some(now.policy.narrowing(Covered { grant, since }, table))
             }
-            Self::Unreadable { .. } => None,
+            Self::Awaited | Self::Unreadable { .. } => None,
         }
     }
 }

@@ -54,7 +54,7 @@ impl Node {
         let kept = at_start(&ledger, Some(&settings)).expect("readable");
         let policy = Policy::compile(domain("sales"), 1, Vec::new(), Vec::new()).expect("empty");
         let (policy, newest) = watch::channel(Arc::new(policy));
-        let now = kept.as_ref().map_or(Federation::Free, Kept::federation);
+        let now = before(kept.as_ref(), Some(&settings));
         let rights = Rights::load(policy, ledger.clone(), Vec::new(), now).expect("rights");
         let federated = Federated::new(&settings, rights, kept.as_ref()).expect("settings");
         Running {
@@ -115,6 +115,28 @@ async fn only_a_newer_policy_with_enough_signatures_comes_into_force() {
         assert_eq!(running.version(), in_force, "{}", bundle.document);
     }
     assert_eq!(running.records(), 2);
+}
+
+#[tokio::test]
+async fn silence_is_no_answer_to_whether_there_is_a_policy() {
+    let node = Node::new();
+    assert!(matches!(before(None, None), Federation::Free));
+    let mut running = node.start();
+    let awaited =
+        |running: &Running| matches!(running.policy.borrow().federation(), Federation::Awaited);
+    assert!(awaited(&running));
+    let too_few = node.bundle(&text(2), &["sales"]);
+    running.federated.consider(&too_few).await;
+    assert!(awaited(&running));
+    running.federated.answered().await;
+    assert!(matches!(
+        running.policy.borrow().federation(),
+        Federation::Free
+    ));
+    let enough = node.bundle(&text(2), &["sales", "crm"]);
+    running.federated.consider(&enough).await;
+    running.federated.answered().await;
+    assert_eq!(running.version(), Some(2));
 }
 
 #[tokio::test]
