@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Print a token with which a server joins the mesh
     JoinToken(JoinTokenArgs),
+    /// Disable people, or enable them again
+    User(UserArgs),
     /// Run a coordinator
     Coordinator(ServeArgs),
     /// Run a domain's node
@@ -141,6 +143,33 @@ pub(crate) struct JoinTokenArgs {
     /// The server that may join: coordinator/NAME or node/DOMAIN/NAME
     #[arg(long, value_name = "SERVER")]
     pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserArgs {
+    #[command(subcommand)]
+    pub(crate) command: UserCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// End what somebody has, everywhere, and let them in no more
+    Disable(ChangeUserArgs),
+    /// Let somebody in again
+    Enable(ChangeUserArgs),
+}
+
+/// Whom to change. Who signs in for it is in the group `mesh-admins`.
+#[derive(Debug, Args)]
+pub(crate) struct ChangeUserArgs {
+    /// The name that grants and logs call them by
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// https://HOST:PORT of the authority
+    #[arg(long, value_name = "URL")]
+    pub(crate) authority: String,
     #[command(flatten)]
     pub(crate) sign_in: SignInArgs,
 }

@@ -6,6 +6,7 @@ mod demo;
 mod profile;
 mod sign_in;
 mod standalone;
+mod user;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
         Command::Login(args) => runtime.block_on(login(args)),
         Command::Token(args) => runtime.block_on(token(args)),
         Command::JoinToken(args) => runtime.block_on(join_token(args)),
+        Command::User(args) => runtime.block_on(user::run(args.command)),
         Command::Coordinator(args) => coordinator(&args, runtime),
         Command::Node(args) => node(&args, runtime),
         Command::Authority(args) => authority(&args, runtime),

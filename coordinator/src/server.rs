@@ -11,9 +11,9 @@ use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers};
+use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers, unless};
 use weft_sql::Caps;
-use weft_wire::authority::{Authority, TokenKeys};
+use weft_wire::authority::{Authority, People, TokenKeys};
 use weft_wire::identity::Identity;
 use weft_wire::rpc::registry::registry_server::RegistryServer;
 
@@ -46,7 +46,11 @@ impl Coordinator {
         let identity = Arc::new(identity);
         let registry = Registry::new(settings.heartbeat_interval);
         let channels = Channels::new(Arc::clone(&identity));
-        let keys = Arc::new(TokenKeys::new(authority.clone(), me.clone()));
+        let keys = Arc::new(TokenKeys::new(
+            authority.clone(),
+            me.clone(),
+            People::follow(&authority),
+        ));
         let catalogs = Catalogs::new(registry.clone(), channels.clone());
         let engine = engine(&settings, &identity, &registry, &channels, &catalogs)?;
         let backend = Arc::new(Front {
@@ -158,6 +162,10 @@ impl Backend for Front {
         self.sessions.sign_in(credentials).await
     }
 
+    fn check(&self, session: &Session) -> Result<(), Error> {
+        session.presence().check()
+    }
+
     async fn sign_out(&self, session: Arc<Session>) {
         self.catalogs.forget(&session);
         self.sessions.sign_out(&session).await;
@@ -177,7 +185,15 @@ impl Backend for Front {
         statement: Arc<Statement>,
         parameters: Option<RecordBatch>,
     ) -> Result<ResultStream, Error> {
-        self.engine.run(session, &statement, parameters).await
+        let ResultStream { schema, batches } = tokio::select! {
+            biased;
+            ended = session.presence().clone().ended() => return Err(ended),
+            started = self.engine.run(session, &statement, parameters) => started?,
+        };
+        Ok(ResultStream {
+            schema,
+            batches: unless(session.presence().clone().ended(), batches),
+        })
     }
 
     async fn tables(&self, session: &Arc<Session>) -> Result<Vec<TableEntry>, Error> {

@@ -11,7 +11,7 @@ use tracing::{error, info};
 use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_ledger::{Ledger, LedgerError, Seal, Sealer, Sealing};
-use weft_wire::authority::{Authority, TokenKeys};
+use weft_wire::authority::{Authority, People, TokenKeys};
 use weft_wire::identity::Identity;
 use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 use weft_wire::replay::ReplayCache;
@@ -89,7 +89,11 @@ impl Node {
                 limits: Default::default(),
             },
         )?;
-        let keys = Arc::new(TokenKeys::new(authority.clone(), me.clone()));
+        let keys = Arc::new(TokenKeys::new(
+            authority.clone(),
+            me.clone(),
+            People::follow(&authority),
+        ));
         let direct = Direct {
             authority,
             keys: Arc::clone(&keys),

@@ -11,6 +11,7 @@ mod drift;
 mod engine_defects;
 mod faults;
 mod federation;
+mod identity;
 mod names;
 mod preaggregation;
 mod pruning;

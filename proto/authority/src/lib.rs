@@ -6,6 +6,7 @@ mod ca;
 mod incoming;
 mod office;
 mod password;
+mod roll;
 mod server;
 mod service;
 mod settings;

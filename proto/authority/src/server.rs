@@ -5,7 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -22,6 +23,7 @@ use crate::ca::Ca;
 use crate::incoming::Incoming;
 use crate::office::{Office, OpenedJoin};
 use crate::password::Passwords;
+use crate::roll::Roll;
 use crate::service::AuthorityService;
 use crate::settings::Settings;
 use crate::state::State;
@@ -161,6 +163,7 @@ impl AuthorityServer {
 
     /// Stops. Calls under way are answered if they take no longer than 5 seconds.
     pub async fn stop(mut self) {
+        self.office.roll.close();
         if let Some(stop) = self.stop.take() {
             // The task may have ended by itself.
             let _ = stop.send(());
@@ -184,10 +187,13 @@ fn open(settings: &Settings, mut users: Vec<User>) -> Result<(Identity, Office),
     users.extend(user::kept(state)?);
     let ca = Ca::open(state)?;
     let identity = ca.identity(&ServerId::Authority, &settings.hosts)?;
+    let kept = State::open(&state.join("authority.db"))?;
     let office = Office {
+        roll: Roll::open(&kept, &users, SystemTime::now())?,
+        newest: AtomicU64::default(),
         signer: signer(state, &settings.issuer)?,
         passwords: Passwords::new(&settings.issuer, users)?,
-        state: State::open(&state.join("authority.db"))?,
+        state: kept,
         ca,
         lease_lifetime: settings.lease_lifetime,
         user_token_lifetime: settings.user_token_lifetime,

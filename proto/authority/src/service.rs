@@ -1,7 +1,9 @@
 //! The authority's calls: messages in, messages out, and who may call.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 use tracing::error;
 use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
@@ -11,8 +13,9 @@ use weft_wire::rpc::authority::authority_server::Authority;
 use weft_wire::rpc::authority::exchange_request::Subject;
 use weft_wire::rpc::authority::{
     CreateJoinTokenRequest, CreateJoinTokenResponse, EndLeaseRequest, EndLeaseResponse,
-    EnrollRequest, EnrollResponse, ExchangeRequest, ExchangeResponse, IssueTokenRequest,
-    IssueTokenResponse, KeysRequest, KeysResponse, Password, SignInRequest, SignInResponse,
+    EnrollRequest, EnrollResponse, ExchangeRequest, ExchangeResponse, FollowPeopleRequest,
+    FollowPeopleResponse, IssueTokenRequest, IssueTokenResponse, KeysRequest, KeysResponse,
+    Password, SetDisabledRequest, SetDisabledResponse, SignInRequest, SignInResponse,
 };
 use weft_wire::status::to_status;
 use weft_wire::token::UserToken;
@@ -97,6 +100,25 @@ impl Authority for AuthorityService {
             jwks: signer.jwks(),
         }))
     }
+
+    type FollowPeopleStream =
+        Pin<Box<dyn Stream<Item = Result<FollowPeopleResponse, Status>> + Send>>;
+
+    async fn follow_people(
+        &self,
+        request: Request<FollowPeopleRequest>,
+    ) -> Result<Response<Self::FollowPeopleStream>, Status> {
+        server_of(&request)?;
+        let FollowPeopleRequest {} = request.into_inner();
+        Ok(Response::new(Box::pin(self.0.follow_people().map(Ok))))
+    }
+
+    async fn set_disabled(
+        &self,
+        request: Request<SetDisabledRequest>,
+    ) -> Result<Response<SetDisabledResponse>, Status> {
+        answer(self.disable(request.into_inner()).await)
+    }
 }
 
 impl AuthorityService {
@@ -109,12 +131,14 @@ impl AuthorityService {
         let OpenedLease {
             secret,
             principal,
+            issued_at,
             expires_at,
         } = self.0.open_lease(peer, principal).await?;
         Ok(SignInResponse {
             lease: secret,
             principal: Some(principal.into()),
             expires_at: seconds(expires_at),
+            issued_at: seconds(issued_at),
         })
     }
 
@@ -159,6 +183,17 @@ impl AuthorityService {
             secret,
             expires_at: seconds(expires_at),
         })
+    }
+
+    async fn disable(&self, request: SetDisabledRequest) -> Result<SetDisabledResponse, Error> {
+        let SetDisabledRequest {
+            password,
+            subject,
+            disabled,
+        } = request;
+        let admin = self.check(password).await?;
+        self.0.set_disabled(&admin, subject, disabled).await?;
+        Ok(SetDisabledResponse {})
     }
 
     async fn check(&self, password: Option<Password>) -> Result<Principal, Error> {

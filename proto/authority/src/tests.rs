@@ -1,5 +1,6 @@
 //! An authority and its callers, over real connections.
 
+mod disabling;
 mod exchange;
 mod joining;
 mod serving;

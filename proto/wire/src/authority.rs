@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod keys;
+mod people;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,8 +25,9 @@ use crate::token::UserToken;
 
 pub(crate) use endpoint::{address, bad_url, endpoint};
 
-pub use crate::join::{JoinToken, create_join_token, enroll, issue_token};
+pub use crate::join::{JoinToken, create_join_token, enroll, issue_token, set_disabled};
 pub use keys::TokenKeys;
+pub use people::{People, Presence};
 
 /// How long a call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -42,6 +44,8 @@ pub struct Lease {
     secret: Arc<Zeroizing<String>>,
     /// Who signed in.
     pub principal: Principal,
+    /// When the person signed in.
+    pub issued_at: SystemTime,
     /// When it ends.
     pub expires_at: SystemTime,
 }
@@ -101,12 +105,14 @@ impl Authority {
             lease,
             principal,
             expires_at,
+            issued_at,
         } = answer.into_inner();
         let principal = principal.ok_or_else(|| malformed("sign-in"))?.into();
         let secret = Arc::new(Zeroizing::new(lease));
         Ok(Lease {
             secret,
             principal,
+            issued_at: time(issued_at),
             expires_at: time(expires_at),
         })
     }

@@ -19,6 +19,7 @@ use crate::identity::{Identity, first_certificate, tls_name};
 use crate::rpc::authority::authority_client::AuthorityClient;
 use crate::rpc::authority::{
     CreateJoinTokenRequest, EnrollRequest, EnrollResponse, IssueTokenRequest, Password,
+    SetDisabledRequest,
 };
 use crate::status::from_status;
 use crate::token::{UserToken, sha256};
@@ -194,6 +195,37 @@ pub async fn create_join_token(
         server: server.clone(),
         secret: answer.secret,
     })
+}
+
+/// Disables `subject` everywhere, or enables them again, in exchange for the password of a member of
+/// `mesh-admins`. It is durable when this returns, and servers that follow the authority hear of it at
+/// once.
+///
+/// # Errors
+/// `WEFT-UNAUTHENTICATED`, `WEFT-NOT-GRANTED`, `WEFT-NOT-FOUND` if nobody is called so, or `WEFT-CONNECT`
+/// if the authority is away.
+pub async fn set_disabled(
+    authority_url: &str,
+    ca_pem: &str,
+    user: &str,
+    password: &str,
+    subject: &str,
+    disabled: bool,
+) -> Result<(), Error> {
+    let password = Password {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    };
+    let request = SetDisabledRequest {
+        password: Some(password),
+        subject: subject.to_owned(),
+        disabled,
+    };
+    AuthorityClient::new(person(authority_url, ca_pem)?)
+        .set_disabled(request)
+        .await
+        .map(|_| ())
+        .map_err(|status| from_status(&status))
 }
 
 /// A person's connection: no certificate of their own, and the authority proves its.

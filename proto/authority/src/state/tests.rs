@@ -34,7 +34,8 @@ fn a_lease_lives_until_its_end() {
     ) = (kept(), SystemTime::now());
     let secret = state
         .open_lease(&holder(), "ann", now + MINUTE, now)
-        .expect("opened");
+        .expect("opened")
+        .expect("not disabled");
     let live = |at| state.lease(&secret, &holder(), at).expect("readable");
     let lease = live(now + MINUTE / 2).expect("live");
     assert_eq!(lease.subject, "ann");
@@ -53,7 +54,8 @@ fn a_lease_is_unknown_to_others_and_they_cannot_end_it() {
     ) = (kept(), SystemTime::now());
     let secret = state
         .open_lease(&holder(), "ann", now + MINUTE, now)
-        .expect("opened");
+        .expect("opened")
+        .expect("not disabled");
     let other = Thumbprint::of(b"other");
     assert_eq!(state.lease(&secret, &other, now).expect("readable"), None);
     state.end_lease(&secret, &other).expect("done");
@@ -122,7 +124,8 @@ fn secrets_are_not_on_the_disk() {
     let (Kept { folder, state }, now) = (kept(), SystemTime::now());
     let lease = state
         .open_lease(&holder(), "ann", now + MINUTE, now)
-        .expect("opened");
+        .expect("opened")
+        .expect("not disabled");
     let join = state.open_join(&node(), now + MINUTE, now).expect("opened");
     let mut disk = Vec::new();
     for file in std::fs::read_dir(folder.path()).expect("readable") {
