@@ -1,9 +1,11 @@
 //! Who people are, and that they are no longer, through a whole mesh.
 
 use futures::TryStreamExt;
-use harness::{Client, Mesh, MeshOptions, Published, grant, node_id, run};
+use harness::{Client, Mesh, MeshOptions, Provider, Published, grant, node_id, run};
+use serde_json::json;
 use weft_governance::{ErrorKind, ServerId, code};
-use weft_wire::join::{issue_token, set_disabled};
+use weft_wire::join::issue_token;
+use weft_wire::person::{Desk, Proof};
 
 const ORDERS: Published<'static> = Published {
     domain: "sales",
@@ -29,12 +31,17 @@ async fn mesh() -> Mesh {
     Mesh::publish_with(MeshOptions::empty(), &[ORDERS], grants).await
 }
 
+fn desk(mesh: &Mesh) -> Desk {
+    Desk::at(&mesh.authority.url(), mesh.authority.ca_pem()).expect("a URL")
+}
+
 async fn disable(mesh: &Mesh, whom: &str, disabled: bool) {
-    let (url, ca) = (mesh.authority.url(), mesh.authority.ca_pem());
-    let admin = ("admin", mesh.password());
-    set_disabled(&url, ca, admin.0, admin.1, whom, disabled)
-        .await
-        .expect("admin may");
+    let admin = Proof::Password {
+        user: "admin".to_owned(),
+        password: mesh.password().to_owned().into(),
+    };
+    let changed = desk(mesh).set_disabled(&admin, whom, disabled).await;
+    changed.expect("admin may");
 }
 
 #[test]
@@ -85,5 +92,46 @@ fn a_disabled_persons_streams_end_and_nothing_new_begins() {
         assert_eq!(through.value(FEW).await, "10");
         let mut direct = mesh.sign_in_at("sales", "analyst").await;
         assert_eq!(direct.value(FEW).await, "10");
+    });
+}
+
+#[test]
+fn somebody_of_a_provider_reads_what_their_groups_are_granted() {
+    run(async {
+        let provider = Provider::start().await;
+        let more = "groups_claim = 'groups'\naccept_id_tokens = true";
+        let mut options = MeshOptions::empty();
+        options
+            .providers
+            .push(toml::from_str(&provider.settings("corp", more)).expect("valid"));
+        let owners = vec!["sales-owners".to_owned()];
+        options.users.push(("owner".to_owned(), owners));
+        let mesh = Mesh::publish_with(options, &[ORDERS], Vec::new()).await;
+        let mut owner = mesh.sign_in_at("sales", "owner").await;
+        let give = "GRANT SELECT ON PRODUCT sales.orders TO GROUP \"corp:staff\"";
+        owner.query(give).await.expect("given");
+        let epoch = mesh.node("sales").epoch();
+        mesh.wait_for("sales", |entry| entry.epoch >= epoch).await;
+
+        let main = ServerId::coordinator("main").expect("name");
+        let at = mesh.coordinator.client_address().expect("address");
+        let sign_in = async |groups: &[&str]| {
+            let proof = Proof::IdToken {
+                provider: "corp".to_owned(),
+                token: provider.token(json!({"groups": groups})).into(),
+            };
+            let issued = desk(&mesh).issue_token(&proof, &main, None).await;
+            let token = issued.expect("signed in").text;
+            Client::with_token(&format!("http://{at}"), None, &token).await
+        };
+        let mut staff = sign_in(&["staff"]).await;
+        assert_eq!(staff.value(FEW).await, "10");
+        let mut guest = sign_in(&["guests", "sales-owners"]).await;
+        let refused = guest.error(FEW).await;
+        assert_eq!(refused.code(), code::NOT_GRANTED, "{refused}");
+        // The same person, disabled: neither sign-in is good any more.
+        disable(&mesh, "ann@corp", true).await;
+        let refused = staff.error(FEW).await;
+        assert_eq!(refused.kind(), ErrorKind::Unauthenticated, "{refused}");
     });
 }

@@ -1,7 +1,6 @@
 //! `weft user`: who may sign in.
 
 use weft_governance::Error;
-use weft_wire::join::set_disabled;
 
 use super::at_authority;
 use crate::args::{ChangeUserArgs, UserCommand};
@@ -16,13 +15,9 @@ pub(super) async fn run(command: UserCommand) -> Result<Exit, Error> {
         UserCommand::Disable(args) => (args, true),
         UserCommand::Enable(args) => (args, false),
     };
-    let ChangeUserArgs {
-        name,
-        authority,
-        sign_in,
-    } = args;
-    let (user, password, ca) = at_authority(&sign_in)?;
-    set_disabled(&authority, &ca, &user, &password, &name, disabled).await?;
+    let ChangeUserArgs { name, at } = args;
+    let at = at_authority::of(&at)?;
+    at.desk.set_disabled(&at.proof, &name, disabled).await?;
     let what = if disabled { "disabled" } else { "enabled" };
     note(&format!("`{name}` is {what}"));
     Ok(Exit::Ok)

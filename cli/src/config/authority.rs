@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use weft_authority::{Settings, User};
+use weft_authority::{ProviderSettings, Settings, User};
 use weft_door::limits::units;
 
 use super::keys::Keys;
@@ -16,6 +16,7 @@ use super::keys::Keys;
 pub(crate) struct AuthorityConfig {
     pub(crate) authority: Authority,
     pub(crate) users: Vec<User>,
+    pub(crate) providers: Vec<ProviderSettings>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,6 +80,10 @@ impl AuthorityConfig {
             "users",
             "Who can sign in: a list of tables with name, password_hash, groups, attributes, disabled.",
         ),
+        (
+            "providers",
+            "Identity providers whose people sign in: a list of tables with name, issuer, client_id, client_secret_file, algorithms, audience, jwks_url, ca_file, scopes, subject_claim, groups_claim, groups, group_prefix, attributes, accept_id_tokens.",
+        ),
     ])];
 
     /// As the library takes them.
@@ -95,6 +100,7 @@ impl AuthorityConfig {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            providers: self.providers,
             ..Settings::new(listen, &issuer, state)
         };
         (settings, self.users)

@@ -14,12 +14,13 @@ use weft_wire::token::{UserToken, UserTokenSigner, UserTokenVerifier};
 use zeroize::Zeroizing;
 
 use crate::ca::Ca;
+use crate::oidc::Providers;
 use crate::password::{Passwords, refused};
 use crate::roll::Roll;
 use crate::state::{LiveLease, State};
 
 /// The group whose members let servers join and disable people.
-const ADMINS: &str = "mesh-admins";
+pub(crate) const ADMINS: &str = "mesh-admins";
 /// Host names that one certificate may have.
 const MOST_HOSTS: usize = 16;
 
@@ -28,6 +29,7 @@ pub(crate) struct Office {
     pub(crate) ca: Ca,
     pub(crate) signer: UserTokenSigner,
     pub(crate) passwords: Passwords,
+    pub(crate) providers: Providers,
     pub(crate) state: State,
     pub(crate) roll: Roll,
     /// The newest second at which anything was issued.
@@ -135,42 +137,23 @@ impl Office {
         }
         let now = self.stamp();
         let holder = peer.thumbprint.clone();
-        let live = match evidence {
-            Evidence::Lease(secret) => self
-                .beside(move |office| office.state.lease(&secret, &peer.thumbprint, now))
-                .await?
-                .ok_or_else(ended)?,
-            Evidence::UserToken(token) => self.read_token(&peer, &token, now)?,
+        let (live, said) = match evidence {
+            Evidence::Lease(secret) => {
+                let lease = self
+                    .beside(move |office| office.state.lease(&secret, &peer.thumbprint, now))
+                    .await?;
+                (lease.ok_or_else(ended)?, None)
+            }
+            Evidence::UserToken(token) => {
+                let (live, said) = self.read_token(&peer, &token, now)?;
+                (live, Some(said))
+            }
         };
-        let principal = self.current(&live.subject).ok_or_else(ended)?;
+        let principal = self.current(live.subject, said).await?.ok_or_else(ended)?;
         let left = live.expires_at.duration_since(now).map_err(|_| ended())?;
         let lifetime = self.user_token_lifetime.min(left);
         self.signer
             .sign(&principal, &audience, Some(&holder), now, lifetime)
-    }
-
-    /// A token for a person's own use at `audience`.
-    pub(crate) fn issue(
-        &self,
-        principal: &Principal,
-        audience: &ServerId,
-    ) -> Result<UserToken, Error> {
-        if *audience == ServerId::Authority {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                code::UNSUPPORTED,
-                "the authority takes no tokens itself",
-            )
-            .with_hint("Name a coordinator or a node as the audience."));
-        }
-        let now = self.stamp();
-        // Since the password was checked.
-        if self.roll.is_disabled(&principal.subject) {
-            return Err(refused());
-        }
-        info!(principal = principal.subject, %audience, "token issued");
-        self.signer
-            .sign(principal, audience, None, now, self.lease_lifetime)
     }
 
     /// Disables `subject`, or enables them again, if `admin` may. It is durable when this returns, and
@@ -186,7 +169,7 @@ impl Office {
             return Err(unfit("nobody disables themselves")
                 .with_hint("Ask another member of `mesh-admins`."));
         }
-        match self.passwords.knows(&subject) {
+        match self.knows(&subject).await? {
             None => {
                 let message = format!("there is no user `{subject}`");
                 return Err(Error::new(ErrorKind::NotFound, code::NOT_FOUND, message));
@@ -220,14 +203,8 @@ impl Office {
         self.roll.follow()
     }
 
-    /// Who `subject` is now, unless unknown or disabled.
-    fn current(&self, subject: &str) -> Option<Principal> {
-        let known = self.passwords.current(subject);
-        known.filter(|_| !self.roll.is_disabled(subject))
-    }
-
     /// Now, as the time of something that is issued. Who is disabled later is so at this time too.
-    fn stamp(&self) -> SystemTime {
+    pub(crate) fn stamp(&self) -> SystemTime {
         let now = SystemTime::now();
         self.newest.fetch_max(seconds(now), Ordering::SeqCst);
         now
@@ -284,7 +261,12 @@ impl Office {
     }
 
     /// The person of a token whose audience is `peer`.
-    fn read_token(&self, peer: &Peer, token: &str, now: SystemTime) -> Result<LiveLease, Error> {
+    fn read_token(
+        &self,
+        peer: &Peer,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<(LiveLease, Principal), Error> {
         let jwks = self.signer.jwks();
         let user = UserTokenVerifier::new(self.signer.issuer(), &jwks, &peer.server)?.verify(
             token,
@@ -294,14 +276,15 @@ impl Office {
         if self.roll.refuses(&user.principal.subject, user.issued_at) {
             return Err(ended());
         }
-        Ok(LiveLease {
-            subject: user.principal.subject,
+        let live = LiveLease {
+            subject: user.principal.subject.clone(),
             expires_at: user.expires_at,
-        })
+        };
+        Ok((live, user.principal))
     }
 
     /// Does `work`, which waits for the disk, beside the threads that serve connections.
-    async fn beside<T: Send + 'static>(
+    pub(crate) async fn beside<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -331,7 +314,7 @@ fn may_ask_for(server: &ServerId, audience: &ServerId) -> bool {
     }
 }
 
-fn must_be_admin(principal: &Principal, so_that: &'static str) -> Result<(), Error> {
+pub(crate) fn must_be_admin(principal: &Principal, so_that: &'static str) -> Result<(), Error> {
     if principal.groups.contains(ADMINS) {
         return Ok(());
     }
@@ -359,7 +342,7 @@ fn not_for_you() -> Error {
     )
 }
 
-fn ended() -> Error {
+pub(crate) fn ended() -> Error {
     Error::new(
         ErrorKind::Unauthenticated,
         code::LEASE_EXPIRED,

@@ -22,6 +22,7 @@ use weft_wire::token::UserTokenSigner;
 use crate::ca::Ca;
 use crate::incoming::Incoming;
 use crate::office::{Office, OpenedJoin};
+use crate::oidc::Providers;
 use crate::password::Passwords;
 use crate::roll::Roll;
 use crate::service::AuthorityService;
@@ -192,6 +193,7 @@ fn open(settings: &Settings, mut users: Vec<User>) -> Result<(Identity, Office),
         roll: Roll::open(&kept, &users, SystemTime::now())?,
         newest: AtomicU64::default(),
         signer: signer(state, &settings.issuer)?,
+        providers: Providers::new(&settings.providers, &settings.issuer)?,
         passwords: Passwords::new(&settings.issuer, users)?,
         state: kept,
         ca,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use weft_governance::{Error, ErrorKind, code};
 
+use crate::oidc::ProviderSettings;
+
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Nobody stays signed in longer.
 const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3_600);
@@ -39,6 +41,9 @@ pub struct Settings {
     /// Connections at a time; further ones are closed at once.
     #[serde(default = "default_connections")]
     pub connections: usize,
+    /// Other identity providers whose people sign in here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<ProviderSettings>,
 }
 
 impl Settings {
@@ -53,6 +58,7 @@ impl Settings {
             user_token_lifetime: default_user_token_lifetime(),
             join_lifetime: default_join_lifetime(),
             connections: default_connections(),
+            providers: Vec::new(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Leases and join tokens, kept over restarts. Secrets are kept as digests.
 
 mod disabled;
+mod login;
+mod service;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +17,7 @@ use weft_wire::identity::Thumbprint;
 use weft_wire::token::sha256;
 
 pub(crate) use disabled::Disabled;
+pub(crate) use login::LiveLogin;
 
 /// Live leases that one person may have.
 const MOST_LEASES: i64 = 1_000;
@@ -51,7 +54,9 @@ impl State {
         db.pragma_update(None, "synchronous", "FULL")
             .map_err(broken)?;
         db.execute_batch(SCHEMA).map_err(broken)?;
-        db.execute_batch(disabled::SCHEMA).map_err(broken)?;
+        for more in [disabled::SCHEMA, login::SCHEMA, service::SCHEMA] {
+            db.execute_batch(more).map_err(broken)?;
+        }
         Ok(Self { db: Mutex::new(db) })
     }
 
@@ -209,15 +214,22 @@ fn is_disabled(db: &Connection, subject: &str) -> Result<bool, Error> {
 
 /// 256 random bits as text.
 fn secret() -> Result<String, Error> {
-    let mut bytes = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
-        Error::new(
-            ErrorKind::Internal,
-            code::INTERNAL,
-            "the machine gives no randomness",
-        )
-    })?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
+}
+
+/// Random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0_u8; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| no_randomness())?;
+    Ok(bytes)
+}
+
+pub(crate) fn no_randomness() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        code::INTERNAL,
+        "the machine gives no randomness",
+    )
 }
 
 fn digest(secret: &str) -> Vec<u8> {

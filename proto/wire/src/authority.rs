@@ -25,7 +25,7 @@ use crate::token::UserToken;
 
 pub(crate) use endpoint::{address, bad_url, endpoint};
 
-pub use crate::join::{JoinToken, create_join_token, enroll, issue_token, set_disabled};
+pub use crate::join::{JoinToken, create_join_token, enroll, issue_token, join_token};
 pub use keys::TokenKeys;
 pub use people::{People, Presence};
 

@@ -28,7 +28,7 @@ pub(crate) struct Disabled {
 }
 
 impl State {
-    /// Disables `subject` and ends their leases.
+    /// Disables `subject` and ends their leases and logins.
     pub(crate) fn disable(&self, subject: &str, by: &str, now: SystemTime) -> Result<(), Error> {
         let mut db = self.lock();
         let change = db.transaction().map_err(broken)?;
@@ -112,8 +112,11 @@ fn disable(
             params![subject, at(now), by],
         )
         .map_err(broken)?;
-    change
-        .execute("DELETE FROM lease WHERE subject = ?1", params![subject])
-        .map(|_| ())
-        .map_err(broken)
+    for what in [
+        "DELETE FROM lease WHERE subject = ?1",
+        "DELETE FROM login WHERE subject = ?1",
+    ] {
+        change.execute(what, params![subject]).map_err(broken)?;
+    }
+    Ok(())
 }

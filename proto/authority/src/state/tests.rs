@@ -135,3 +135,36 @@ fn secrets_are_not_on_the_disk() {
     assert!(holds("ann") && holds("node/sales/s1"), "the rows are there");
     assert!(!holds(&lease) && !holds(&join));
 }
+
+#[test]
+fn a_login_and_the_secret_of_a_service_end_in_time() {
+    let (
+        Kept {
+            folder: _folder,
+            state,
+        },
+        now,
+    ) = (kept(), SystemTime::now());
+    let login = LiveLogin {
+        subject: "ann@corp".to_owned(),
+        said: None,
+        expires_at: now + MINUTE,
+    };
+    let secret = state.open_login(&login, now).expect("opened");
+    let secret = secret.expect("not disabled");
+    let live = |at| state.login(&secret, at).expect("readable").is_some();
+    assert!(live(now) && !live(now + MINUTE));
+    let service = crate::service_account::Service::new(
+        "etl".to_owned(),
+        Default::default(),
+        Default::default(),
+        now + MINUTE,
+    );
+    let service = service.expect("fits");
+    let secret = state.create_service(&service, "root").expect("made");
+    let live = |at| {
+        let found = state.service_of("etl", &secret, at);
+        found.expect("readable").is_some()
+    };
+    assert!(live(now) && !live(now + MINUTE));
+}

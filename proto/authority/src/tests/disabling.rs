@@ -1,14 +1,14 @@
 use std::time::{Duration, SystemTime};
 
 use weft_governance::{ErrorKind, code};
-use weft_wire::authority::{People, TokenKeys, set_disabled};
+use weft_wire::authority::{People, TokenKeys};
 
 use super::*;
 
 impl Mesh {
     async fn set_disabled(&self, by: &str, whom: &str, disabled: bool) -> Result<(), Error> {
-        let (url, ca) = (self.authority.url(), self.authority.ca_pem());
-        set_disabled(&url, ca, by, PASSWORD, whom, disabled).await
+        let by = self.password_of(by);
+        self.desk().set_disabled(&by, whom, disabled).await
     }
 
     /// What the node `sales-1` checks tokens with.

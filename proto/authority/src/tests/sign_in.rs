@@ -1,7 +1,7 @@
 use weft_governance::{ErrorKind, code};
 use weft_wire::rpc::authority::{
-    EndLeaseRequest, ExchangeRequest, IssueTokenRequest, KeysRequest, Password, SignInRequest,
-    exchange_request::Subject,
+    Credential, EndLeaseRequest, ExchangeRequest, IssueTokenRequest, KeysRequest, Password,
+    SignInRequest, exchange_request::Subject,
 };
 use weft_wire::status::from_status;
 
@@ -197,26 +197,27 @@ async fn the_authoritys_own_certificate_is_no_servers() {
 async fn incomplete_requests_are_refused_as_such() {
     let mesh = Mesh::start().await;
     let mut stranger = mesh.stranger().await;
-    let password = Password {
-        user: "ann".to_owned(),
-        password: PASSWORD.to_owned(),
-    };
+    let credential = Credential::from(&mesh.password_of("ann"));
     for request in [
         IssueTokenRequest {
-            password: None,
+            credential: None,
             audience: "node/sales/s1".to_owned(),
+            lifetime_seconds: 0,
         },
         IssueTokenRequest {
-            password: Some(password.clone()),
+            credential: Some(credential.clone()),
             audience: String::new(),
+            lifetime_seconds: 0,
         },
         IssueTokenRequest {
-            password: Some(password.clone()),
+            credential: Some(credential.clone()),
             audience: "node/Sales".to_owned(),
+            lifetime_seconds: 0,
         },
         IssueTokenRequest {
-            password: Some(password.clone()),
+            credential: Some(credential.clone()),
             audience: "authority".to_owned(),
+            lifetime_seconds: 0,
         },
     ] {
         let status = stranger.issue_token(request).await.expect_err("incomplete");
