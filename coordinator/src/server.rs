@@ -14,7 +14,7 @@ use weft_governance::{Error, ErrorKind, code};
 use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers, unless};
 use weft_sql::Caps;
 use weft_wire::authority::{Authority, People, TokenKeys};
-use weft_wire::identity::Identity;
+use weft_wire::identity::{Identity, Renewal};
 use weft_wire::rpc::registry::registry_server::RegistryServer;
 
 use crate::catalog::{Catalogs, Entry};
@@ -29,6 +29,7 @@ pub struct Coordinator {
     registry: Registry,
     door: Door,
     client_door: Option<Door>,
+    _renewal: Renewal,
 }
 
 impl Coordinator {
@@ -46,6 +47,7 @@ impl Coordinator {
         let identity = Arc::new(identity);
         let registry = Registry::new(settings.heartbeat_interval);
         let channels = Channels::new(Arc::clone(&identity));
+        let renewal = Renewal::start(&identity, &authority, &settings.state);
         let keys = Arc::new(TokenKeys::new(
             authority.clone(),
             me.clone(),
@@ -61,7 +63,7 @@ impl Coordinator {
         let service = RegistryServer::new(RegistryService::new(registry.clone(), me.to_string()));
         let listen = Listen {
             address: settings.listen,
-            tls: Some(identity.server_tls()),
+            tls: Some(identity.server_config()?),
         };
         let door = Door::open(
             listen,
@@ -71,7 +73,7 @@ impl Coordinator {
         )?;
         let client_door = match &settings.client_listen {
             Some(client) => {
-                let tls = client.tls.then(|| identity.server_tls());
+                let tls = client.tls.then(|| identity.server_config()).transpose()?;
                 let listen = Listen {
                     address: client.address,
                     tls,
@@ -90,6 +92,7 @@ impl Coordinator {
             registry,
             door,
             client_door,
+            _renewal: renewal,
         })
     }
 

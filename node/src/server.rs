@@ -12,7 +12,7 @@ use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_ledger::{Ledger, LedgerError, Seal, Sealer, Sealing};
 use weft_wire::authority::{Authority, People, TokenKeys};
-use weft_wire::identity::Identity;
+use weft_wire::identity::{Identity, Renewal};
 use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 use weft_wire::replay::ReplayCache;
 use weft_wire::rpc::node::node_server::NodeServer;
@@ -46,6 +46,7 @@ pub struct Node {
     door: Door,
     join: Option<Join>,
     sealing: Sealing,
+    _renewal: Renewal,
 }
 
 impl Node {
@@ -89,6 +90,7 @@ impl Node {
                 limits: Default::default(),
             },
         )?;
+        let renewal = Renewal::start(&identity, &authority, &settings.state);
         let keys = Arc::new(TokenKeys::new(
             authority.clone(),
             me.clone(),
@@ -113,7 +115,7 @@ impl Node {
         let describe = NodeServer::new(describe);
         let listen = Listen {
             address: settings.listen,
-            tls: Some(identity.server_tls()),
+            tls: Some(identity.server_config()?),
         };
         let routes = tonic::service::Routes::new(describe);
         let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes)?;
@@ -143,6 +145,7 @@ impl Node {
             door,
             join,
             sealing,
+            _renewal: renewal,
         })
     }
 

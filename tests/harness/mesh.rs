@@ -36,6 +36,8 @@ pub struct MeshOptions {
     pub attributes: BTreeMap<String, BTreeMap<String, String>>,
     /// Identity providers whose people sign in too.
     pub providers: Vec<ProviderSettings>,
+    /// How long certificates of servers live.
+    pub certificate_lifetime: Duration,
     /// How long leases live.
     pub lease_lifetime: Duration,
     /// Bytes of memory of each node.
@@ -93,6 +95,7 @@ impl MeshOptions {
             ],
             attributes: BTreeMap::new(),
             providers: Vec::new(),
+            certificate_lifetime: Duration::from_secs(86_400),
             lease_lifetime: Duration::from_secs(3600),
             node_memory: NodeLimits::default().memory,
             query_limits: QueryLimits::default(),
@@ -123,6 +126,7 @@ impl Mesh {
             AuthoritySettings::new(loopback(), "https://authority.test", state("authority"));
         settings.lease_lifetime = options.lease_lifetime;
         settings.providers.clone_from(&options.providers);
+        settings.certificate_lifetime = options.certificate_lifetime;
         let authority = AuthorityServer::start(settings, users(&options))
             .await
             .expect("authority");

@@ -1,5 +1,7 @@
 //! Who people are, and that they are no longer, through a whole mesh.
 
+use std::time::{Duration, SystemTime};
+
 use futures::TryStreamExt;
 use harness::{Client, Mesh, MeshOptions, Provider, Published, grant, node_id, run};
 use serde_json::json;
@@ -133,5 +135,33 @@ fn somebody_of_a_provider_reads_what_their_groups_are_granted() {
         disable(&mesh, "ann@corp", true).await;
         let refused = staff.error(FEW).await;
         assert_eq!(refused.kind(), ErrorKind::Unauthenticated, "{refused}");
+    });
+}
+
+#[test]
+fn queries_go_on_past_the_end_of_every_certificate_that_the_mesh_began_with() {
+    run(async {
+        let mut options = MeshOptions::empty();
+        options.certificate_lifetime = Duration::from_secs(9);
+        let grants = vec![("sales", grant("analyst", "orders"))];
+        let mesh = Mesh::publish_with(options, &[ORDERS], grants).await;
+        // All certificates were made before this, and live as long as any made now.
+        let later = mesh.identity(&node_id("sales"));
+        let (_, ended) = later.renewal_due();
+        let mut client = mesh.sign_in("analyst").await;
+        let mut running = client.stream(MANY).await.expect("admitted");
+        running.try_next().await.expect("rows").expect("a batch");
+        while SystemTime::now() < ended + Duration::from_secs(1) {
+            assert_eq!(client.value(FEW).await, "10");
+            // Whoever comes now is shown certificates that are good.
+            let mut direct = mesh.sign_in_at("sales", "analyst").await;
+            assert_eq!(direct.value(FEW).await, "10");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        // A stream that began before goes on.
+        running.try_next().await.expect("rows").expect("a batch");
+        drop(running);
+        mesh.wait_for_all().await;
+        assert_eq!(client.value(FEW).await, "10");
     });
 }

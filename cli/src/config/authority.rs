@@ -30,6 +30,8 @@ pub(crate) struct Authority {
     pub(crate) lease_lifetime: Duration,
     #[serde(with = "units::duration")]
     pub(crate) user_token_lifetime: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) certificate_lifetime: Duration,
 }
 
 impl Default for Authority {
@@ -41,6 +43,7 @@ impl Default for Authority {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
             ..
         } = Settings::new(
             ([127, 0, 0, 1], 7460).into(),
@@ -54,6 +57,7 @@ impl Default for Authority {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
         }
     }
 }
@@ -77,6 +81,10 @@ impl AuthorityConfig {
             "How long a token for a node lives.",
         ),
         (
+            "authority.certificate_lifetime",
+            "How long certificates of servers are valid; they are renewed in time.",
+        ),
+        (
             "users",
             "Who can sign in: a list of tables with name, password_hash, groups, attributes, disabled.",
         ),
@@ -95,11 +103,13 @@ impl AuthorityConfig {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
         } = self.authority;
         let settings = Settings {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
             providers: self.providers,
             ..Settings::new(listen, &issuer, state)
         };

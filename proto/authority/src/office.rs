@@ -260,6 +260,21 @@ impl Office {
         .await
     }
 
+    /// Another certificate for `peer`, which has the one `before`, DER.
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        peer: Peer,
+        before: Vec<u8>,
+        csr_pem: String,
+    ) -> Result<String, Error> {
+        self.beside(move |office| {
+            let certificate = office.ca.renew(&csr_pem, &peer, &before)?;
+            info!(server = %peer.server, "certificate renewed");
+            Ok(certificate)
+        })
+        .await
+    }
+
     /// The person of a token whose audience is `peer`.
     fn read_token(
         &self,

@@ -1,5 +1,6 @@
 //! Puts an authority together.
 
+use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use tonic::transport::Server;
 use tracing::{error, info};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::authority::JoinToken;
-use weft_wire::identity::{Identity, install_crypto_provider, write_private};
+use weft_wire::identity::{Identity, install_crypto_provider, secured, write_private};
 use weft_wire::rpc::authority::authority_server::AuthorityServer as Calls;
 use weft_wire::token::UserTokenSigner;
 
@@ -42,6 +43,10 @@ const HEADERS: u32 = 16 << 10;
 const PROBE: Duration = Duration::from_secs(20);
 /// How long a probe may stay unanswered.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Nobody sleeps longer before the certificate is looked at: clocks are set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
+/// After a renewal that failed it is tried again after this long.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How long calls under way may take once the authority stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -80,22 +85,26 @@ impl AuthorityServer {
             .max_decoding_message_size(MESSAGE)
             .max_encoding_message_size(MESSAGE);
         let (stop, stopped) = oneshot::channel();
+        let incoming = Incoming::new(listener, connections);
+        let incoming = secured(incoming, identity.server_config()?, connections);
         let serving = Server::builder()
-            .tls_config(identity.server_tls())
-            .map_err(|error| defect().caused_by(error))?
             .max_concurrent_streams(STREAMS)
             .http2_max_header_list_size(HEADERS)
             .http2_keepalive_interval(Some(PROBE))
             .http2_keepalive_timeout(Some(SILENCE))
             .timeout(CALL)
             .add_service(calls)
-            .serve_with_incoming_shutdown(Incoming::new(listener, connections), async {
+            .serve_with_incoming_shutdown(incoming, async {
                 // Dropping the sender stops the server like a message does.
                 let _ = stopped.await;
             });
+        let (renewing, own) = (Arc::clone(&office), identity);
         let task = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                error!(%error, "authority stopped");
+            tokio::select! {
+                served = serving => if let Err(error) = served {
+                    error!(%error, "authority stopped");
+                },
+                never = renew(&own, &renewing) => match never {},
             }
         });
         info!(%address, issuer, "authority serves");
@@ -186,7 +195,7 @@ fn open(settings: &Settings, mut users: Vec<User>) -> Result<(Identity, Office),
     let state = &settings.state;
     private_folder(state)?;
     users.extend(user::kept(state)?);
-    let ca = Ca::open(state)?;
+    let ca = Ca::open(state, settings.certificate_lifetime)?;
     let identity = ca.identity(&ServerId::Authority, &settings.hosts)?;
     let kept = State::open(&state.join("authority.db"))?;
     let office = Office {
@@ -202,6 +211,27 @@ fn open(settings: &Settings, mut users: Vec<User>) -> Result<(Identity, Office),
         join_lifetime: settings.join_lifetime,
     };
     Ok((identity, office))
+}
+
+/// Renews the authority's own certificate for as long as it serves.
+async fn renew(identity: &Identity, office: &Office) -> Infallible {
+    loop {
+        let (due, _) = identity.renewal_due();
+        let left = due.duration_since(SystemTime::now());
+        if let Ok(left) = left
+            && !left.is_zero()
+        {
+            tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+            continue;
+        }
+        match office.ca.renew_own(identity) {
+            Ok(()) => info!("certificate renewed"),
+            Err(error) => {
+                error!(%error, "the authority's certificate is not renewed");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
 }
 
 fn signer(state: &Path, issuer: &str) -> Result<UserTokenSigner, Error> {
@@ -261,12 +291,4 @@ fn taken(listen: SocketAddr, error: io::Error) -> Error {
         format!("cannot listen at `{listen}`: {error}"),
     )
     .with_hint("Choose another address with the setting `listen`.")
-}
-
-fn defect() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        code::SETTINGS,
-        "the authority's certificate cannot be used",
-    )
 }

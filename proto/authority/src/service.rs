@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use tracing::error;
 use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
 use weft_wire::convert::seconds;
-use weft_wire::identity::{Peer, peer_of};
+use weft_wire::identity::{Peer, certificate_of, peer_of};
 use weft_wire::rpc::authority::authority_server::Authority;
 use weft_wire::rpc::authority::begin_sign_in_request::Way;
 use weft_wire::rpc::authority::begin_sign_in_response::Next;
@@ -22,8 +22,8 @@ use weft_wire::rpc::authority::{
     EndLeaseRequest, EndLeaseResponse, EndLoginRequest, EndLoginResponse, EnrollRequest,
     EnrollResponse, ExchangeRequest, ExchangeResponse, FollowPeopleRequest, FollowPeopleResponse,
     IssueTokenRequest, IssueTokenResponse, KeysRequest, KeysResponse, OpenLoginRequest,
-    OpenLoginResponse, Password, SetDisabledRequest, SetDisabledResponse, SignInRequest,
-    SignInResponse,
+    OpenLoginResponse, Password, RenewRequest, RenewResponse, SetDisabledRequest,
+    SetDisabledResponse, SignInRequest, SignInResponse,
 };
 use weft_wire::status::to_status;
 use weft_wire::token::UserToken;
@@ -159,6 +159,17 @@ impl Authority for AuthorityService {
         request: Request<ChangeServiceRequest>,
     ) -> Result<Response<ChangeServiceResponse>, Status> {
         answer(self.change(request.into_inner()).await)
+    }
+
+    async fn renew(
+        &self,
+        request: Request<RenewRequest>,
+    ) -> Result<Response<RenewResponse>, Status> {
+        let peer = server_of(&request)?;
+        let before = certificate_of(&request).unwrap_or_default();
+        let RenewRequest { csr_pem } = request.into_inner();
+        let renewed = self.0.renew(peer, before, csr_pem).await;
+        answer(renewed.map(|certificate_pem| RenewResponse { certificate_pem }))
     }
 }
 

@@ -6,6 +6,7 @@ mod joining;
 mod oidc;
 #[allow(unreachable_pub)]
 mod provider;
+mod renewal;
 mod services;
 mod serving;
 mod sign_in;

@@ -18,12 +18,12 @@ use crate::rpc::authority::authority_client::AuthorityClient;
 use crate::rpc::authority::exchange_request::Subject;
 use crate::rpc::authority::{
     EndLeaseRequest, ExchangeRequest, ExchangeResponse, KeysRequest, KeysResponse, Password,
-    SignInRequest, SignInResponse,
+    RenewRequest, SignInRequest, SignInResponse,
 };
 use crate::status::from_status;
 use crate::token::UserToken;
 
-pub(crate) use endpoint::{address, bad_url, endpoint};
+pub(crate) use endpoint::{address, bad_url, endpoint, tuned};
 
 pub use crate::join::{JoinToken, create_join_token, enroll, issue_token, join_token};
 pub use keys::TokenKeys;
@@ -74,10 +74,7 @@ impl Authority {
     /// # Errors
     /// If the URL is malformed or not `https`.
     pub fn connect(url: &str, identity: &Identity) -> Result<Self, Error> {
-        let channel = endpoint(address(url)?, CALL)
-            .tls_config(identity.client_tls(&ServerId::Authority))
-            .map_err(|error| bad_url(url).caused_by(error))?
-            .connect_lazy();
+        let channel = identity.channel(url, &ServerId::Authority, |it| tuned(it, CALL))?;
         Ok(Self {
             client: AuthorityClient::new(channel),
         })
@@ -157,6 +154,19 @@ impl Authority {
             .await
             .map(|_| ())
             .map_err(|s| from_status(&s))
+    }
+
+    /// Another certificate, PEM, for the calling server and the key that it has.
+    ///
+    /// # Errors
+    /// If the authority is away or does not sign it.
+    pub async fn renew(&self, csr_pem: &str) -> Result<String, Error> {
+        let request = RenewRequest {
+            csr_pem: csr_pem.to_owned(),
+        };
+        let answer = self.client.clone().renew(request).await;
+        let answer = answer.map_err(|status| from_status(&status))?;
+        Ok(answer.into_inner().certificate_pem)
     }
 
     /// The keys that verify user tokens.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use weft_governance::{ErrorKind, code};
 use weft_wire::rpc::authority::{
     Credential, EndLeaseRequest, ExchangeRequest, IssueTokenRequest, KeysRequest, Password,
@@ -166,7 +168,7 @@ async fn a_certificate_of_another_mesh_is_refused() {
     let foreign = other.identity("coordinator/main");
     let disguised = Identity::new(
         foreign.id().clone(),
-        foreign.certificate_pem().to_owned(),
+        foreign.certificate_pem(),
         foreign.key_pem().to_owned(),
         mesh.authority.ca_pem().to_owned(),
     );
@@ -182,7 +184,8 @@ async fn a_certificate_of_another_mesh_is_refused() {
 async fn the_authoritys_own_certificate_is_no_servers() {
     let folder = tempfile::tempdir().expect("folder");
     let mesh = Mesh::start().await;
-    let ca = crate::ca::Ca::open(&mesh.folder.path().join("state")).expect("kept");
+    let ca = crate::ca::Ca::open(&mesh.folder.path().join("state"), Duration::from_secs(60))
+        .expect("kept");
     let own = ca.identity(&ServerId::Authority, &[]).expect("signed");
     let error = mesh
         .client_of(&own)

@@ -14,7 +14,7 @@ const KIND: &str = "weft-seal+jwt";
 struct Claims {
     iss: String,
     statement: String,
-    #[serde(rename = "x5t#S256")]
+    #[serde(rename = "spk#S256")]
     thumbprint: String,
 }
 

@@ -66,7 +66,7 @@ struct Claims {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Confirmation {
-    #[serde(rename = "x5t#S256")]
+    #[serde(rename = "spk#S256")]
     thumbprint: String,
 }
 
