@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use workload::Layout;
@@ -31,10 +32,16 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     /// Sign in and keep the session for later commands
     Login(LoginArgs),
+    /// End a session that `weft login` kept
+    Logout(LogoutArgs),
     /// Print a user token for one server
     Token(TokenArgs),
     /// Print a token with which a server joins the mesh
     JoinToken(JoinTokenArgs),
+    /// Disable people, or enable them again
+    User(UserArgs),
+    /// Make machine users, or give them another secret
+    Service(ServiceArgs),
     /// Run a coordinator
     Coordinator(ServeArgs),
     /// Run a domain's node
@@ -128,32 +135,145 @@ pub(crate) struct LoginArgs {
     /// The name to keep the session under
     #[arg(long, default_value = "default")]
     pub(crate) profile: String,
+    /// https://HOST:PORT of the authority to sign in at: the server itself is told no password, and
+    /// rights can be changed at owners' nodes
+    #[arg(long, value_name = "URL", env = "WEFT_AUTHORITY")]
+    pub(crate) authority: Option<String>,
+    /// The id of the server at the URL, if that is not the mesh's main coordinator
+    #[arg(long, value_name = "SERVER", default_value = "coordinator/main")]
+    pub(crate) server: String,
+    /// Sign in at this identity provider, with a browser
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["user", "service"])]
+    pub(crate) provider: Option<String>,
+    /// With a code on another device, for terminals without a browser
+    #[arg(long, requires = "provider")]
+    pub(crate) device: bool,
+    /// Show the address to sign in at, and start no browser
+    #[arg(long, requires = "provider")]
+    pub(crate) no_browser: bool,
+    /// Sign in as this machine user
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "secret_file",
+        conflicts_with = "user"
+    )]
+    pub(crate) service: Option<String>,
+    /// File with the machine user's secret
+    #[arg(long, value_name = "FILE", env = "WEFT_SECRET_FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// The name that the session is kept under
+    #[arg(long, default_value = "default")]
+    pub(crate) profile: String,
+}
+
+/// Who asks at the authority: with a password, or with what `weft login` kept.
+#[derive(Debug, Args)]
+pub(crate) struct AtAuthorityArgs {
+    /// https://HOST:PORT of the authority; without it, what `weft login --authority` kept is used
+    #[arg(long, value_name = "URL", conflicts_with = "profile")]
+    pub(crate) authority: Option<String>,
+    /// The login that was kept under this name
+    #[arg(long, default_value = "default")]
+    pub(crate) profile: String,
     #[command(flatten)]
     pub(crate) sign_in: SignInArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
-    /// https://HOST:PORT of the authority
-    #[arg(long, value_name = "URL")]
-    pub(crate) authority: String,
     /// The server that the token is for: coordinator/NAME or node/DOMAIN/NAME
     #[arg(long, value_name = "SERVER")]
     pub(crate) audience: String,
+    /// How long it has to live, such as 10min; as long as it may unless this is given
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) lifetime: Option<Duration>,
     #[command(flatten)]
-    pub(crate) sign_in: SignInArgs,
+    pub(crate) at: AtAuthorityArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct JoinTokenArgs {
-    /// https://HOST:PORT of the authority
-    #[arg(long, value_name = "URL")]
-    pub(crate) authority: String,
     /// The server that may join: coordinator/NAME or node/DOMAIN/NAME
     #[arg(long, value_name = "SERVER")]
     pub(crate) server: String,
     #[command(flatten)]
-    pub(crate) sign_in: SignInArgs,
+    pub(crate) at: AtAuthorityArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserArgs {
+    #[command(subcommand)]
+    pub(crate) command: UserCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// End what somebody has, everywhere, and let them in no more
+    Disable(ChangeUserArgs),
+    /// Let somebody in again
+    Enable(ChangeUserArgs),
+}
+
+/// Whom to change. Who signs in for it is in the group `mesh-admins`.
+#[derive(Debug, Args)]
+pub(crate) struct ChangeUserArgs {
+    /// The name that grants and logs call them by
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) at: AtAuthorityArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArgs {
+    #[command(subcommand)]
+    pub(crate) command: ServiceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Make a machine user and print its secret
+    Create(CreateServiceArgs),
+    /// Print another secret of a machine user; the one that it had ends
+    Rotate(RotateServiceArgs),
+}
+
+/// Who signs in for it is in the group `mesh-admins`.
+#[derive(Debug, Args)]
+pub(crate) struct NamedServiceArgs {
+    /// Its name; in grants and logs it is NAME@service
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// How long the secret lives, such as 30days; 90 days unless this is given
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) lifetime: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) at: AtAuthorityArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateServiceArgs {
+    #[command(flatten)]
+    pub(crate) service: NamedServiceArgs,
+    /// The groups that it is in
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) groups: Vec<String>,
+    /// What else is said of it; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) attribute: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateServiceArgs {
+    #[command(flatten)]
+    pub(crate) service: NamedServiceArgs,
 }
 
 /// What every server takes.

@@ -14,7 +14,8 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tonic::Request;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_wire::identity::tls_name;
 use weft_wire::status::from_status;
 use zeroize::Zeroizing;
 
@@ -28,6 +29,9 @@ pub(crate) struct Target {
     pub(crate) url: String,
     /// The CA to trust, PEM.
     pub(crate) ca_pem: Option<String>,
+    /// The server of the mesh that it has to be, by its certificate. Without it, whichever has the
+    /// host name of the URL.
+    pub(crate) server: Option<ServerId>,
 }
 
 /// Who signs in.
@@ -173,6 +177,9 @@ fn endpoint(target: &Target) -> Result<Endpoint, Error> {
         let mut config = ClientTlsConfig::new();
         if let Some(ca) = &target.ca_pem {
             config = config.ca_certificate(Certificate::from_pem(ca));
+        }
+        if let Some(server) = &target.server {
+            config = config.domain_name(tls_name(server));
         }
         endpoint = endpoint
             .tls_config(config)

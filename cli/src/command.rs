@@ -1,13 +1,17 @@
 //! What a person runs.
 
+mod at_authority;
 mod audit;
 mod bench;
 mod demo;
+mod login;
 mod policy;
 mod profile;
 mod receipt;
+mod service;
 mod sign_in;
 mod standalone;
+mod user;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
@@ -16,15 +20,16 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use weft_governance::{Error, ErrorKind, ServerId, code};
-use weft_wire::join::{create_join_token, issue_token};
+use weft_wire::join::join_token;
+use weft_wire::person::{Desk, Proof};
 
 use crate::args::{
-    AuthorityArgs, Command, DemoArgs, JoinTokenArgs, LoginArgs, NodeArgs, RunArgs, ServeArgs,
-    SqlArgs, TokenArgs,
+    AuthorityArgs, Command, DemoArgs, JoinTokenArgs, NodeArgs, RunArgs, ServeArgs, SqlArgs,
+    TokenArgs,
 };
 use crate::client::{Client, SignIn, Target};
 use crate::config::{AuthorityConfig, CoordinatorConfig, Loaded, NodeConfig, load};
-use crate::connection::{Connection, Person};
+use crate::connection::{Connection, Person, Who};
 use crate::exit::{Exit, note};
 use crate::output::Format;
 use crate::serve::{self, Leftovers, Until};
@@ -38,9 +43,12 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
     match command {
         Command::Demo(args) => demo(&args, runtime),
         Command::Sql(args) => sql(args, runtime),
-        Command::Login(args) => runtime.block_on(login(args)),
+        Command::Login(args) => runtime.block_on(login::login(args)),
+        Command::Logout(args) => runtime.block_on(login::logout(args)),
         Command::Token(args) => runtime.block_on(token(args)),
-        Command::JoinToken(args) => runtime.block_on(join_token(args)),
+        Command::JoinToken(args) => runtime.block_on(print_join_token(args)),
+        Command::User(args) => runtime.block_on(user::run(args.command)),
+        Command::Service(args) => runtime.block_on(service::run(args.command)),
         Command::Coordinator(args) => coordinator(&args, runtime),
         Command::Node(args) => node(&args, runtime),
         Command::Authority(args) => authority(&args, runtime),
@@ -88,24 +96,48 @@ fn sql(args: SqlArgs, runtime: &Arc<Runtime>) -> Result<Exit, Error> {
         sign_in,
         run,
     } = args;
-    let (target, credentials) = match (url, profile) {
-        (Some(url), _) => (
-            Target {
+    let (target, session) = match (url, profile) {
+        (Some(url), _) => {
+            let target = Target {
                 url,
                 ca_pem: sign_in::ca(&sign_in)?,
-            },
-            sign_in::read(&sign_in)?,
-        ),
-        (None, profile) => profile::load(profile.as_deref().unwrap_or("default"))?,
+                server: None,
+            };
+            (target, None)
+        }
+        (None, profile) => {
+            let (target, session) = profile::load(profile.as_deref().unwrap_or("default"))?;
+            (target, Some(session))
+        }
     };
-    let person = match &credentials {
-        SignIn::Password { user, password } => Some(Person {
-            user: user.clone(),
-            password: password.clone(),
-            ca_pem: target.ca_pem.clone(),
-        }),
-        SignIn::Bearer(_) => None,
+    let (credentials, proof) = match session {
+        None => match sign_in::read(&sign_in)? {
+            SignIn::Password { user, password } => {
+                let who = Who::Password {
+                    user: user.clone(),
+                    password: password.clone(),
+                };
+                (SignIn::Password { user, password }, Some(who))
+            }
+            SignIn::Bearer(token) => (SignIn::Bearer(token), None),
+        },
+        Some(profile::Session::Bearer(bearer)) => (SignIn::Bearer(bearer), None),
+        Some(profile::Session::Login(kept)) => {
+            let ca = target.ca_pem.as_deref().unwrap_or_default();
+            let proof = Proof::Login(kept.secret);
+            let (desk, token) = runtime.block_on(async {
+                let desk = Desk::at(&kept.authority, ca)?;
+                let token = desk.issue_token(&proof, &kept.server, None).await?;
+                Ok::<_, Error>((desk, token))
+            })?;
+            let credentials = SignIn::Bearer(token.text.into());
+            (credentials, Some(Who::Login { desk, proof }))
+        }
     };
+    let person = proof.map(|who| Person {
+        who,
+        ca_pem: target.ca_pem.clone(),
+    });
     let client = runtime.block_on(Client::connect(&target, credentials))?;
     statements(Connection::new(client, person), &run, runtime)
 }
@@ -148,46 +180,27 @@ fn statements(
     })
 }
 
-async fn login(args: LoginArgs) -> Result<Exit, Error> {
-    let LoginArgs {
-        url,
-        profile,
-        sign_in,
-    } = args;
-    let target = Target {
-        url,
-        ca_pem: sign_in::ca(&sign_in)?,
-    };
-    let client = Client::connect(&target, sign_in::read(&sign_in)?).await?;
-    let bearer = client
-        .bearer()
-        .ok_or_else(|| wrong("the server gave no session".to_owned()))?;
-    profile::save(&profile, &target, bearer)?;
-    note(&format!(
-        "signed in; `weft sql --profile {profile}` uses this session"
-    ));
-    Ok(Exit::Ok)
-}
-
 async fn token(args: TokenArgs) -> Result<Exit, Error> {
     let TokenArgs {
-        authority,
         audience,
-        sign_in,
+        lifetime,
+        at,
     } = args;
-    let (user, password, ca) = at_authority(&sign_in)?;
-    let token = issue_token(&authority, &ca, &user, &password, &server(&audience)?).await?;
+    let at = at_authority::of(&at)?;
+    let audience = server(&audience)?;
+    let token = at.desk.issue_token(&at.proof, &audience, lifetime).await?;
+    if std::io::stdout().is_terminal() {
+        note(&format!(
+            "whoever has this token is let in at `{audience}` in your name while it lives; keep it out of files and histories"
+        ));
+    }
     print_line(&token.text)
 }
 
-async fn join_token(args: JoinTokenArgs) -> Result<Exit, Error> {
-    let JoinTokenArgs {
-        authority,
-        server: id,
-        sign_in,
-    } = args;
-    let (user, password, ca) = at_authority(&sign_in)?;
-    let token = create_join_token(&authority, &ca, &user, &password, &server(&id)?).await?;
+async fn print_join_token(args: JoinTokenArgs) -> Result<Exit, Error> {
+    let JoinTokenArgs { server: id, at } = args;
+    let at = at_authority::of(&at)?;
+    let token = join_token(&at.url, &at.ca_pem, &at.proof, &server(&id)?).await?;
     print_line(&token.to_string())
 }
 
@@ -289,20 +302,6 @@ fn flags(set: &[String]) -> Result<BTreeMap<String, String>, Error> {
             Ok((key.to_owned(), value.to_owned()))
         })
         .collect()
-}
-
-fn at_authority(
-    args: &crate::args::SignInArgs,
-) -> Result<(String, zeroize::Zeroizing<String>, String), Error> {
-    let ca = sign_in::ca(args)?.ok_or_else(|| {
-        wrong("the authority's CA certificate is missing; name it with --ca".to_owned())
-    })?;
-    match sign_in::read(args)? {
-        SignIn::Password { user, password } => Ok((user, password, ca)),
-        SignIn::Bearer(_) => Err(wrong(
-            "the authority takes a password, not a token".to_owned(),
-        )),
-    }
 }
 
 fn server(text: &str) -> Result<ServerId, Error> {

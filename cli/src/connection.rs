@@ -2,39 +2,63 @@
 //! wherever a statement is about rights. No coordinator takes part in that.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use arrow::array::AsArray;
 use arrow::record_batch::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_sql::{Caps, Govern, Statement};
+use weft_wire::person::{Desk, Proof};
 use zeroize::Zeroizing;
 
 use crate::client::{Client, Rows, SignIn, Target};
 
+/// How long a token for a node lives.
+const VISIT: Duration = Duration::from_secs(600);
+/// One is not used in the last moments of its life.
+const MARGIN: Duration = Duration::from_secs(30);
+
 /// The nodes that can be reached. A node itself does not know.
-const NODES: &str =
-    "SELECT domain, endpoint FROM system.runtime.nodes WHERE status = 'up' ORDER BY domain, node";
+const NODES: &str = "SELECT domain, node, endpoint FROM system.runtime.nodes WHERE status = 'up' ORDER BY domain, node";
 
 /// A signed-in connection.
 pub(crate) struct Connection {
     client: Client,
     person: Option<Person>,
-    /// By endpoint.
-    owners: BTreeMap<String, Client>,
+    /// By node.
+    owners: BTreeMap<ServerId, Visit>,
 }
 
 /// Who signs in at owners' nodes.
 pub(crate) struct Person {
-    pub(crate) user: String,
-    pub(crate) password: Zeroizing<String>,
+    pub(crate) who: Who,
     /// The mesh's CA, PEM.
     pub(crate) ca_pem: Option<String>,
+}
+
+/// How they sign in there.
+pub(crate) enum Who {
+    /// With a password, which only the node named by its certificate is told.
+    Password {
+        user: String,
+        password: Zeroizing<String>,
+    },
+    /// With tokens for each node that the authority gives for a login.
+    Login { desk: Desk, proof: Proof },
+}
+
+/// A connection to an owner's node.
+struct Visit {
+    client: Client,
+    /// When it has to be made anew.
+    until: Option<SystemTime>,
 }
 
 /// A node that is up.
 struct Owner {
     domain: String,
+    id: ServerId,
     endpoint: String,
 }
 
@@ -75,10 +99,12 @@ impl Connection {
         let mut owners = Vec::new();
         for batch in &batches {
             let domains = batch.column_by_name("domain")?.as_string_opt::<i32>()?;
+            let ids = batch.column_by_name("node")?.as_string_opt::<i32>()?;
             let endpoints = batch.column_by_name("endpoint")?.as_string_opt::<i32>()?;
-            for (domain, endpoint) in domains.iter().zip(endpoints) {
+            for ((domain, id), endpoint) in domains.iter().zip(ids).zip(endpoints) {
                 owners.push(Owner {
                     domain: domain?.to_owned(),
+                    id: id?.parse().ok()?,
                     endpoint: endpoint?.to_owned(),
                 });
             }
@@ -151,31 +177,51 @@ impl Connection {
     }
 
     async fn owner(&mut self, node: &Owner) -> Result<&mut Client, Error> {
-        if !self.owners.contains_key(&node.endpoint) {
-            let Some(person) = &self.person else {
-                return Err(Error::new(
-                    ErrorKind::Unauthenticated,
-                    code::UNAUTHENTICATED,
-                    "a session at a coordinator is no sign-in at the owner's node",
-                )
-                .with_hint(
-                    "Sign in with --user and a password, and name the mesh's CA with --ca.",
-                ));
-            };
-            let target = Target {
-                url: node.endpoint.clone(),
-                ca_pem: person.ca_pem.clone(),
-            };
-            let sign_in = SignIn::Password {
-                user: person.user.clone(),
-                password: person.password.clone(),
-            };
-            let client = Client::connect(&target, sign_in).await;
-            let client = client.map_err(|error| at(error, node))?;
-            self.owners.insert(node.endpoint.clone(), client);
+        let soon = SystemTime::now() + MARGIN;
+        let open = self.owners.get(&node.id);
+        if open.is_none_or(|visit| visit.until.is_some_and(|until| until <= soon)) {
+            let visit = self.visit(node).await.map_err(|error| at(error, node))?;
+            self.owners.insert(node.id.clone(), visit);
         }
-        let client = self.owners.get_mut(&node.endpoint);
-        client.ok_or_else(|| nobody("a connection was lost"))
+        let visit = self.owners.get_mut(&node.id);
+        visit
+            .map(|visit| &mut visit.client)
+            .ok_or_else(|| nobody("a connection was lost"))
+    }
+
+    /// Signs in at `node`. A coordinator said where it is, so its certificate has to say that it is the
+    /// node: what is shown to it would be good there.
+    async fn visit(&self, node: &Owner) -> Result<Visit, Error> {
+        let Some(person) = &self.person else {
+            return Err(Error::new(
+                ErrorKind::Unauthenticated,
+                code::UNAUTHENTICATED,
+                "a session at a coordinator is no sign-in at the owner's node",
+            )
+            .with_hint(
+                "Sign in with `weft login --authority`, or with --user and a password, and name the mesh's CA with --ca.",
+            ));
+        };
+        let target = Target {
+            url: node.endpoint.clone(),
+            ca_pem: person.ca_pem.clone(),
+            server: Some(node.id.clone()),
+        };
+        let (sign_in, until) = match &person.who {
+            Who::Password { user, password } => {
+                let sign_in = SignIn::Password {
+                    user: user.clone(),
+                    password: password.clone(),
+                };
+                (sign_in, None)
+            }
+            Who::Login { desk, proof } => {
+                let token = desk.issue_token(proof, &node.id, Some(VISIT)).await?;
+                (SignIn::Bearer(token.text.into()), Some(token.expires_at))
+            }
+        };
+        let client = Client::connect(&target, sign_in).await?;
+        Ok(Visit { client, until })
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) use leftovers::Leftovers;
 
 use std::io::Write;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
@@ -28,8 +29,8 @@ pub(crate) enum Until {
     ParentGone,
 }
 
-/// The identity kept in `state`, or a new one in exchange for the join token in `token_file`,
-/// which is deleted when it has been used. Also the authority's URL, if the token names it.
+/// The identity kept in `state`, or if there is none or its certificate has ended, a new one in exchange
+/// for the join token in `token_file`, which is deleted when it has been used. Also the authority's URL, if the token names it.
 ///
 /// # Errors
 /// If there is neither.
@@ -40,7 +41,11 @@ pub(crate) async fn identity(
 ) -> Result<(Identity, Option<String>), Error> {
     let url_file = state.join("authority.url");
     if let Some(identity) = Identity::load(state)? {
-        return Ok((identity, std::fs::read_to_string(url_file).ok()));
+        let (_, end) = identity.renewal_due();
+        let joins_anew = end <= SystemTime::now() && token_file.is_some_and(Path::exists);
+        if !joins_anew {
+            return Ok((identity, std::fs::read_to_string(url_file).ok()));
+        }
     }
     let file = token_file.ok_or_else(|| {
         wrong(format!("there is no certificate in `{}` and no join token", state.display()))

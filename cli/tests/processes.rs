@@ -679,3 +679,92 @@ fn a_key_is_private_and_never_written_over() {
     assert_eq!(make().status.code(), Some(2));
     assert_eq!(std::fs::read_to_string(&file).expect("still there"), text);
 }
+
+/// `weft` with what it keeps in a folder of its own.
+fn weft(home: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(WEFT);
+    command.args(args).env("XDG_CONFIG_HOME", home);
+    command.stdin(Stdio::null()).output().expect("run")
+}
+
+#[test]
+fn a_login_at_the_authority_reaches_owners_nodes_until_its_owner_is_disabled() {
+    let demo = Demo::start();
+    let home = tempfile::tempdir().expect("folder");
+    let weft = |args: &[&str]| weft(home.path(), args);
+    let good = |args: &[&str]| {
+        let done = weft(args);
+        assert!(done.status.success(), "{args:?}: {}", text(&done.stderr));
+        text(&done.stdout)
+    };
+    let password_file = |user: &str| {
+        let file = home.path().join(user);
+        let password = demo.text(&format!("/principals/{user}/password"));
+        std::fs::write(&file, password).expect("written");
+        file.to_str().expect("text").to_owned()
+    };
+    let (owner, admin) = (password_file("sales_owner"), password_file("governance"));
+    let at = [
+        "--authority",
+        demo.text("/authority"),
+        "--ca",
+        demo.text("/ca"),
+    ];
+    let login = ["login", demo.text("/flight_sql"), "--user", "sales_owner"];
+    good(&[&login[..], &at, &["--password-file", &owner]].concat());
+
+    let kept = home.path().join("weft/sessions/default.json");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&kept).expect("kept").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let words = std::fs::read_to_string(&kept).expect("kept");
+    assert!(!words.contains(demo.text("/principals/sales_owner/password")));
+
+    let made = weft(&["service", "create", "etl", "--groups", "pipelines"]);
+    assert_eq!(made.status.code(), Some(4), "{}", text(&made.stderr));
+    let by_admin = [
+        &at[..],
+        &["--user", "governance", "--password-file", &admin],
+    ]
+    .concat();
+    let service = ["service", "create", "etl", "--groups", "pipelines"];
+    let secret = good(&[&service[..], &by_admin].concat());
+    let secret_file = home.path().join("secret");
+    std::fs::write(&secret_file, secret).expect("written");
+    let secret_file = secret_file.to_str().expect("text");
+    let login = ["login", demo.text("/flight_sql"), "--profile", "etl"];
+    let by_secret = ["--service", "etl", "--secret-file", secret_file];
+    good(&[&login[..], &at, &by_secret].concat());
+
+    // The owner's login is taken to the owner's node; no coordinator takes part.
+    let count = "SELECT count(*) AS n FROM sales.orders.orders";
+    let denied = weft(&["sql", "--profile", "etl", "-c", count]);
+    assert_eq!(denied.status.code(), Some(4), "{}", text(&denied.stderr));
+    good(&[
+        "sql",
+        "-c",
+        "GRANT SELECT ON PRODUCT sales.orders TO USER \"etl@service\"",
+    ]);
+    eventually("the coordinator has heard of it", || {
+        let answer = weft(&["sql", "--profile", "etl", "-c", count]);
+        text(&answer.stdout) == "n\n15000\n"
+    });
+    let token = good(&[
+        "token",
+        "--audience",
+        "node/sales/sales-1",
+        "--lifetime",
+        "1min",
+    ]);
+    assert_eq!(token.trim().split('.').count(), 3);
+
+    good(&[&["user", "disable", "sales_owner"][..], &by_admin].concat());
+    let ended = weft(&["sql", "-c", count]);
+    assert_eq!(ended.status.code(), Some(4), "{}", text(&ended.stderr));
+    good(&["logout"]);
+    assert!(!kept.exists());
+    good(&["logout", "--profile", "etl"]);
+    let gone = weft(&["sql", "--profile", "etl", "-c", count]);
+    assert_eq!(gone.status.code(), Some(4), "{}", text(&gone.stderr));
+}

@@ -123,31 +123,36 @@ impl Channels {
     }
 
     fn open(&self, node: &NodeEntry) -> Result<NodeChannels, Error> {
-        let endpoint = Endpoint::from_shared(node.endpoint.clone())
-            .and_then(|endpoint| endpoint.tls_config(self.identity.client_tls(&node.id)))
-            .map_err(|error| {
+        let open = |windows: fn(Endpoint) -> Endpoint| {
+            let channel = self.identity.channel(&node.endpoint, &node.id, |endpoint| {
+                windows(endpoint)
+                    .connect_timeout(Duration::from_secs(3))
+                    .http2_keep_alive_interval(Duration::from_secs(10))
+                    .keep_alive_timeout(Duration::from_secs(5))
+                    .keep_alive_while_idle(true)
+            });
+            channel.map_err(|error| {
                 Error::new(
                     ErrorKind::Internal,
                     code::CONNECT,
                     "the node's endpoint is malformed",
                 )
                 .caused_by(error)
-            })?
-            .connect_timeout(Duration::from_secs(3))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true);
-        let data = endpoint
-            .clone()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
+            })
+        };
+        let wide = |endpoint: Endpoint| {
+            endpoint
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+        };
         // A lazy channel costs nothing until its first call.
-        let connection = |_| (data.connect_lazy(), Arc::new(Semaphore::new(STREAMS)));
+        let connection = |_| Ok((open(wide)?, Arc::new(Semaphore::new(STREAMS))));
         Ok(NodeChannels {
             endpoint: node.endpoint.clone(),
-            control: endpoint.connect_lazy(),
-            data: (0..CONNECTIONS).map(connection).collect(),
+            control: open(|endpoint| endpoint)?,
+            data: (0..CONNECTIONS)
+                .map(connection)
+                .collect::<Result<_, Error>>()?,
             room: Arc::new(Semaphore::new(CONNECTIONS * STREAMS)),
             ahead: Arc::new(Semaphore::new(CONNECTIONS * STREAMS / 2)),
         })

@@ -11,10 +11,10 @@ use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers};
+use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers, unless};
 use weft_sql::Caps;
-use weft_wire::authority::{Authority, TokenKeys};
-use weft_wire::identity::Identity;
+use weft_wire::authority::{Authority, People, TokenKeys};
+use weft_wire::identity::{Identity, Renewal};
 use weft_wire::rpc::registry::registry_server::RegistryServer;
 
 use crate::catalog::{Catalogs, Entry};
@@ -29,6 +29,7 @@ pub struct Coordinator {
     registry: Registry,
     door: Door,
     client_door: Option<Door>,
+    _renewal: Renewal,
 }
 
 impl Coordinator {
@@ -46,7 +47,12 @@ impl Coordinator {
         let identity = Arc::new(identity);
         let registry = Registry::new(settings.heartbeat_interval);
         let channels = Channels::new(Arc::clone(&identity));
-        let keys = Arc::new(TokenKeys::new(authority.clone(), me.clone()));
+        let renewal = Renewal::start(&identity, &authority, &settings.state);
+        let keys = Arc::new(TokenKeys::new(
+            authority.clone(),
+            me.clone(),
+            People::follow(&authority),
+        ));
         let catalogs = Catalogs::new(registry.clone(), channels.clone());
         let engine = engine(&settings, &identity, &registry, &channels, &catalogs)?;
         let backend = Arc::new(Front {
@@ -57,7 +63,7 @@ impl Coordinator {
         let service = RegistryServer::new(RegistryService::new(registry.clone(), me.to_string()));
         let listen = Listen {
             address: settings.listen,
-            tls: Some(identity.server_tls()),
+            tls: Some(identity.server_config()?),
         };
         let door = Door::open(
             listen,
@@ -67,7 +73,7 @@ impl Coordinator {
         )?;
         let client_door = match &settings.client_listen {
             Some(client) => {
-                let tls = client.tls.then(|| identity.server_tls());
+                let tls = client.tls.then(|| identity.server_config()).transpose()?;
                 let listen = Listen {
                     address: client.address,
                     tls,
@@ -86,6 +92,7 @@ impl Coordinator {
             registry,
             door,
             client_door,
+            _renewal: renewal,
         })
     }
 
@@ -158,6 +165,10 @@ impl Backend for Front {
         self.sessions.sign_in(credentials).await
     }
 
+    fn check(&self, session: &Session) -> Result<(), Error> {
+        session.presence().check()
+    }
+
     async fn sign_out(&self, session: Arc<Session>) {
         self.catalogs.forget(&session);
         self.sessions.sign_out(&session).await;
@@ -177,7 +188,15 @@ impl Backend for Front {
         statement: Arc<Statement>,
         parameters: Option<RecordBatch>,
     ) -> Result<ResultStream, Error> {
-        self.engine.run(session, &statement, parameters).await
+        let ResultStream { schema, batches } = tokio::select! {
+            biased;
+            ended = session.presence().clone().ended() => return Err(ended),
+            started = self.engine.run(session, &statement, parameters) => started?,
+        };
+        Ok(ResultStream {
+            schema,
+            batches: unless(session.presence().clone().ended(), batches),
+        })
     }
 
     async fn tables(&self, session: &Arc<Session>) -> Result<Vec<TableEntry>, Error> {

@@ -10,7 +10,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use weft_door::{Credentials, Opened};
 use weft_governance::{Error, ErrorKind, Principal, QueryId, ServerId, code};
 use weft_plan::Current;
-use weft_wire::authority::{Authority, Lease, TokenKeys};
+use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
 use weft_wire::token::UserToken;
 use zeroize::Zeroizing;
 
@@ -33,6 +33,7 @@ pub struct Sessions {
 pub struct Session {
     id: String,
     principal: Principal,
+    presence: Presence,
     subject: Subject,
     authority: Authority,
     tokens: Mutex<HashMap<ServerId, Arc<AsyncMutex<Option<UserToken>>>>>,
@@ -69,7 +70,9 @@ impl Sessions {
     /// # Errors
     /// `WEFT-UNAUTHENTICATED`, or `WEFT-NOT-GRANTED` if passwords are not taken here.
     pub async fn sign_in(&self, credentials: Credentials) -> Result<Opened<Session>, Error> {
-        let (principal, subject, expires_at) = match credentials {
+        let people = self.keys.people();
+        people.known().await?;
+        let (principal, issued_at, subject, expires_at) = match credentials {
             Credentials::Password { user, password } => {
                 if !self.basic_sign_in {
                     return Err(Error::new(
@@ -82,17 +85,20 @@ impl Sessions {
                 let lease = self.authority.sign_in(&user, &password).await?;
                 (
                     lease.principal.clone(),
+                    lease.issued_at,
                     Subject::Lease(lease.clone()),
                     lease.expires_at,
                 )
             }
             Credentials::Token(token) => {
                 let user = self.keys.verify(&token, None, SystemTime::now()).await?;
-                (user.principal, Subject::Token(token), user.expires_at)
+                let subject = Subject::Token(token);
+                (user.principal, user.issued_at, subject, user.expires_at)
             }
         };
         let session = Session {
             id: QueryId::generate().to_string(),
+            presence: people.presence(&principal.subject, issued_at),
             principal,
             subject,
             authority: self.authority.clone(),
@@ -130,6 +136,11 @@ impl Session {
     /// Who signed in.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// That the person may stay.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// A user token for `node`, from the cache while it lives. One exchange per node at a time.

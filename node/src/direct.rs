@@ -11,8 +11,8 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::FlightData;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 use weft_door::{
     Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
@@ -21,10 +21,10 @@ use weft_door::{
 use weft_governance::{Asker, Error, ErrorKind, Principal, code};
 use weft_plan::{
     Current, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema, access_table,
-    parameter_values, receipts_schema, receipts_table, resolve, table_references, until,
+    parameter_values, receipts_schema, receipts_table, resolve, table_references, unless, until,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
-use weft_wire::authority::{Authority, Lease, TokenKeys};
+use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
 use weft_wire::rpc::node::ColumnAccess;
 
 use crate::enforce::{Account, Gate, VisibleTable, explain};
@@ -53,6 +53,7 @@ pub(crate) struct Direct {
 /// A signed-in person.
 pub(crate) struct DirectSession {
     principal: Principal,
+    presence: Presence,
     lease: Option<Lease>,
     state: Mutex<State>,
 }
@@ -197,18 +198,20 @@ impl Backend for Direct {
     type Statement = DirectStatement;
 
     async fn sign_in(&self, credentials: Credentials) -> Result<Opened<DirectSession>, Error> {
-        let (principal, lease, expires_at) = match credentials {
+        let people = self.keys.people();
+        people.known().await?;
+        let (principal, presence, lease, expires_at) = match credentials {
             Credentials::Password { user, password } => {
                 let lease = self.authority.sign_in(&user, &password).await?;
-                (
-                    lease.principal.clone(),
-                    Some(lease.clone()),
-                    lease.expires_at,
-                )
+                let principal = lease.principal.clone();
+                let presence = people.presence(&principal.subject, lease.issued_at);
+                let expires_at = lease.expires_at;
+                (principal, presence, Some(lease), expires_at)
             }
             Credentials::Token(token) => {
                 let user = self.keys.verify(&token, None, SystemTime::now()).await?;
-                (user.principal, None, user.expires_at)
+                let presence = people.presence(&user.principal.subject, user.issued_at);
+                (user.principal, presence, None, user.expires_at)
             }
         };
         self.gate.meet(&principal);
@@ -218,6 +221,7 @@ impl Backend for Direct {
         };
         let session = DirectSession {
             principal,
+            presence,
             lease,
             state: Mutex::new(State {
                 current,
@@ -228,6 +232,10 @@ impl Backend for Direct {
             session,
             expires_at,
         })
+    }
+
+    fn check(&self, session: &DirectSession) -> Result<(), Error> {
+        session.presence.check()
     }
 
     async fn sign_out(&self, session: Arc<DirectSession>) {
@@ -312,6 +320,7 @@ impl Backend for Direct {
             account,
         } = self.engine.run(permit).await?;
         let batches = self.engine.workers().drive(batches, interrupt);
+        let standing = standing.of(session.presence.clone());
         let batches = unless(standing.lost(), batches);
         let batches = until(deadline, batches, too_late);
         Ok(ResultStream {
@@ -434,22 +443,6 @@ fn answered(schema: SchemaRef, rows: Option<RecordBatch>) -> ResultStream {
         schema,
         batches: futures::stream::iter(rows.map(Ok)).boxed(),
     }
-}
-
-/// `rows` until `lost` says why they end. What has come by then is not the answer.
-fn unless(
-    lost: impl Future<Output = Error> + Send + 'static,
-    rows: BoxStream<'static, Result<RecordBatch, Error>>,
-) -> BoxStream<'static, Result<RecordBatch, Error>> {
-    let open = (Box::pin(lost), rows);
-    futures::stream::try_unfold(open, |(mut lost, mut rows)| async move {
-        tokio::select! {
-            biased;
-            lost = &mut lost => Err(lost),
-            next = rows.try_next() => Ok(next?.map(|batch| (batch, (lost, rows)))),
-        }
-    })
-    .boxed()
 }
 
 /// `rows`, whose end is told to `account`.

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tracing::{info, warn};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::identity::Identity;
@@ -40,8 +40,13 @@ impl Join {
         let peer = ServerId::coordinator(&address.name).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, code::SETTINGS, error.to_string())
         })?;
-        let channel = Endpoint::from_shared(address.url.clone())
-            .and_then(|endpoint| endpoint.tls_config(identity.client_tls(&peer)))
+        let channel = identity
+            .channel(&address.url, &peer, |endpoint| {
+                endpoint
+                    .connect_timeout(Duration::from_secs(3))
+                    .http2_keep_alive_interval(Duration::from_secs(10))
+                    .keep_alive_timeout(Duration::from_secs(5))
+            })
             .map_err(|error| {
                 Error::new(
                     ErrorKind::InvalidInput,
@@ -50,11 +55,7 @@ impl Join {
                 )
                 .with_hint("Write `coordinator.url` as `https://HOST:PORT`.")
                 .caused_by(error)
-            })?
-            .connect_timeout(Duration::from_secs(3))
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .connect_lazy();
+            })?;
         let task = tokio::spawn(stay(channel, announced));
         Ok(Self {
             _task: AbortOnDropHandle::new(task),

@@ -11,8 +11,8 @@ use tracing::{error, info};
 use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_ledger::{Ledger, LedgerError, Seal, Sealer, Sealing};
-use weft_wire::authority::{Authority, TokenKeys};
-use weft_wire::identity::Identity;
+use weft_wire::authority::{Authority, People, TokenKeys};
+use weft_wire::identity::{Identity, Renewal};
 use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 use weft_wire::replay::ReplayCache;
 use weft_wire::rpc::node::node_server::NodeServer;
@@ -48,6 +48,7 @@ pub struct Node {
     door: Door,
     join: Option<Join>,
     sealing: Sealing,
+    _renewal: Renewal,
 }
 
 impl Node {
@@ -103,7 +104,12 @@ impl Node {
                 limits: Default::default(),
             },
         )?;
-        let keys = Arc::new(TokenKeys::new(authority.clone(), me.clone()));
+        let renewal = Renewal::start(&identity, &authority, &settings.state);
+        let keys = Arc::new(TokenKeys::new(
+            authority.clone(),
+            me.clone(),
+            People::follow(&authority),
+        ));
         let direct = Direct {
             authority,
             keys: Arc::clone(&keys),
@@ -123,7 +129,7 @@ impl Node {
         let describe = NodeServer::new(describe);
         let listen = Listen {
             address: settings.listen,
-            tls: Some(identity.server_tls()),
+            tls: Some(identity.server_config()?),
         };
         let routes = tonic::service::Routes::new(describe);
         let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes)?;
@@ -154,6 +160,7 @@ impl Node {
             door,
             join,
             sealing,
+            _renewal: renewal,
         })
     }
 

@@ -13,6 +13,10 @@ mod mesh;
 mod noninterference;
 mod oracle;
 mod planner;
+// The provider that the authority's own tests have.
+#[allow(missing_docs, unreachable_pub, dead_code)]
+#[path = "../../proto/authority/src/tests/provider.rs"]
+mod provider;
 mod random;
 mod runtime;
 mod tpcds;
@@ -27,6 +31,7 @@ pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
 pub use noninterference::{HiddenCompared, HiddenPairs, compare_hidden_pairs};
 pub use oracle::{single_process, unguarded_process};
 pub use planner::{Planned, Planner};
+pub use provider::Provider;
 pub use random::{Compared, RandomQueries, compare_random_queries};
 pub use runtime::run;
 pub use tpcds::{Answer, Layout, Question, SIX_DOMAINS, THREE_DOMAINS, TpcDs};

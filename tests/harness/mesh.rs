@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
-use weft_authority::{AuthorityServer, Settings as AuthoritySettings, User, hash_password};
+use weft_authority::{
+    AuthorityServer, ProviderSettings, Settings as AuthoritySettings, User, hash_password,
+};
 use weft_coordinator::registry::NodeEntry;
 use weft_coordinator::{
     ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings, Transport,
@@ -34,6 +36,10 @@ pub struct MeshOptions {
     pub users: Vec<(String, Vec<String>)>,
     /// What the authority says of some of them, by name.
     pub attributes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Identity providers whose people sign in too.
+    pub providers: Vec<ProviderSettings>,
+    /// How long certificates of servers live.
+    pub certificate_lifetime: Duration,
     /// How long leases live.
     pub lease_lifetime: Duration,
     /// Bytes of memory of each node.
@@ -94,6 +100,8 @@ impl MeshOptions {
                 ("admin".to_owned(), vec!["mesh-admins".to_owned()]),
             ],
             attributes: BTreeMap::new(),
+            providers: Vec::new(),
+            certificate_lifetime: Duration::from_secs(86_400),
             lease_lifetime: Duration::from_secs(3600),
             node_memory: NodeLimits::default().memory,
             query_limits: QueryLimits::default(),
@@ -124,6 +132,8 @@ impl Mesh {
         let mut settings =
             AuthoritySettings::new(loopback(), "https://authority.test", state("authority"));
         settings.lease_lifetime = options.lease_lifetime;
+        settings.providers.clone_from(&options.providers);
+        settings.certificate_lifetime = options.certificate_lifetime;
         let authority = AuthorityServer::start(settings, users(&options))
             .await
             .expect("authority");

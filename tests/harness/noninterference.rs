@@ -29,7 +29,7 @@ use std::sync::Arc;
 use place::Place;
 
 /// People of one world.
-const PEOPLE: usize = 14;
+const PEOPLE: usize = 10;
 const DOMAINS: [&str; 3] = ["north", "east", "south"];
 
 /// What to compare.

@@ -126,7 +126,7 @@ fn grants() -> Vec<Grant> {
                 Object::Table(one) => table == *one,
             };
             if covered {
-                grants.push(grant.on_table(&format!("g{number}"), table));
+                grants.push(grant.on_table(format!("g{number}"), table));
             }
         }
     }

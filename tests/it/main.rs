@@ -13,6 +13,7 @@ mod drift;
 mod engine_defects;
 mod faults;
 mod federation;
+mod identity;
 mod names;
 mod noninterference;
 mod policies;

@@ -9,7 +9,8 @@ use tokio::time::{sleep, timeout};
 use weft_governance::{Asker, DomainId, Error, Principal, code};
 use weft_ledger::EventKind;
 use weft_node::{GrantSettings, PolicySettings};
-use weft_wire::policy::{PolicyBundle, PolicyKey, publish_policy};
+use weft_wire::person::{Desk, Proof};
+use weft_wire::policy::{PolicyBundle, PolicyKey};
 
 const DOMAINS: [&str; 3] = ["sales", "crm", "supply"];
 
@@ -113,7 +114,11 @@ impl Federated {
 
     async fn publish(&self, bundle: PolicyBundle) -> Result<(), Error> {
         let (url, ca) = (self.mesh.authority.url(), self.mesh.authority.ca_pem());
-        publish_policy(&url, ca, "admin", self.mesh.password(), bundle).await
+        let proof = Proof::Password {
+            user: "admin".to_owned(),
+            password: self.mesh.password().to_owned().into(),
+        };
+        Desk::at(&url, ca)?.publish_policy(&proof, bundle).await
     }
 
     /// Publishes, and waits until every node follows it and the coordinator has heard of that.

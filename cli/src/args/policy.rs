@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use weft_governance::DomainId;
 
-use super::SignInArgs;
+use super::AtAuthorityArgs;
 use crate::output::Format;
 
 #[derive(Debug, Args)]
@@ -66,11 +66,8 @@ pub(crate) struct PolicyPublishArgs {
     /// The policy with its signatures, as `weft policy sign` makes it
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
-    /// https://HOST:PORT of the authority
-    #[arg(long, value_name = "URL")]
-    pub(crate) authority: String,
     #[command(flatten)]
-    pub(crate) sign_in: SignInArgs,
+    pub(crate) at: AtAuthorityArgs,
 }
 
 #[derive(Debug, Args)]

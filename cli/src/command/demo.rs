@@ -25,7 +25,7 @@ pub(super) use people::random_password;
 use representatives::Representatives;
 
 use crate::client::{Client, SignIn, Target};
-use crate::connection::Person;
+use crate::connection::{Person, Who};
 use crate::serve::{self, Claim, Until};
 
 /// The demo's domains with their products.
@@ -209,6 +209,7 @@ impl Demo {
         let target = Target {
             url: self.flight_sql(),
             ca_pem: None,
+            server: None,
         };
         let password = password.to_owned().into();
         Client::connect(
@@ -224,8 +225,10 @@ impl Demo {
     /// Somebody who can sign in at the owners' nodes.
     pub(super) fn person(&self, user: &str) -> Option<Person> {
         Some(Person {
-            user: user.to_owned(),
-            password: self.password(user)?.to_owned().into(),
+            who: Who::Password {
+                user: user.to_owned(),
+                password: self.password(user)?.to_owned().into(),
+            },
             ca_pem: std::fs::read_to_string(self.place.folder.join("ca.pem")).ok(),
         })
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use weft_governance::Error;
 use weft_wire::identity::write_private;
-use weft_wire::policy::{PolicyBundle, PolicyKey, Representatives, publish_policy};
+use weft_wire::policy::{PolicyBundle, PolicyKey, Representatives};
 
 use super::{at_authority, print_line, read_secret, wrong};
 use crate::args::{
@@ -131,15 +131,11 @@ fn node(config: &Path) -> Result<Loaded<NodeConfig>, Error> {
 }
 
 async fn publish(args: &PolicyPublishArgs) -> Result<Exit, Error> {
-    let PolicyPublishArgs {
-        bundle: file,
-        authority,
-        sign_in,
-    } = args;
+    let PolicyPublishArgs { bundle: file, at } = args;
     let bundle = bundle(file)?;
     let head = bundle.head()?;
-    let (user, password, ca) = at_authority(sign_in)?;
-    publish_policy(authority, &ca, &user, &password, bundle).await?;
+    let at = at_authority::of(at)?;
+    at.desk.publish_policy(&at.proof, bundle).await?;
     note(&format!(
         "published {head}; nodes follow it within seconds if enough representatives signed it"
     ));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use weft_authority::{Settings, User};
+use weft_authority::{ProviderSettings, Settings, User};
 use weft_door::limits::units;
 
 use super::keys::Keys;
@@ -16,6 +16,7 @@ use super::keys::Keys;
 pub(crate) struct AuthorityConfig {
     pub(crate) authority: Authority,
     pub(crate) users: Vec<User>,
+    pub(crate) providers: Vec<ProviderSettings>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub(crate) struct Authority {
     pub(crate) lease_lifetime: Duration,
     #[serde(with = "units::duration")]
     pub(crate) user_token_lifetime: Duration,
+    #[serde(with = "units::duration")]
+    pub(crate) certificate_lifetime: Duration,
 }
 
 impl Default for Authority {
@@ -40,6 +43,7 @@ impl Default for Authority {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
             ..
         } = Settings::new(
             ([127, 0, 0, 1], 7460).into(),
@@ -53,6 +57,7 @@ impl Default for Authority {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
         }
     }
 }
@@ -76,8 +81,16 @@ impl AuthorityConfig {
             "How long a token for a node lives.",
         ),
         (
+            "authority.certificate_lifetime",
+            "How long certificates of servers are valid; they are renewed in time.",
+        ),
+        (
             "users",
             "Who can sign in: a list of tables with name, password_hash, groups, attributes, disabled.",
+        ),
+        (
+            "providers",
+            "Identity providers whose people sign in: a list of tables with name, issuer, client_id, client_secret_file, algorithms, audience, jwks_url, ca_file, scopes, subject_claim, groups_claim, groups, group_prefix, attributes, accept_id_tokens.",
         ),
     ])];
 
@@ -90,11 +103,14 @@ impl AuthorityConfig {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
         } = self.authority;
         let settings = Settings {
             hosts,
             lease_lifetime,
             user_token_lifetime,
+            certificate_lifetime,
+            providers: self.providers,
             ..Settings::new(listen, &issuer, state)
         };
         (settings, self.users)

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use weft_governance::{
     Asker, Decision, Error, ErrorKind, Obligations, Principal, TableAccess, Timestamp, code,
 };
+use weft_wire::authority::Presence;
 
 use super::policy::Policy;
 
@@ -17,6 +18,7 @@ pub(crate) struct Standing {
     principal: Principal,
     purpose: Option<String>,
     duties: Vec<(TableAccess, Obligations)>,
+    presence: Option<Presence>,
 }
 
 impl Standing {
@@ -31,11 +33,29 @@ impl Standing {
             principal: asker.principal.clone(),
             purpose: asker.purpose.map(str::to_owned),
             duties,
+            presence: None,
         }
     }
 
-    /// Waits until the owner would no longer show these rows and cells, and says so.
+    /// The same of somebody whose presence can end.
+    pub(crate) fn of(mut self, presence: Presence) -> Self {
+        self.presence = Some(presence);
+        self
+    }
+
+    /// Waits until the owner would no longer show these rows and cells, or the asker is no longer one,
+    /// and says so.
     pub(crate) async fn lost(mut self) -> Error {
+        match self.presence.take() {
+            Some(presence) => tokio::select! {
+                ended = presence.ended() => ended,
+                revoked = self.revoked() => revoked,
+            },
+            None => self.revoked().await,
+        }
+    }
+
+    async fn revoked(mut self) -> Error {
         loop {
             let now = Timestamp::from(SystemTime::now());
             let policy = Arc::clone(&self.policy.borrow_and_update());

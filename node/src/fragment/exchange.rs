@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::info;
 use weft_door::encode::Encoder;
 use weft_door::{Compression, Exchange};
-use weft_governance::{Asker, Error, ErrorKind, FragmentId, Principal, ServerId, code};
+use weft_governance::{Asker, Error, ErrorKind, FragmentId, ServerId, code};
 use weft_plan::Interrupt;
 use weft_wire::authority::TokenKeys;
 use weft_wire::identity::Peer;
@@ -22,7 +22,7 @@ use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND};
 use weft_wire::replay::ReplayCache;
 use weft_wire::rpc::fragment::fragment_terminal::End;
 use weft_wire::rpc::fragment::{self, FragmentRequest};
-use weft_wire::token::{Delegation, sha256};
+use weft_wire::token::{Delegation, VerifiedUser, sha256};
 
 use super::control::{Bounds, Control};
 use super::{Engine, Running, Via, terminal};
@@ -92,9 +92,12 @@ impl FragmentService {
         let digest = sha256(&first.app_metadata);
         let request = FragmentRequest::decode(first.app_metadata.clone())
             .map_err(|_| delegation("the fragment is malformed"))?;
-        let principal = self
+        let user = self
             .authenticate(&peer, &metadata, &request, digest)
             .await?;
+        let principal = user.principal;
+        let presence = self.keys.people();
+        let presence = presence.presence(&principal.subject, user.issued_at);
         let compression = match request.compression() {
             fragment::Compression::Unspecified => Compression::None,
             fragment::Compression::Lz4Frame => Compression::Lz4,
@@ -116,7 +119,8 @@ impl FragmentService {
             at: SystemTime::now().into(),
         };
         let permit = self.gate.admit(&asker, fragment).await?;
-        let running = self.engine.run(permit).await?;
+        let mut running = self.engine.run(permit).await?;
+        running.standing = running.standing.of(presence);
         let encoder = Encoder::new(Arc::clone(&running.schema));
         let encoder = encoder.compressing(compression)?.digesting();
         let conversation = Conversation {
@@ -136,7 +140,7 @@ impl FragmentService {
         metadata: &tonic::metadata::MetadataMap,
         request: &FragmentRequest,
         digest: [u8; 32],
-    ) -> Result<Principal, Error> {
+    ) -> Result<VerifiedUser, Error> {
         let now = SystemTime::now();
         let token = metadata
             .get("authorization")
@@ -159,7 +163,7 @@ impl FragmentService {
         };
         let id = Delegation::verify(signed, peer, &expected, now)?;
         self.replays.admit(id, now)?;
-        Ok(user.principal)
+        Ok(user)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
@@ -12,28 +13,31 @@ use rcgen::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, DnsName};
 use weft_governance::{Error, ErrorKind, ServerId, code};
-use weft_wire::identity::{Identity, tls_name, write_private};
+use weft_wire::identity::{Identity, Peer, hosts_of, tls_name, write_private};
 use weft_wire::token::sha256;
 
-/// Days that a server's certificate is valid.
-const SERVER_DAYS: i64 = 365;
 /// Bytes of a point of P-256, uncompressed.
 const POINT: usize = 65;
+/// How far clocks of servers may be behind.
+const BEHIND: Duration = Duration::from_secs(3_600);
 /// Longer requests are refused unread.
 const LONGEST_REQUEST: usize = 16 << 10;
 /// Days that the CA is valid.
-const CA_DAYS: i64 = 3_650;
+const CA_DAYS: u64 = 3_650;
 
 /// Signs the certificates of a mesh's servers.
 pub(crate) struct Ca {
     issuer: Issuer<'static, KeyPair>,
     certificate_pem: String,
     sha256: [u8; 32],
+    /// How long a server's certificate is valid.
+    lifetime: Duration,
 }
 
 impl Ca {
-    /// The CA kept in `folder`, made now if there is none.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+    /// The CA kept in `folder`, made now if there is none. The certificates of servers are valid for
+    /// `lifetime`.
+    pub(crate) fn open(folder: &Path, lifetime: Duration) -> Result<Self, Error> {
         let (key_file, certificate_file) = (folder.join("ca.key"), folder.join("ca.pem"));
         let (key, certificate_pem) = match fs::read_to_string(&key_file) {
             Ok(pem) => {
@@ -62,6 +66,7 @@ impl Ca {
             issuer,
             sha256: sha256(&der),
             certificate_pem,
+            lifetime,
         })
     }
 
@@ -92,11 +97,26 @@ impl Ca {
         {
             return Err(bad_request());
         }
-        let params = server_params(server, hosts)?;
+        let params = server_params(server, hosts, self.lifetime)?;
         params
             .signed_by(&request.public_key, &self.issuer)
             .map(|certificate| certificate.pem())
             .map_err(unusable)
+    }
+
+    /// The certificate of a server that asks with `csr_pem` and has one of the same key, `before`, DER.
+    /// The new one names the same server and hosts.
+    pub(crate) fn renew(&self, csr_pem: &str, peer: &Peer, before: &[u8]) -> Result<String, Error> {
+        let certificate = self.sign_request(csr_pem, &peer.server, &hosts_of(before)?)?;
+        let same_key = Peer::trusted(&certificate)?.thumbprint == peer.thumbprint;
+        same_key.then_some(certificate).ok_or_else(bad_request)
+    }
+
+    /// Renews the authority's own certificate.
+    pub(crate) fn renew_own(&self, identity: &Identity) -> Result<(), Error> {
+        let hosts = hosts_of(&identity.certificate_der())?;
+        let request = identity.renewal_request()?;
+        identity.renew(self.sign_request(&request, identity.id(), &hosts)?)
     }
 
     /// Checks that `server` can have a certificate: the authority makes its own, and a name has to
@@ -118,7 +138,7 @@ impl Ca {
     /// An identity for a server in this process.
     pub(crate) fn identity(&self, server: &ServerId, hosts: &[String]) -> Result<Identity, Error> {
         let key = KeyPair::generate().map_err(unusable)?;
-        let certificate = server_params(server, hosts)?
+        let certificate = server_params(server, hosts, self.lifetime)?
             .signed_by(&key, &self.issuer)
             .map_err(unusable)?;
         Identity::new(
@@ -137,11 +157,15 @@ fn authority_params() -> CertificateParams {
         .push(DnType::CommonName, "Weft mesh CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    (params.not_before, params.not_after) = validity(CA_DAYS);
+    (params.not_before, params.not_after) = validity(Duration::from_secs(CA_DAYS * 86_400));
     params
 }
 
-fn server_params(server: &ServerId, hosts: &[String]) -> Result<CertificateParams, Error> {
+fn server_params(
+    server: &ServerId,
+    hosts: &[String],
+    lifetime: Duration,
+) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     params
         .distinguished_name
@@ -151,7 +175,7 @@ fn server_params(server: &ServerId, hosts: &[String]) -> Result<CertificateParam
         ExtendedKeyUsagePurpose::ServerAuth,
         ExtendedKeyUsagePurpose::ClientAuth,
     ];
-    (params.not_before, params.not_after) = validity(SERVER_DAYS);
+    (params.not_before, params.not_after) = validity(lifetime);
     let name = tls_name(server).as_str().try_into().map_err(unusable)?;
     params.subject_alt_names.push(SanType::DnsName(name));
     for host in hosts {
@@ -198,13 +222,10 @@ fn looks_like_an_address(host: &str) -> bool {
         .is_some_and(|label| label.chars().all(|c| c.is_ascii_digit()))
 }
 
-/// From an hour ago, for clocks that are behind, for `days`.
-fn validity(days: i64) -> (time::OffsetDateTime, time::OffsetDateTime) {
+/// From a little before now, for clocks that are behind, for `lifetime`.
+fn validity(lifetime: Duration) -> (time::OffsetDateTime, time::OffsetDateTime) {
     let now = time::OffsetDateTime::now_utc();
-    (
-        now - time::Duration::hours(1),
-        now + time::Duration::days(days),
-    )
+    (now - BEHIND.min(lifetime), now + lifetime)
 }
 
 fn bad_request() -> Error {

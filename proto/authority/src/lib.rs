@@ -5,15 +5,20 @@
 mod ca;
 mod incoming;
 mod office;
+mod oidc;
 mod password;
+mod people;
 mod policy;
+mod roll;
 mod server;
 mod service;
+mod service_account;
 mod settings;
 mod state;
 mod throttle;
 mod user;
 
+pub use oidc::{ProviderSettings, SignatureAlgorithm};
 pub use password::hash_password;
 pub use server::AuthorityServer;
 pub use settings::Settings;

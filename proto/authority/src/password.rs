@@ -81,7 +81,12 @@ impl Passwords {
         Ok(self.principal(user))
     }
 
-    /// Who `subject` is now, unless unknown or disabled.
+    /// Whether the settings disable `subject`, if they know them.
+    pub(crate) fn knows(&self, subject: &str) -> Option<bool> {
+        self.users.get(subject).map(|user| user.disabled)
+    }
+
+    /// Who `subject` is now, unless the settings do not know them or disable them.
     pub(crate) fn current(&self, subject: &str) -> Option<Principal> {
         self.users
             .get(subject)
@@ -122,7 +127,8 @@ impl Passwords {
     }
 }
 
-fn refused() -> Error {
+/// The one answer to every sign-in that fails.
+pub(crate) fn refused() -> Error {
     Error::new(
         ErrorKind::Unauthenticated,
         code::UNAUTHENTICATED,

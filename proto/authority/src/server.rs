@@ -1,11 +1,13 @@
 //! Puts an authority together.
 
+use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -14,15 +16,17 @@ use tonic::transport::Server;
 use tracing::{error, info};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::authority::JoinToken;
-use weft_wire::identity::{Identity, install_crypto_provider, write_private};
+use weft_wire::identity::{Identity, install_crypto_provider, secured, write_private};
 use weft_wire::rpc::authority::authority_server::AuthorityServer as Calls;
 use weft_wire::token::UserTokenSigner;
 
 use crate::ca::Ca;
 use crate::incoming::Incoming;
 use crate::office::{Office, OpenedJoin};
+use crate::oidc::Providers;
 use crate::password::Passwords;
 use crate::policy::Policies;
+use crate::roll::Roll;
 use crate::service::AuthorityService;
 use crate::settings::Settings;
 use crate::state::State;
@@ -40,6 +44,10 @@ const HEADERS: u32 = 16 << 10;
 const PROBE: Duration = Duration::from_secs(20);
 /// How long a probe may stay unanswered.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Nobody sleeps longer before the certificate is looked at: clocks are set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
+/// After a renewal that failed it is tried again after this long.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How long calls under way may take once the authority stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -78,22 +86,26 @@ impl AuthorityServer {
             .max_decoding_message_size(MESSAGE)
             .max_encoding_message_size(MESSAGE);
         let (stop, stopped) = oneshot::channel();
+        let incoming = Incoming::new(listener, connections);
+        let incoming = secured(incoming, identity.server_config()?, connections);
         let serving = Server::builder()
-            .tls_config(identity.server_tls())
-            .map_err(|error| defect().caused_by(error))?
             .max_concurrent_streams(STREAMS)
             .http2_max_header_list_size(HEADERS)
             .http2_keepalive_interval(Some(PROBE))
             .http2_keepalive_timeout(Some(SILENCE))
             .timeout(CALL)
             .add_service(calls)
-            .serve_with_incoming_shutdown(Incoming::new(listener, connections), async {
+            .serve_with_incoming_shutdown(incoming, async {
                 // Dropping the sender stops the server like a message does.
                 let _ = stopped.await;
             });
+        let (renewing, own) = (Arc::clone(&office), identity);
         let task = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                error!(%error, "authority stopped");
+            tokio::select! {
+                served = serving => if let Err(error) = served {
+                    error!(%error, "authority stopped");
+                },
+                never = renew(&own, &renewing) => match never {},
             }
         });
         info!(%address, issuer, "authority serves");
@@ -162,6 +174,7 @@ impl AuthorityServer {
 
     /// Stops. Calls under way are answered if they take no longer than 5 seconds.
     pub async fn stop(mut self) {
+        self.office.roll.close();
         if let Some(stop) = self.stop.take() {
             // The task may have ended by itself.
             let _ = stop.send(());
@@ -183,19 +196,44 @@ fn open(settings: &Settings, mut users: Vec<User>) -> Result<(Identity, Office),
     let state = &settings.state;
     private_folder(state)?;
     users.extend(user::kept(state)?);
-    let ca = Ca::open(state)?;
+    let ca = Ca::open(state, settings.certificate_lifetime)?;
     let identity = ca.identity(&ServerId::Authority, &settings.hosts)?;
+    let kept = State::open(&state.join("authority.db"))?;
     let office = Office {
+        roll: Roll::open(&kept, &users, SystemTime::now())?,
+        newest: AtomicU64::default(),
         signer: signer(state, &settings.issuer)?,
+        providers: Providers::new(&settings.providers, &settings.issuer)?,
         passwords: Passwords::new(&settings.issuer, users)?,
-        state: State::open(&state.join("authority.db"))?,
         policies: Policies::open(state, &settings.issuer)?,
+        state: kept,
         ca,
         lease_lifetime: settings.lease_lifetime,
         user_token_lifetime: settings.user_token_lifetime,
         join_lifetime: settings.join_lifetime,
     };
     Ok((identity, office))
+}
+
+/// Renews the authority's own certificate for as long as it serves.
+async fn renew(identity: &Identity, office: &Office) -> Infallible {
+    loop {
+        let (due, _) = identity.renewal_due();
+        let left = due.duration_since(SystemTime::now());
+        if let Ok(left) = left
+            && !left.is_zero()
+        {
+            tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+            continue;
+        }
+        match office.ca.renew_own(identity) {
+            Ok(()) => info!("certificate renewed"),
+            Err(error) => {
+                error!(%error, "the authority's certificate is not renewed");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
 }
 
 fn signer(state: &Path, issuer: &str) -> Result<UserTokenSigner, Error> {
@@ -255,12 +293,4 @@ fn taken(listen: SocketAddr, error: io::Error) -> Error {
         format!("cannot listen at `{listen}`: {error}"),
     )
     .with_hint("Choose another address with the setting `listen`.")
-}
-
-fn defect() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        code::SETTINGS,
-        "the authority's certificate cannot be used",
-    )
 }

@@ -7,9 +7,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use weft_governance::{Error, ErrorKind, code};
 
+use crate::oidc::ProviderSettings;
+
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Nobody stays signed in longer.
 const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3_600);
+/// How long the certificate of a server is valid.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// No token that a server gets for a person lives longer.
 const LONGEST_USER_TOKEN: Duration = Duration::from_secs(120);
 
@@ -36,9 +40,15 @@ pub struct Settings {
     /// How long a join token waits for its server.
     #[serde(default = "default_join_lifetime", with = "humane")]
     pub join_lifetime: Duration,
+    /// How long the certificate of a server is valid. It is renewed when two thirds of that are over.
+    #[serde(default = "default_certificate_lifetime", with = "humane")]
+    pub certificate_lifetime: Duration,
     /// Connections at a time; further ones are closed at once.
     #[serde(default = "default_connections")]
     pub connections: usize,
+    /// Other identity providers whose people sign in here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<ProviderSettings>,
 }
 
 impl Settings {
@@ -52,7 +62,9 @@ impl Settings {
             lease_lifetime: default_lease_lifetime(),
             user_token_lifetime: default_user_token_lifetime(),
             join_lifetime: default_join_lifetime(),
+            certificate_lifetime: default_certificate_lifetime(),
             connections: default_connections(),
+            providers: Vec::new(),
         }
     }
 
@@ -69,7 +81,8 @@ impl Settings {
             self.user_token_lifetime,
             LONGEST_USER_TOKEN,
         )?;
-        check_lifetime("join_lifetime", self.join_lifetime, HOUR)
+        check_lifetime("join_lifetime", self.join_lifetime, HOUR)?;
+        check_lifetime("certificate_lifetime", self.certificate_lifetime, YEAR)
     }
 }
 
@@ -100,6 +113,10 @@ fn default_user_token_lifetime() -> Duration {
 
 fn default_join_lifetime() -> Duration {
     HOUR
+}
+
+fn default_certificate_lifetime() -> Duration {
+    YEAR
 }
 
 fn default_connections() -> usize {

@@ -1,5 +1,9 @@
 //! Leases and join tokens, kept over restarts. Secrets are kept as digests.
 
+mod disabled;
+mod login;
+mod service;
+
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -11,6 +15,9 @@ use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::convert::{seconds, time};
 use weft_wire::identity::Thumbprint;
 use weft_wire::token::sha256;
+
+pub(crate) use disabled::Disabled;
+pub(crate) use login::LiveLogin;
 
 /// Live leases that one person may have.
 const MOST_LEASES: i64 = 1_000;
@@ -47,21 +54,27 @@ impl State {
         db.pragma_update(None, "synchronous", "FULL")
             .map_err(broken)?;
         db.execute_batch(SCHEMA).map_err(broken)?;
+        for more in [disabled::SCHEMA, login::SCHEMA, service::SCHEMA] {
+            db.execute_batch(more).map_err(broken)?;
+        }
         Ok(Self { db: Mutex::new(db) })
     }
 
-    /// Opens a lease that only `holder` can use, and returns its secret.
+    /// Opens a lease that only `holder` can use, and returns its secret; none if `subject` is disabled.
     pub(crate) fn open_lease(
         &self,
         holder: &Thumbprint,
         subject: &str,
         expires_at: SystemTime,
         now: SystemTime,
-    ) -> Result<String, Error> {
+    ) -> Result<Option<String>, Error> {
         let secret = secret()?;
         let db = self.lock();
         db.execute("DELETE FROM lease WHERE expires_at <= ?1", params![at(now)])
             .map_err(broken)?;
+        if is_disabled(&db, subject)? {
+            return Ok(None);
+        }
         let added = db
             .execute(
                 "INSERT INTO lease (digest, holder, subject, expires_at) SELECT ?1, ?2, ?3, ?4 \
@@ -79,7 +92,7 @@ impl State {
             return Err(full("too many sessions of this person are open")
                 .with_hint("Close sessions that are not needed, or wait until they end."));
         }
-        Ok(secret)
+        Ok(Some(secret))
     }
 
     /// A live lease of `holder`.
@@ -190,17 +203,33 @@ impl State {
     }
 }
 
+fn is_disabled(db: &Connection, subject: &str) -> Result<bool, Error> {
+    db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM disabled WHERE subject = ?1 AND still = 1)",
+        [subject],
+        |row| row.get(0),
+    )
+    .map_err(broken)
+}
+
 /// 256 random bits as text.
 fn secret() -> Result<String, Error> {
-    let mut bytes = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
-        Error::new(
-            ErrorKind::Internal,
-            code::INTERNAL,
-            "the machine gives no randomness",
-        )
-    })?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
+}
+
+/// Random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0_u8; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| no_randomness())?;
+    Ok(bytes)
+}
+
+pub(crate) fn no_randomness() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        code::INTERNAL,
+        "the machine gives no randomness",
+    )
 }
 
 fn digest(secret: &str) -> Vec<u8> {

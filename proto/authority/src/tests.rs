@@ -1,8 +1,14 @@
 //! An authority and its callers, over real connections.
 
+mod disabling;
 mod exchange;
 mod joining;
+mod oidc;
 mod policies;
+#[allow(unreachable_pub)]
+mod provider;
+mod renewal;
+mod services;
 mod serving;
 mod sign_in;
 
@@ -12,6 +18,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use weft_governance::{Error, ServerId};
 use weft_wire::authority::{Authority, issue_token};
 use weft_wire::identity::{Identity, tls_name};
+use weft_wire::person::{Desk, Proof};
 use weft_wire::rpc::authority::authority_client::AuthorityClient;
 use weft_wire::token::{UserToken, UserTokenVerifier};
 
@@ -91,6 +98,18 @@ impl Mesh {
     async fn issue(&self, user: &str, password: &str, audience: &str) -> Result<UserToken, Error> {
         let (url, ca) = (self.authority.url(), self.authority.ca_pem());
         issue_token(&url, ca, user, password, &server(audience)).await
+    }
+
+    /// The people's door.
+    fn desk(&self) -> Desk {
+        Desk::at(&self.authority.url(), self.authority.ca_pem()).expect("a URL")
+    }
+
+    fn password_of(&self, user: &str) -> Proof {
+        Proof::Password {
+            user: user.to_owned(),
+            password: PASSWORD.to_owned().into(),
+        }
     }
 
     /// What `audience` verifies tokens with.

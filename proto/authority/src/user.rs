@@ -63,7 +63,7 @@ pub(crate) fn kept(state: &Path) -> Result<Vec<User>, Error> {
 /// People by name.
 ///
 /// # Errors
-/// If two have one name, or a password hash is of another kind than Weft's: checking it would take
+/// If two have one name, one is called like somebody of a provider, or a password hash is of another kind than Weft's: checking it would take
 /// another time, and so tell which names exist.
 pub(crate) fn by_name(users: Vec<User>) -> Result<HashMap<String, User>, Error> {
     let mut people = HashMap::new();
@@ -73,6 +73,12 @@ pub(crate) fn by_name(users: Vec<User>) -> Result<HashMap<String, User>, Error> 
             return Err(unfit(
                 "a user's name is empty, too long or holds control characters",
             ));
+        }
+        if is_of_another(&name) {
+            return Err(unfit(&format!(
+                "`{name}` is called like somebody whom another provider knows"
+            ))
+            .with_hint("What follows the last `@` must not be letters, digits and `-` alone."));
         }
         if !is_ours(&user.password_hash) {
             return Err(
@@ -85,6 +91,13 @@ pub(crate) fn by_name(users: Vec<User>) -> Result<HashMap<String, User>, Error> 
         }
     }
     Ok(people)
+}
+
+/// Whether the name could be that of somebody of a provider, now or later, or of a service.
+fn is_of_another(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.rsplit_once('@')
+        .is_some_and(|(_, provider)| provider.chars().all(plain))
 }
 
 fn is_ours(hash: &str) -> bool {
@@ -135,6 +148,15 @@ mod tests {
             good.rsplit_once('$').expect("parts").0.to_owned(),
         ] {
             assert!(by_name(vec![user("ann", &bad)]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_called_like_somebody_of_a_provider() {
+        let hash = hash_password("secret").expect("hashed");
+        assert!(by_name(vec![user("ann@corp.example", &hash)]).is_ok());
+        for name in ["ann@corp", "ann@service", "ann@corp.example@corp", "ann@"] {
+            assert!(by_name(vec![user(name, &hash)]).is_err(), "{name}");
         }
     }
 

@@ -163,6 +163,15 @@ pub trait Backend: Send + Sync + 'static {
     /// `Unauthenticated` if the credentials are not valid.
     async fn sign_in(&self, credentials: Credentials) -> Result<Opened<Self::Session>, Error>;
 
+    /// Whether a session may go on; asked at every call. One that may not is closed.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if it may not.
+    fn check(&self, session: &Self::Session) -> Result<(), Error> {
+        let _ = session;
+        Ok(())
+    }
+
     /// Ends a session that was closed, expired or displaced.
     async fn sign_out(&self, session: Arc<Self::Session>);
 

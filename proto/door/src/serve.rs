@@ -8,13 +8,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream::{self, Stream};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::{Server, ServerTlsConfig};
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use weft_governance::{Error, ErrorKind, code};
+use weft_wire::identity::secured;
 
 use crate::backend::Backend;
 use crate::flight::{Desk, Flight};
@@ -31,7 +35,7 @@ pub struct Listen {
     /// Address and port; port 0 takes a free one.
     pub address: SocketAddr,
     /// How connections are secured. Without it only loopback addresses are served.
-    pub tls: Option<ServerTlsConfig>,
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// A server that listens. Dropping it cuts all connections; [`stop`](Self::stop) drains them.
@@ -67,12 +71,7 @@ impl Door {
         let address = listener
             .local_addr()
             .map_err(|error| unusable(address).caused_by(error))?;
-        let mut server = server(&limits);
-        if let Some(tls) = tls {
-            server = server.tls_config(tls).map_err(|error| {
-                settings("the certificate and key cannot be used").caused_by(error)
-            })?;
-        }
+        let server = server(&limits);
         let desk = Arc::new(Desk::new(backend, limits.clone())?);
         let flight = FlightServiceServer::new(Flight::new(Arc::clone(&desk)))
             .max_decoding_message_size(limits.message);
@@ -83,14 +82,15 @@ impl Door {
         let incoming = accept(listener, Arc::clone(&free), limits.handshake, cut.clone());
         let mut tasks = JoinSet::new();
         let left = leave.clone().cancelled_owned();
-        tasks.spawn(async move {
-            let served = server
-                .add_routes(routes)
-                .serve_with_incoming_shutdown(incoming, left);
-            if served.await.is_err() {
-                tracing::error!("the server ended");
+        match tls {
+            Some(tls) => {
+                let incoming = secured(incoming, tls, limits.connections);
+                tasks.spawn(serve(server, routes, incoming, left));
             }
-        });
+            None => {
+                tasks.spawn(serve(server, routes, incoming, left));
+            }
+        }
         tasks.spawn(sweep(desk, leave.clone()));
         let Limits {
             connections, drain, ..
@@ -128,6 +128,23 @@ impl Door {
 impl Drop for Door {
     fn drop(&mut self) {
         self.cut.cancel();
+    }
+}
+
+/// Serves until `left`, and what runs then to its end.
+async fn serve<C>(
+    mut server: Server,
+    routes: Routes,
+    incoming: impl Stream<Item = std::io::Result<C>> + Send + 'static,
+    left: impl Future<Output = ()> + Send + 'static,
+) where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    let served = server
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, left);
+    if served.await.is_err() {
+        tracing::error!("the server ended");
     }
 }
 

@@ -47,4 +47,4 @@ pub use session::{QuerySession, QuerySessions, Semantics, session_config};
 pub use shipped::{PlannedShipment, ShippedTable, shipped_table_of};
 pub use statistics::{ColumnStatistics, Selectivities, TableStatistics, unqualified};
 pub use threads::PlannerThreads;
-pub use workers::{Workers, until};
+pub use workers::{Workers, unless, until};

@@ -111,6 +111,22 @@ pub fn until<T: Send + 'static>(
     .boxed()
 }
 
+/// `items` until `lost` says why they end. What has come by then is not the answer.
+pub fn unless<T: Send + 'static>(
+    lost: impl Future<Output = Error> + Send + 'static,
+    items: Items<T>,
+) -> Items<T> {
+    let open = (Box::pin(lost), items);
+    futures::stream::try_unfold(open, |(mut lost, mut items)| async move {
+        tokio::select! {
+            biased;
+            lost = &mut lost => Err(lost),
+            next = items.try_next() => Ok(next?.map(|item| (item, (lost, items)))),
+        }
+    })
+    .boxed()
+}
+
 /// What a stream on another thread has made. Dropping it stops that stream.
 struct Driven<T> {
     /// Items, and `None` after the last: without it the stream did not come to its end.

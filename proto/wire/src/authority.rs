@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod keys;
+mod people;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,15 +18,16 @@ use crate::rpc::authority::authority_client::AuthorityClient;
 use crate::rpc::authority::exchange_request::Subject;
 use crate::rpc::authority::{
     EndLeaseRequest, ExchangeRequest, ExchangeResponse, KeysRequest, KeysResponse, Password,
-    SignInRequest, SignInResponse,
+    RenewRequest, SignInRequest, SignInResponse,
 };
 use crate::status::from_status;
 use crate::token::UserToken;
 
-pub(crate) use endpoint::{address, bad_url, endpoint};
+pub(crate) use endpoint::{address, bad_url, endpoint, tuned};
 
-pub use crate::join::{JoinToken, create_join_token, enroll, issue_token};
+pub use crate::join::{JoinToken, create_join_token, enroll, issue_token, join_token};
 pub use keys::TokenKeys;
+pub use people::{People, Presence};
 
 /// How long a call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -42,6 +44,8 @@ pub struct Lease {
     secret: Arc<Zeroizing<String>>,
     /// Who signed in.
     pub principal: Principal,
+    /// When the person signed in.
+    pub issued_at: SystemTime,
     /// When it ends.
     pub expires_at: SystemTime,
 }
@@ -70,10 +74,7 @@ impl Authority {
     /// # Errors
     /// If the URL is malformed or not `https`.
     pub fn connect(url: &str, identity: &Identity) -> Result<Self, Error> {
-        let channel = endpoint(address(url)?, CALL)
-            .tls_config(identity.client_tls(&ServerId::Authority))
-            .map_err(|error| bad_url(url).caused_by(error))?
-            .connect_lazy();
+        let channel = identity.channel(url, &ServerId::Authority, |it| tuned(it, CALL))?;
         Ok(Self {
             client: AuthorityClient::new(channel),
         })
@@ -106,12 +107,14 @@ impl Authority {
             lease,
             principal,
             expires_at,
+            issued_at,
         } = answer.into_inner();
         let principal = principal.ok_or_else(|| malformed("sign-in"))?.into();
         let secret = Arc::new(Zeroizing::new(lease));
         Ok(Lease {
             secret,
             principal,
+            issued_at: time(issued_at),
             expires_at: time(expires_at),
         })
     }
@@ -156,6 +159,19 @@ impl Authority {
             .await
             .map(|_| ())
             .map_err(|s| from_status(&s))
+    }
+
+    /// Another certificate, PEM, for the calling server and the key that it has.
+    ///
+    /// # Errors
+    /// If the authority is away or does not sign it.
+    pub async fn renew(&self, csr_pem: &str) -> Result<String, Error> {
+        let request = RenewRequest {
+            csr_pem: csr_pem.to_owned(),
+        };
+        let answer = self.client.clone().renew(request).await;
+        let answer = answer.map_err(|status| from_status(&status))?;
+        Ok(answer.into_inner().certificate_pem)
     }
 
     /// The keys that verify user tokens.

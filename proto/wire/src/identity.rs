@@ -5,15 +5,18 @@
 
 mod certified;
 mod peer;
+mod renewal;
 mod store;
+mod tls;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::KeyPair;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tonic::transport::{self, Certificate, ClientTlsConfig, ServerTlsConfig};
@@ -22,22 +25,25 @@ use weft_governance::{Error, ErrorKind, ServerId, code};
 use crate::token::sha256;
 
 pub use certified::MeshCa;
-pub use peer::{Peer, peer_of};
+pub use peer::{Peer, certificate_of, hosts_of, peer_of};
+pub use renewal::Renewal;
 pub use store::write_private;
+pub use tls::secured;
 
 /// The end of every server's name in certificates.
 const SUFFIX: &str = "weft.internal";
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// SHA-256 of a certificate's DER encoding.
+/// SHA-256 of the public key of a server's certificate. What is bound to it outlives the certificate,
+/// because one that is renewed keeps its key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Thumbprint([u8; 32]);
 
 impl Thumbprint {
-    /// The thumbprint of a certificate.
-    pub fn of(der: &[u8]) -> Self {
-        Self(sha256(der))
+    /// The thumbprint of a key: a point of P-256, uncompressed.
+    pub fn of(public_key: &[u8]) -> Self {
+        Self(sha256(public_key))
     }
 
     /// The digest.
@@ -58,15 +64,25 @@ impl fmt::Debug for Thumbprint {
     }
 }
 
-/// A server's certificate, its key, and the CA of its mesh.
+/// A server's certificate, its key, and the CA of its mesh. Cheap to clone; when the certificate is
+/// renewed, all clones have the new one, and so have the connections that are made from then on.
 #[derive(Clone)]
 pub struct Identity {
     id: ServerId,
-    certificate_pem: String,
-    certificate_der: CertificateDer<'static>,
     key_pem: Arc<zeroize::Zeroizing<String>>,
     ca_pem: String,
     thumbprint: Thumbprint,
+    newest: Arc<Newest>,
+}
+
+/// The newest certificate of an identity.
+struct Newest(RwLock<Arc<Current>>);
+
+/// A certificate that an identity has.
+struct Current {
+    pem: String,
+    der: CertificateDer<'static>,
+    certified: Arc<CertifiedKey>,
 }
 
 impl Identity {
@@ -90,15 +106,34 @@ impl Identity {
         if pair.public_key_raw() != peer.public_key {
             return Err(malformed("its key is another one"));
         }
-        let key_pem = Arc::new(zeroize::Zeroizing::new(key_pem));
+        let current = tls::current(certificate_pem, der, &key_pem, &ca_pem)?;
         Ok(Self {
             id,
-            certificate_pem,
-            certificate_der: der,
-            key_pem,
+            key_pem: Arc::new(zeroize::Zeroizing::new(key_pem)),
             ca_pem,
             thumbprint: peer.thumbprint,
+            newest: Arc::new(Newest(RwLock::new(Arc::new(current)))),
         })
+    }
+
+    /// Takes a certificate in place of the one that it has, for the same server and key.
+    ///
+    /// # Errors
+    /// If it is for another.
+    pub fn renew(&self, certificate_pem: String) -> Result<(), Error> {
+        let der = first_certificate(&certificate_pem)?;
+        let peer = Peer::from_certificate(&der)?;
+        if peer.server != self.id || peer.thumbprint != self.thumbprint {
+            return Err(malformed("it is for another server or key"));
+        }
+        let current = tls::current(certificate_pem, der, &self.key_pem, &self.ca_pem)?;
+        let mut newest = self
+            .newest
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *newest = Arc::new(current);
+        Ok(())
     }
 
     /// Which server this is.
@@ -106,19 +141,19 @@ impl Identity {
         &self.id
     }
 
-    /// The certificate's thumbprint.
+    /// The thumbprint of its key.
     pub fn thumbprint(&self) -> &Thumbprint {
         &self.thumbprint
     }
 
     /// The server's own certificate, PEM.
-    pub fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
+    pub fn certificate_pem(&self) -> String {
+        self.newest.get().pem.clone()
     }
 
     /// The server's own certificate, DER.
-    pub fn certificate_der(&self) -> &[u8] {
-        &self.certificate_der
+    pub fn certificate_der(&self) -> CertificateDer<'static> {
+        self.newest.get().der.clone()
     }
 
     /// The mesh's CA certificate, PEM.
@@ -131,7 +166,7 @@ impl Identity {
         &self.key_pem
     }
 
-    /// How to connect to `peer` and to nobody else.
+    /// How to connect to `peer` and to nobody else, with the certificate that there is now.
     pub fn client_tls(&self, peer: &ServerId) -> ClientTlsConfig {
         ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&self.ca_pem))
@@ -140,7 +175,7 @@ impl Identity {
             .timeout(HANDSHAKE)
     }
 
-    /// How to be connected to: a caller may bring a certificate of the mesh.
+    /// How to be connected to, with the certificate that there is now: a caller may bring one of the mesh.
     pub fn server_tls(&self) -> ServerTlsConfig {
         ServerTlsConfig::new()
             .identity(self.tls_identity())
@@ -151,8 +186,20 @@ impl Identity {
 
     /// The certificate goes out with the CA's, so that a newcomer can compare its hash.
     fn tls_identity(&self) -> transport::Identity {
-        let chain = format!("{}\n{}", self.certificate_pem.trim_end(), self.ca_pem);
+        let chain = format!("{}\n{}", self.certificate_pem().trim_end(), self.ca_pem);
         transport::Identity::from_pem(chain, self.key_pem.as_bytes())
+    }
+}
+
+impl Newest {
+    fn get(&self) -> Arc<Current> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Newest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Newest").finish_non_exhaustive()
     }
 }
 

@@ -4,27 +4,21 @@ mod connect;
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, KeyPair};
 use serde::{Deserialize, Serialize};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 
-use crate::authority::{address, bad_url, endpoint};
-use crate::convert::time;
 use crate::identity::{Identity, first_certificate, tls_name};
+use crate::person::{Desk, Proof};
 use crate::rpc::authority::authority_client::AuthorityClient;
-use crate::rpc::authority::{
-    CreateJoinTokenRequest, EnrollRequest, EnrollResponse, IssueTokenRequest, Password,
-};
+use crate::rpc::authority::{EnrollRequest, EnrollResponse};
 use crate::status::from_status;
 use crate::token::{UserToken, sha256};
 
 const PREFIX: &str = "weft-join-";
-const CALL: Duration = Duration::from_secs(10);
 
 /// A one-time secret for one server, with the hash of the CA that may be told it.
 #[derive(Clone, PartialEq, Eq)]
@@ -145,23 +139,9 @@ pub async fn issue_token(
     password: &str,
     audience: &ServerId,
 ) -> Result<UserToken, Error> {
-    let password = Password {
-        user: user.to_owned(),
-        password: password.to_owned(),
-    };
-    let request = IssueTokenRequest {
-        password: Some(password),
-        audience: audience.to_string(),
-    };
-    let answer = AuthorityClient::new(person(authority_url, ca_pem)?)
-        .issue_token(request)
-        .await
-        .map_err(|status| from_status(&status))?
-        .into_inner();
-    Ok(UserToken {
-        text: answer.user_token,
-        expires_at: time(answer.expires_at),
-    })
+    let desk = Desk::at(authority_url, ca_pem)?;
+    let proof = by_password(user, password);
+    desk.issue_token(&proof, audience, None).await
 }
 
 /// A join token for `server`, in exchange for the password of a member of `mesh-admins`.
@@ -175,37 +155,35 @@ pub async fn create_join_token(
     password: &str,
     server: &ServerId,
 ) -> Result<JoinToken, Error> {
-    let password = Password {
-        user: user.to_owned(),
-        password: password.to_owned(),
-    };
-    let request = CreateJoinTokenRequest {
-        password: Some(password),
-        server: server.to_string(),
-    };
-    let answer = AuthorityClient::new(person(authority_url, ca_pem)?)
-        .create_join_token(request)
-        .await
-        .map_err(|status| from_status(&status))?
-        .into_inner();
+    let proof = by_password(user, password);
+    join_token(authority_url, ca_pem, &proof, server).await
+}
+
+/// A join token for `server`, in exchange for the proof of a member of `mesh-admins`.
+///
+/// # Errors
+/// `WEFT-UNAUTHENTICATED` or `WEFT-NOT-GRANTED`, or `WEFT-CONNECT` if the authority is away.
+pub async fn join_token(
+    authority_url: &str,
+    ca_pem: &str,
+    proof: &Proof,
+    server: &ServerId,
+) -> Result<JoinToken, Error> {
+    let ca_sha256 = sha256(&first_certificate(ca_pem)?);
+    let desk = Desk::at(authority_url, ca_pem)?;
     Ok(JoinToken {
         authority_url: authority_url.to_owned(),
-        ca_sha256: sha256(&first_certificate(ca_pem)?),
+        ca_sha256,
         server: server.clone(),
-        secret: answer.secret,
+        secret: desk.open_join(proof, server).await?,
     })
 }
 
-/// A person's connection: no certificate of their own, and the authority proves its.
-pub(crate) fn person(url: &str, ca_pem: &str) -> Result<Channel, Error> {
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(ca_pem))
-        .domain_name(tls_name(&ServerId::Authority))
-        .timeout(CALL);
-    let endpoint = endpoint(address(url)?, CALL)
-        .tls_config(tls)
-        .map_err(|error| bad_url(url).caused_by(error))?;
-    Ok(endpoint.connect_lazy())
+fn by_password(user: &str, password: &str) -> Proof {
+    Proof::Password {
+        user: user.to_owned(),
+        password: password.to_owned().into(),
+    }
 }
 
 fn defect() -> Error {

@@ -7,6 +7,7 @@ pub mod authority;
 pub mod convert;
 pub mod identity;
 pub mod join;
+pub mod person;
 pub mod policy;
 pub mod protocol;
 pub mod receipt;

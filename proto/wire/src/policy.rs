@@ -11,7 +11,6 @@ mod representatives;
 
 pub use bundle::{LONGEST_BUNDLE, PolicyBundle, PolicySignature};
 pub use key::{PolicyKey, PolicyPublicKey};
-pub use publish::publish_policy;
 pub use representatives::{Representatives, SignedPolicy};
 
 use weft_governance::{Error, ErrorKind, code};

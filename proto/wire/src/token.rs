@@ -6,6 +6,7 @@ mod seal;
 mod user;
 
 pub use delegation::{Delegation, DelegationId};
+pub(crate) use user::refused;
 pub use user::{UserToken, UserTokenSigner, UserTokenVerifier, VerifiedUser};
 
 /// SHA-256 of `bytes`.

@@ -58,13 +58,12 @@ impl Asker {
             let sql = format!("{prefix} {sql}");
             told.insert(aspect, answer(&mut self.far, &sql, true).await);
         }
-        if sql.len() % 5 == 0 {
+        if sql.len().is_multiple_of(5) || self.thorough {
             told.insert("announced", announced(&mut self.far, sql).await);
         }
         let mut elsewhere = DOMAINS.iter().filter(|domain| **domain != self.domain);
         if elsewhere.all(|domain| !sql.contains(&format!("{domain}."))) {
             told.insert("near", answer(&mut self.near, sql, *ordered).await);
-            told.insert("announced near", announced(&mut self.near, sql).await);
         }
         told
     }

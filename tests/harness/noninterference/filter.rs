@@ -69,7 +69,7 @@ impl Filter {
         let level = Named::of(table, "level");
         let text = |text: &'static str| Value::Text(text);
         match dice.below(9) {
-            0 => Self::Compare(zone, "=", text(*dice.pick(&PUBLIC_ZONES))),
+            0 => Self::Compare(zone, "=", text(dice.word(&PUBLIC_ZONES))),
             1 => Self::In(zone, PUBLIC_ZONES.map(text).to_vec()),
             2 => Self::Like(zone, "h%".to_owned()),
             3 => {
@@ -113,19 +113,19 @@ impl Filter {
             (Privacy::LastFour, 0..50) => Self::IsNull(named).not(),
             (Privacy::LastFour, _) => Self::Like(
                 named,
-                (*dice.pick(&["%3333", "%4", "____%", "%cd"])).to_owned(),
+                dice.word(&["%3333", "%4", "____%", "%cd"]).to_owned(),
             ),
             (Privacy::Year, 0..50) => Self::IsNull(named),
-            (Privacy::Year, _) => Self::Compare(named, *dice.pick(&["<", ">="]), one),
+            (Privacy::Year, _) => Self::Compare(named, dice.word(&["<", ">="]), one),
             (_, 0..15) => Self::IsNull(named),
             (_, 15..35) => Self::In(named, vec![one, other]),
             (_, 35..45) if column.of == Type::Text => {
-                let pattern = *dice.pick(&["a%", "%b", "_", "%", "A_", "%a%"]);
+                let pattern = dice.word(&["a%", "%b", "_", "%", "A_", "%a%"]);
                 Self::Like(named, pattern.to_owned())
             }
             (_, 45..55) if column.of != Type::Text => Self::Between(named, one, other),
             _ => {
-                let operator = *dice.pick(&["=", "<>", "<", "<=", ">", ">="]);
+                let operator = dice.word(&["=", "<>", "<", "<=", ">", ">="]);
                 Self::Compare(named, operator, one)
             }
         }

@@ -155,10 +155,10 @@ impl TableGrant {
         }
         let mut clauses = String::new();
         if dice.chance(15) {
-            clauses.push_str(*dice.pick(&[" KEYS NONE", " KEYS BLOOM", " KEYS RANGE"]));
+            clauses.push_str(dice.word(&[" KEYS NONE", " KEYS BLOOM", " KEYS RANGE"]));
         }
         if dice.chance(15) {
-            clauses.push_str(*dice.pick(&[" FLOW TO DOMAIN north", " FLOW TO DOMAIN east, south"]));
+            clauses.push_str(dice.word(&[" FLOW TO DOMAIN north", " FLOW TO DOMAIN east, south"]));
         }
         Self {
             columns,

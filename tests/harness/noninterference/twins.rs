@@ -58,6 +58,9 @@ pub(crate) struct TwinTable {
     pub(crate) rows: Vec<TwinRow>,
 }
 
+/// What somebody sees of a table: the places of columns, and rows of these.
+pub(crate) type Seen = (Vec<usize>, Vec<Vec<Value>>);
+
 /// Both worlds.
 #[derive(Debug)]
 pub(crate) struct Twins {
@@ -124,8 +127,8 @@ impl Twins {
         world.write(folder)
     }
 
-    /// A world of what somebody sees: for each table the columns by their place, and their rows.
-    pub(crate) fn seen(&self, seen: &[Option<(Vec<usize>, Vec<Vec<Value>>)>]) -> World {
+    /// A world of what somebody sees of each table.
+    pub(crate) fn seen(&self, seen: &[Option<Seen>]) -> World {
         let mut world = World::of(self.seed);
         let tables = std::mem::take(&mut world.tables).into_iter();
         let tables = tables.zip(&self.tables).zip(seen);
@@ -165,7 +168,7 @@ fn public_row(dice: &mut Dice, known: &[Value], columns: &[TwinColumn]) -> TwinR
     let mut both = [known.to_vec(), known.to_vec()];
     for column in &columns[known.len()..] {
         let [one, other] = match (column.name, column.privacy) {
-            ("zone", _) => same(Value::Text(*dice.pick(&PUBLIC_ZONES))),
+            ("zone", _) => same(Value::Text(dice.word(&PUBLIC_ZONES))),
             ("level", _) => same(Value::Number(dice.between(0, 3).into())),
             (_, Privacy::LastFour) => ended_alike(dice),
             (_, Privacy::Year) => of_one_year(dice, column.of),
@@ -191,7 +194,7 @@ fn ended_alike(dice: &mut Dice) -> [Value; 2] {
     if dice.chance(10) {
         return same(Value::Null);
     }
-    let end = *dice.pick(&["3333", "4444", "0012", "abcd", "é é4", "7", ""]);
+    let end = dice.word(&["3333", "4444", "0012", "abcd", "é é4", "7", ""]);
     if end.chars().count() < 4 {
         return same(Value::Text(end));
     }
@@ -240,7 +243,7 @@ fn add_secrets(dice: &mut Dice, rows: &mut Vec<TwinRow>, columns: &[TwinColumn],
 fn secret(dice: &mut Dice, column: &TwinColumn) -> Value {
     match column.name {
         "zone" if dice.chance(20) => return Value::Null,
-        "zone" => return Value::Text(*dice.pick(&SECRET_ZONES)),
+        "zone" => return Value::Text(dice.word(&SECRET_ZONES)),
         "level" if dice.chance(20) => return Value::Null,
         "level" => return Value::Number(dice.between(7, 99).into()),
         _ => {}
@@ -254,7 +257,7 @@ fn secret(dice: &mut Dice, column: &TwinColumn) -> Value {
         Type::Whole => Value::Number(*dice.pick(&[-999_999_999, 999_999_999, 0])),
         Type::Money | Type::Rate => Value::Number(*dice.pick(&[-9_999_999_999, 9_999_999_999, 0])),
         Type::Double => Value::Number(*dice.pick(&[-4_000_000_000, 4_000_000_000, 0])),
-        Type::Text => Value::Text(*dice.pick(&["SECRET", "SECRET-9999", "99999999999", "zzz"])),
+        Type::Text => Value::Text(dice.word(&["SECRET", "SECRET-9999", "99999999999", "zzz"])),
         Type::Day => Value::Number(*dice.pick(&[0, 30_000, 60_000])),
         Type::Moment => Value::Number(*dice.pick(&[0, 30_000 * MICROS, 60_000 * MICROS])),
         Type::Flag => Value::Flag(dice.chance(50)),

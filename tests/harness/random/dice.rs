@@ -47,6 +47,11 @@ impl Dice {
         &items[self.below(items.len())]
     }
 
+    /// One of `words`.
+    pub(crate) fn word(&mut self, words: &[&'static str]) -> &'static str {
+        words[self.below(words.len())]
+    }
+
     /// One of `items`, each as often as its weight says.
     pub(crate) fn weighted<T: Copy>(&mut self, items: &[(usize, T)]) -> T {
         let mut at = self.below(items.iter().map(|(weight, _)| weight).sum());

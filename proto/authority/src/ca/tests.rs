@@ -3,9 +3,11 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::*;
 
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
 fn ca() -> (tempfile::TempDir, Ca) {
     let folder = tempfile::tempdir().expect("folder");
-    let ca = Ca::open(folder.path()).expect("made");
+    let ca = Ca::open(folder.path(), YEAR).expect("made");
     (folder, ca)
 }
 
@@ -45,7 +47,7 @@ fn names(certificate_pem: &str) -> Vec<String> {
 #[test]
 fn the_ca_is_made_once_and_its_key_is_private() {
     let (folder, first) = ca();
-    let second = Ca::open(folder.path()).expect("opened");
+    let second = Ca::open(folder.path(), YEAR).expect("opened");
     assert_eq!(first.sha256(), second.sha256());
     assert_eq!(first.certificate_pem(), second.certificate_pem());
     #[cfg(unix)]
@@ -203,6 +205,6 @@ fn a_server_whose_name_is_no_host_name_cannot_join() {
 fn errors_about_keys_say_nothing_of_the_machine() {
     let folder = tempfile::tempdir().expect("folder");
     fs::write(folder.path().join("ca.key"), "garbage").expect("written");
-    let error = Ca::open(folder.path()).err().expect("unusable");
+    let error = Ca::open(folder.path(), YEAR).err().expect("unusable");
     assert_eq!(error.message(), "the authority's keys cannot be used");
 }

@@ -34,7 +34,8 @@ fn a_lease_lives_until_its_end() {
     ) = (kept(), SystemTime::now());
     let secret = state
         .open_lease(&holder(), "ann", now + MINUTE, now)
-        .expect("opened");
+        .expect("opened")
+        .expect("not disabled");
     let live = |at| state.lease(&secret, &holder(), at).expect("readable");
     let lease = live(now + MINUTE / 2).expect("live");
     assert_eq!(lease.subject, "ann");
@@ -53,7 +54,8 @@ fn a_lease_is_unknown_to_others_and_they_cannot_end_it() {
     ) = (kept(), SystemTime::now());
     let secret = state
         .open_lease(&holder(), "ann", now + MINUTE, now)
-        .expect("opened");
+        .expect("opened")
+        .expect("not disabled");
     let other = Thumbprint::of(b"other");
     assert_eq!(state.lease(&secret, &other, now).expect("readable"), None);
     state.end_lease(&secret, &other).expect("done");
@@ -122,7 +124,8 @@ fn secrets_are_not_on_the_disk() {
     let (Kept { folder, state }, now) = (kept(), SystemTime::now());
     let lease = state
         .open_lease(&holder(), "ann", now + MINUTE, now)
-        .expect("opened");
+        .expect("opened")
+        .expect("not disabled");
     let join = state.open_join(&node(), now + MINUTE, now).expect("opened");
     let mut disk = Vec::new();
     for file in std::fs::read_dir(folder.path()).expect("readable") {
@@ -131,4 +134,37 @@ fn secrets_are_not_on_the_disk() {
     let holds = |text: &str| disk.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(holds("ann") && holds("node/sales/s1"), "the rows are there");
     assert!(!holds(&lease) && !holds(&join));
+}
+
+#[test]
+fn a_login_and_the_secret_of_a_service_end_in_time() {
+    let (
+        Kept {
+            folder: _folder,
+            state,
+        },
+        now,
+    ) = (kept(), SystemTime::now());
+    let login = LiveLogin {
+        subject: "ann@corp".to_owned(),
+        said: None,
+        expires_at: now + MINUTE,
+    };
+    let secret = state.open_login(&login, now).expect("opened");
+    let secret = secret.expect("not disabled");
+    let live = |at| state.login(&secret, at).expect("readable").is_some();
+    assert!(live(now) && !live(now + MINUTE));
+    let service = crate::service_account::Service::new(
+        "etl".to_owned(),
+        Default::default(),
+        Default::default(),
+        now + MINUTE,
+    );
+    let service = service.expect("fits");
+    let secret = state.create_service(&service, "root").expect("made");
+    let live = |at| {
+        let found = state.service_of("etl", &secret, at);
+        found.expect("readable").is_some()
+    };
+    assert!(live(now) && !live(now + MINUTE));
 }

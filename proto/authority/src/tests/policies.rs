@@ -2,7 +2,8 @@
 
 use tonic::Code;
 use weft_governance::code;
-use weft_wire::policy::{PolicyBundle, PolicyKey, publish_policy};
+use weft_wire::person::{Desk, Proof};
+use weft_wire::policy::{PolicyBundle, PolicyKey};
 use weft_wire::rpc::authority::{CurrentPolicyRequest, PublishPolicyRequest};
 
 use super::*;
@@ -24,7 +25,11 @@ fn signed(text: &str, signers: &[&str]) -> PolicyBundle {
 
 async fn publish(mesh: &Mesh, user: &str, bundle: PolicyBundle) -> Result<(), Error> {
     let (url, ca) = (mesh.authority.url(), mesh.authority.ca_pem());
-    publish_policy(&url, ca, user, PASSWORD, bundle).await
+    let proof = Proof::Password {
+        user: user.to_owned(),
+        password: PASSWORD.to_owned().into(),
+    };
+    Desk::at(&url, ca)?.publish_policy(&proof, bundle).await
 }
 
 #[tokio::test]
@@ -108,7 +113,7 @@ async fn strangers_neither_publish_nor_fetch() {
         .await;
     assert_eq!(status.expect_err("refused").code(), Code::Unauthenticated);
     let request = PublishPolicyRequest {
-        password: None,
+        credential: None,
         bundle: Some(bundle(1, &["sales"]).into()),
     };
     let status = stranger.publish_policy(request).await;

@@ -4,13 +4,19 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use weft_governance::code;
-use weft_wire::authority::TokenKeys;
+use weft_wire::authority::{People, TokenKeys};
 use weft_wire::rpc::authority::KeysRequest;
 use weft_wire::rpc::authority::authority_server::AuthorityServer as Calls;
 
 use super::*;
 use crate::incoming::Incoming;
 use crate::service::AuthorityService;
+
+fn token_keys(mesh: &Mesh, node: &Identity) -> TokenKeys {
+    let authority = mesh.client_of(node);
+    let people = People::follow(&authority);
+    TokenKeys::new(authority, node.id().clone(), people)
+}
 
 #[tokio::test]
 async fn a_stopped_authority_hangs_on_to_nobody() {
@@ -165,7 +171,7 @@ async fn servers_reach_the_server_that_they_mean_and_no_other() {
 async fn a_verifier_fetches_the_keys_and_fetches_them_again_for_a_new_one() {
     let mesh = Mesh::start().await;
     let node = mesh.identity("node/sales/s1");
-    let keys = TokenKeys::new(mesh.client_of(&node), node.id().clone());
+    let keys = token_keys(&mesh, &node);
     let old = mesh.own_token("node/sales/s1").await.text;
     let verified = keys
         .verify(&old, None, SystemTime::now())
@@ -198,8 +204,8 @@ async fn a_verifier_fetches_the_keys_and_fetches_them_again_for_a_new_one() {
 async fn a_verifier_says_when_the_authority_is_away_and_known_keys_go_on_working() {
     let mesh = Mesh::start().await;
     let node = mesh.identity("node/sales/s1");
-    let informed = TokenKeys::new(mesh.client_of(&node), node.id().clone());
-    let ignorant = TokenKeys::new(mesh.client_of(&node), node.id().clone());
+    let informed = token_keys(&mesh, &node);
+    let ignorant = token_keys(&mesh, &node);
     let token = mesh.own_token("node/sales/s1").await.text;
     informed
         .verify(&token, None, SystemTime::now())

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use weft_governance::{ErrorKind, code};
 use weft_wire::rpc::authority::{
-    EndLeaseRequest, ExchangeRequest, IssueTokenRequest, KeysRequest, Password, SignInRequest,
-    exchange_request::Subject,
+    Credential, EndLeaseRequest, ExchangeRequest, IssueTokenRequest, KeysRequest, Password,
+    SignInRequest, exchange_request::Subject,
 };
 use weft_wire::status::from_status;
 
@@ -166,7 +168,7 @@ async fn a_certificate_of_another_mesh_is_refused() {
     let foreign = other.identity("coordinator/main");
     let disguised = Identity::new(
         foreign.id().clone(),
-        foreign.certificate_pem().to_owned(),
+        foreign.certificate_pem(),
         foreign.key_pem().to_owned(),
         mesh.authority.ca_pem().to_owned(),
     );
@@ -182,7 +184,8 @@ async fn a_certificate_of_another_mesh_is_refused() {
 async fn the_authoritys_own_certificate_is_no_servers() {
     let folder = tempfile::tempdir().expect("folder");
     let mesh = Mesh::start().await;
-    let ca = crate::ca::Ca::open(&mesh.folder.path().join("state")).expect("kept");
+    let ca = crate::ca::Ca::open(&mesh.folder.path().join("state"), Duration::from_secs(60))
+        .expect("kept");
     let own = ca.identity(&ServerId::Authority, &[]).expect("signed");
     let error = mesh
         .client_of(&own)
@@ -197,26 +200,27 @@ async fn the_authoritys_own_certificate_is_no_servers() {
 async fn incomplete_requests_are_refused_as_such() {
     let mesh = Mesh::start().await;
     let mut stranger = mesh.stranger().await;
-    let password = Password {
-        user: "ann".to_owned(),
-        password: PASSWORD.to_owned(),
-    };
+    let credential = Credential::from(&mesh.password_of("ann"));
     for request in [
         IssueTokenRequest {
-            password: None,
+            credential: None,
             audience: "node/sales/s1".to_owned(),
+            lifetime_seconds: 0,
         },
         IssueTokenRequest {
-            password: Some(password.clone()),
+            credential: Some(credential.clone()),
             audience: String::new(),
+            lifetime_seconds: 0,
         },
         IssueTokenRequest {
-            password: Some(password.clone()),
+            credential: Some(credential.clone()),
             audience: "node/Sales".to_owned(),
+            lifetime_seconds: 0,
         },
         IssueTokenRequest {
-            password: Some(password.clone()),
+            credential: Some(credential.clone()),
             audience: "authority".to_owned(),
+            lifetime_seconds: 0,
         },
     ] {
         let status = stranger.issue_token(request).await.expect_err("incomplete");

@@ -175,7 +175,7 @@ async fn an_exchange_knows_the_server_that_made_it() {
     install_crypto_provider();
     let listen = Listen {
         address: ([127, 0, 0, 1], 0).into(),
-        tls: Some(node.server_tls()),
+        tls: Some(node.server_config().expect("usable")),
     };
     let memory = Arc::new(Memory::default());
     let door = Door::open(

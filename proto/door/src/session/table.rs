@@ -89,6 +89,10 @@ impl<B: Backend> Sessions<B> {
     ) -> Result<Arc<Session<B>>, Error> {
         let digest = self.digest(&presented);
         if let Some(session) = self.find(&digest) {
+            if let Err(ended) = self.backend.check(session.inner()) {
+                self.close(&session).await;
+                return Err(ended);
+            }
             if !session.is_over(now) {
                 return Ok(session);
             }
@@ -121,7 +125,7 @@ impl<B: Backend> Sessions<B> {
         }
     }
 
-    /// Ends every session whose time is over, and drops handles that were not used for long.
+    /// Ends every session that may not go on or whose time is over, and drops handles that were not used for long.
     pub(crate) async fn sweep(&self, now: SystemTime, instant: Instant) {
         let all: Vec<_> = self
             .lock()
@@ -129,7 +133,7 @@ impl<B: Backend> Sessions<B> {
             .map(|entry| Arc::clone(&entry.session))
             .collect();
         for session in all {
-            if session.is_over(now) {
+            if session.is_over(now) || self.backend.check(session.inner()).is_err() {
                 self.close(&session).await;
             } else {
                 session.prune(instant);

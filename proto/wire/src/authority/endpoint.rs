@@ -1,4 +1,4 @@
-//! Where an authority is reached, and that it is reached over TLS only.
+//! Where servers are reached, and that they are reached over TLS only.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const PROBE: Duration = Duration::from_secs(20);
 /// How long a probe may stay unanswered.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// The authority's address from `url`.
+/// A server's address from `url`.
 ///
 /// # Errors
 /// If it is not `https://HOST:PORT`: the transport speaks plain text to any other scheme, whatever
@@ -28,7 +28,12 @@ pub(crate) fn address(url: &str) -> Result<Uri, Error> {
 
 /// An endpoint at `uri` whose calls end after `longest`.
 pub(crate) fn endpoint(uri: Uri, longest: Duration) -> Endpoint {
-    Endpoint::from(uri)
+    tuned(Endpoint::from(uri), longest)
+}
+
+/// The same endpoint with the limits of calls to an authority.
+pub(crate) fn tuned(endpoint: Endpoint, longest: Duration) -> Endpoint {
+    endpoint
         .connect_timeout(longest)
         .timeout(longest)
         .http2_keep_alive_interval(PROBE)
@@ -40,7 +45,7 @@ pub(crate) fn bad_url(url: &str) -> Error {
     Error::new(
         ErrorKind::InvalidInput,
         code::SETTINGS,
-        format!("`{shown}` is not the URL of an authority"),
+        format!("`{shown}` is not the URL of a server"),
     )
     .with_hint("Write it as `https://HOST:PORT`.")
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 
-use super::{Authority, Keys};
+use super::{Authority, Keys, People};
 use crate::identity::Thumbprint;
-use crate::token::{UserTokenVerifier, VerifiedUser};
+use crate::token::{UserTokenVerifier, VerifiedUser, refused};
 
 /// Unknown key ids make the keys be fetched anew, but not more often than this.
 const REFETCH: Duration = Duration::from_secs(5);
@@ -17,17 +17,19 @@ const REFETCH: Duration = Duration::from_secs(5);
 pub struct TokenKeys {
     authority: Authority,
     audience: ServerId,
+    people: People,
     known: RwLock<Option<Arc<UserTokenVerifier>>>,
     /// When the keys were last asked for. Held while they are, so that one call asks for all.
     asked: Mutex<Option<SystemTime>>,
 }
 
 impl TokenKeys {
-    /// A verifier for tokens whose audience is `audience`.
-    pub fn new(authority: Authority, audience: ServerId) -> Self {
+    /// A verifier for tokens whose audience is `audience`, of those of `people` who are not disabled.
+    pub fn new(authority: Authority, audience: ServerId, people: People) -> Self {
         Self {
             authority,
             audience,
+            people,
             known: RwLock::new(None),
             asked: Mutex::new(None),
         }
@@ -36,7 +38,8 @@ impl TokenKeys {
     /// Who `token` speaks for. `presenter` is the certificate of the server that brought it.
     ///
     /// # Errors
-    /// `WEFT-UNAUTHENTICATED` for every bad token, `WEFT-CONNECT` if the keys cannot be fetched.
+    /// `WEFT-UNAUTHENTICATED` for every bad token and for one that was issued before somebody was
+    /// disabled, `WEFT-CONNECT` if the keys cannot be fetched or it was never said who is disabled.
     pub async fn verify(
         &self,
         token: &str,
@@ -44,7 +47,12 @@ impl TokenKeys {
         now: SystemTime,
     ) -> Result<VerifiedUser, Error> {
         let verifier = self.verifier(token, now).await?;
-        verifier.verify(token, presenter, now)
+        let user = verifier.verify(token, presenter, now)?;
+        self.people.known().await?;
+        if self.people.refuses(&user.principal.subject, user.issued_at) {
+            return Err(refused());
+        }
+        Ok(user)
     }
 
     /// A token whose key is known waits for nobody; others wait while the keys are fetched.
@@ -71,6 +79,11 @@ impl TokenKeys {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         *known = Some(Arc::clone(&verifier));
         Ok(verifier)
+    }
+
+    /// Who is disabled.
+    pub fn people(&self) -> &People {
+        &self.people
     }
 
     fn known_for(&self, token: &str) -> Option<Arc<UserTokenVerifier>> {

@@ -43,12 +43,30 @@ impl Identity {
         let write = || -> io::Result<()> {
             fs::create_dir_all(folder)?;
             write_private(&folder.join("server.key"), self.key_pem().as_bytes())?;
-            fs::write(folder.join("server.pem"), &self.certificate_pem)?;
+            write_private(
+                &folder.join("server.pem"),
+                self.certificate_pem().as_bytes(),
+            )?;
             fs::write(folder.join("ca.pem"), &self.ca_pem)?;
             // Last: its presence says that the rest is complete.
             fs::write(folder.join("server.id"), self.id.to_string())
         };
         write().map_err(|error| unusable(folder, error))
+    }
+}
+
+impl Identity {
+    /// Keeps a renewed certificate in `folder`, if this identity is kept there.
+    pub(super) fn store_certificate(&self, folder: &Path) -> Result<(), Error> {
+        let kept = fs::read_to_string(folder.join("server.id"));
+        if !kept.is_ok_and(|id| id.trim() == self.id().to_string()) {
+            return Ok(());
+        }
+        write_private(
+            &folder.join("server.pem"),
+            self.certificate_pem().as_bytes(),
+        )
+        .map_err(|error| unusable(folder, error))
     }
 }
 

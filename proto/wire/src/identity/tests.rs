@@ -108,15 +108,15 @@ fn a_certificate_is_certified_by_its_own_ca_while_it_is_valid() {
     let identity = mesh.identity("node/sales/s1");
     let der = identity.certificate_der();
     let now = SystemTime::now();
-    let peer = ca(&mesh.ca_pem).certified(der, now).expect("certified");
+    let peer = ca(&mesh.ca_pem).certified(&der, now).expect("certified");
     assert_eq!(
         peer,
-        Peer::trusted(identity.certificate_pem()).expect("read")
+        Peer::trusted(&identity.certificate_pem()).expect("read")
     );
-    assert!(ca(&other.ca_pem).certified(der, now).is_err());
+    assert!(ca(&other.ca_pem).certified(&der, now).is_err());
     let year = Duration::from_secs(365 * 86_400);
     for at in [UNIX_EPOCH - year, UNIX_EPOCH, now + 3_000 * year] {
-        assert!(ca(&mesh.ca_pem).certified(der, at).is_err(), "{at:?}");
+        assert!(ca(&mesh.ca_pem).certified(&der, at).is_err(), "{at:?}");
     }
     assert!(MeshCa::from_pem("no certificate").is_err());
 }
@@ -125,7 +125,7 @@ fn a_certificate_is_certified_by_its_own_ca_while_it_is_valid() {
 fn a_renewed_certificate_has_the_key_of_the_one_before() {
     let mesh = Mesh::new();
     let identity = mesh.identity("node/sales/s1");
-    let peer = |identity: &Identity| Peer::trusted(identity.certificate_pem()).expect("read");
+    let peer = |identity: &Identity| Peer::trusted(&identity.certificate_pem()).expect("read");
     assert!(peer(&mesh.renewed(&identity)).has_key_of(&peer(&identity)));
     assert!(!peer(&mesh.identity("node/sales/s1")).has_key_of(&peer(&identity)));
 }

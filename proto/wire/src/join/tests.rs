@@ -21,11 +21,8 @@ impl Listener {
     async fn start(identity: &Identity, further: Option<&str>) -> Self {
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let url = format!("https://{}", tcp.local_addr().expect("bound"));
-        let chain = [
-            Some(identity.certificate_pem()),
-            Some(identity.ca_pem()),
-            further,
-        ];
+        let own = identity.certificate_pem();
+        let chain = [Some(own.as_str()), Some(identity.ca_pem()), further];
         let chain = chain
             .into_iter()
             .flatten()

@@ -4,38 +4,24 @@ use weft_governance::Error;
 
 use super::bundle::PolicyBundle;
 use crate::authority::Authority;
-use crate::join::person;
-use crate::rpc::authority::authority_client::AuthorityClient;
-use crate::rpc::authority::{
-    CurrentPolicyRequest, CurrentPolicyResponse, Password, PublishPolicyRequest,
-};
+use crate::person::{Desk, Proof};
+use crate::rpc::authority::{CurrentPolicyRequest, CurrentPolicyResponse, PublishPolicyRequest};
 use crate::status::from_status;
 
-/// Has the authority hand out `bundle` from now on.
-///
-/// # Errors
-/// `WEFT-UNAUTHENTICATED`, `WEFT-NOT-GRANTED` unless `user` is an administrator of the mesh, or
-/// `WEFT-POLICY` if the bundle is malformed or not newer.
-pub async fn publish_policy(
-    authority_url: &str,
-    ca_pem: &str,
-    user: &str,
-    password: &str,
-    bundle: PolicyBundle,
-) -> Result<(), Error> {
-    let password = Password {
-        user: user.to_owned(),
-        password: password.to_owned(),
-    };
-    let request = PublishPolicyRequest {
-        password: Some(password),
-        bundle: Some(bundle.into()),
-    };
-    AuthorityClient::new(person(authority_url, ca_pem)?)
-        .publish_policy(request)
-        .await
-        .map(|_| ())
-        .map_err(|status| from_status(&status))
+impl Desk {
+    /// Has the authority hand out `bundle` from now on.
+    ///
+    /// # Errors
+    /// `WEFT-UNAUTHENTICATED`, `WEFT-NOT-GRANTED` unless an administrator of the mesh asks, or
+    /// `WEFT-POLICY` if the bundle is malformed or not newer.
+    pub async fn publish_policy(&self, proof: &Proof, bundle: PolicyBundle) -> Result<(), Error> {
+        let request = PublishPolicyRequest {
+            credential: Some(proof.into()),
+            bundle: Some(bundle.into()),
+        };
+        let answer = self.client().publish_policy(request).await;
+        answer.map(|_| ()).map_err(|status| from_status(&status))
+    }
 }
 
 impl Authority {

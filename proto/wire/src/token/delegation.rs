@@ -48,7 +48,7 @@ struct Claims {
     qid: String,
     frag: String,
     uth: String,
-    #[serde(rename = "x5t#S256")]
+    #[serde(rename = "spk#S256")]
     thumbprint: String,
 }
 

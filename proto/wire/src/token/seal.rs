@@ -16,7 +16,7 @@ const LONGEST: usize = 1 << 20;
 struct Claims {
     iss: String,
     statement: String,
-    #[serde(rename = "x5t#S256")]
+    #[serde(rename = "spk#S256")]
     thumbprint: String,
 }
 

@@ -42,6 +42,8 @@ impl fmt::Debug for UserToken {
 pub struct VerifiedUser {
     /// The principal.
     pub principal: Principal,
+    /// When the token was issued.
+    pub issued_at: SystemTime,
     /// When the token ends.
     pub expires_at: SystemTime,
 }
@@ -64,7 +66,7 @@ struct Claims {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Confirmation {
-    #[serde(rename = "x5t#S256")]
+    #[serde(rename = "spk#S256")]
     thumbprint: String,
 }
 
@@ -236,6 +238,7 @@ impl UserTokenVerifier {
         let Claims {
             iss,
             sub,
+            iat,
             exp,
             groups,
             attributes,
@@ -249,6 +252,7 @@ impl UserTokenVerifier {
         };
         Ok(VerifiedUser {
             principal,
+            issued_at: time(iat),
             expires_at: time(exp),
         })
     }
