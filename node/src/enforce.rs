@@ -19,6 +19,7 @@ mod policy;
 mod protected;
 mod row_filter;
 mod standing;
+mod total;
 
 pub(crate) use account::{Account, Meter};
 pub(crate) use bound::bind;

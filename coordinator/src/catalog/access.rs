@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use datafusion::common::TableReference;
-use tonic::Request;
-use weft_governance::{Error, ErrorKind, ServerId, TableAccess, TableRef, code};
+use weft_governance::{Error, ErrorKind, ProductRef, TableAccess, TableRef, code};
 use weft_plan::{FullName, resolve, table_references};
 use weft_sql::{Mentioned, ast};
 use weft_wire::rpc::node::node_client::NodeClient;
@@ -14,7 +12,9 @@ use weft_wire::rpc::node::{Access, ColumnAccess, ExplainRequest};
 use weft_wire::status::from_status;
 
 use super::Catalogs;
+use super::describe;
 use super::view::{Entry, View};
+use crate::registry::NodeEntry;
 use crate::session::Session;
 
 /// Columns by table.
@@ -53,11 +53,11 @@ impl Catalogs {
     }
 
     /// A node of `domain` that is up.
-    fn node_of(&self, domain: &str) -> Result<ServerId, Error> {
+    fn node_of(&self, domain: &str) -> Result<NodeEntry, Error> {
         let mesh = self.registry.mesh();
         let mut nodes = mesh.nodes.values();
         let node = nodes.find(|node| node.domain.as_str() == domain && node.is_up());
-        node.map(|node| node.id.clone()).ok_or_else(|| {
+        node.cloned().ok_or_else(|| {
             let message = format!("no node of domain `{domain}` can be reached");
             Error::new(ErrorKind::Unavailable, code::DOMAIN_UNAVAILABLE, message)
                 .with_hint("`SELECT * FROM system.runtime.nodes` shows the state of each node.")
@@ -67,21 +67,15 @@ impl Catalogs {
     async fn ask_access(
         &self,
         session: &Session,
-        node: &ServerId,
+        node: &NodeEntry,
         accesses: Vec<Access>,
     ) -> Result<Vec<ColumnAccess>, Error> {
-        let entry = self.registry.up(node)?;
-        let token = session.token_for(node, SystemTime::now()).await?;
-        let mut request = Request::new(ExplainRequest {
+        let question = ExplainRequest {
             purpose: session.purpose(),
             accesses,
-        });
-        let bearer = format!("Bearer {token}").parse().map_err(|_| {
-            let message = "a token does not fit into a header";
-            Error::new(ErrorKind::Internal, code::INTERNAL, message)
-        })?;
-        request.metadata_mut().insert("authorization", bearer);
-        let channel = self.channels.control(&entry).await?;
+        };
+        let request = describe::on_behalf(session, node, question).await?;
+        let channel = self.channels.control(node).await?;
         let answer = NodeClient::new(channel).explain(request).await;
         let answer = answer.map_err(|status| from_status(&status))?;
         Ok(answer.into_inner().columns)
@@ -169,7 +163,7 @@ fn table_of(name: &FullName, view: &View) -> Option<TableRef> {
         Entry::Visible { table, .. } => Some(table.table().clone()),
         Entry::Closed { .. } => {
             let domain = name.catalog.parse().ok()?;
-            let product = weft_governance::ProductRef::new(domain, &name.schema).ok()?;
+            let product = ProductRef::new(domain, &name.schema).ok()?;
             product.table(&name.table).ok()
         }
         Entry::System => None,

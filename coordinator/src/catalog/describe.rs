@@ -44,14 +44,10 @@ pub(super) async fn ask(
     session: &Session,
     node: &NodeEntry,
 ) -> Result<Described, Error> {
-    let token = session.token_for(&node.id, SystemTime::now()).await?;
-    let mut request = Request::new(DescribeRequest {
+    let question = DescribeRequest {
         purpose: session.purpose(),
-    });
-    let bearer = format!("Bearer {token}")
-        .parse()
-        .map_err(|_| malformed(node, "token"))?;
-    request.metadata_mut().insert("authorization", bearer);
+    };
+    let request = on_behalf(session, node, question).await?;
     let channel = channels.control(node).await?;
     let answer = NodeClient::new(channel)
         .max_decoding_message_size(64 << 20)
@@ -64,6 +60,21 @@ pub(super) async fn ask(
         .map(|table| convert(node, table))
         .collect::<Result<_, _>>()?;
     Ok(Described { epoch, tables })
+}
+
+/// `question` to `node`, asked for `session`.
+pub(super) async fn on_behalf<T>(
+    session: &Session,
+    node: &NodeEntry,
+    question: T,
+) -> Result<Request<T>, Error> {
+    let token = session.token_for(&node.id, SystemTime::now()).await?;
+    let bearer = format!("Bearer {token}")
+        .parse()
+        .map_err(|_| malformed(node, "token"))?;
+    let mut request = Request::new(question);
+    request.metadata_mut().insert("authorization", bearer);
+    Ok(request)
 }
 
 fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Error> {

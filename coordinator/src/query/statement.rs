@@ -129,19 +129,9 @@ impl QueryEngine {
                 Govern::ShowReceipts { .. } => (receipts_schema(), StatementKind::Query),
                 _ => return Err(at_the_owner()),
             },
+            Parsed::Explain(Explain::Access, _) => (access_schema(), StatementKind::Query),
             Parsed::Explain(explain, query) => {
                 let schema = explained(*explain);
-                if *explain == Explain::Access {
-                    return Ok(Prepared {
-                        statement: Statement {
-                            parsed,
-                            fresh: Mutex::new(None),
-                        },
-                        schema,
-                        parameters,
-                        kind: StatementKind::Query,
-                    });
-                }
                 let mut steps = session.optimizations();
                 // Nobody uses this plan.
                 steps.set(Optimization::Ask, false);

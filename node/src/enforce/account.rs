@@ -16,7 +16,7 @@ use weft_wire::receipt::{ReadTable, Receipt, Sent};
 use super::budget::Budgets;
 use super::permit::Binding;
 use super::policy::Policy;
-use crate::fragment::Fragment;
+use crate::fragment::{Fragment, Via};
 
 /// Counts what is about to leave, against the limits of the grants that it leaves under. Cheap to
 /// clone.
@@ -28,19 +28,23 @@ struct Metered {
     budgets: Budgets,
     /// Grants with limits.
     limits: BTreeMap<String, Limits>,
+    /// Whether bytes are counted too: a fragment's are those of its encoder.
+    weighs: bool,
     rows: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Meter {
-    pub(super) fn new(budgets: Budgets, bindings: &BTreeMap<TableRef, Binding>) -> Self {
+    pub(super) fn new(budgets: Budgets, via: &Via, bindings: &BTreeMap<TableRef, Binding>) -> Self {
         let duties = bindings.values().map(|binding| &binding.obligations);
         let limited = duties.filter(|duties| !duties.limits.is_unlimited());
+        let limits: BTreeMap<_, _> = limited
+            .map(|duties| (duties.grant.clone(), duties.limits))
+            .collect();
         Self(Arc::new(Metered {
             budgets,
-            limits: limited
-                .map(|duties| (duties.grant.clone(), duties.limits))
-                .collect(),
+            weighs: !limits.is_empty() || *via == Via::Directly,
+            limits,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }))
@@ -61,7 +65,7 @@ impl Meter {
     /// `WEFT-LIMIT` if it would be too much, `WEFT-NOT-AUDITED` if it cannot be counted.
     pub(crate) async fn pass(&self, batch: RecordBatch) -> Result<RecordBatch, Error> {
         let rows = batch.num_rows() as u64;
-        let columns = batch.columns().iter();
+        let columns = batch.columns().iter().filter(|_| self.0.weighs);
         let bytes = columns.map(|column| logical_size(column) as u64).sum();
         for (grant, limits) in &self.0.limits {
             let charged = self.0.budgets.charge(grant, *limits, rows, bytes);

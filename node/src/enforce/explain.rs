@@ -78,13 +78,9 @@ fn decide(policy: &Policy, asker: &Asker<'_>, access: &TableAccess) -> Decision 
         let schema = known.map(|known| &known.table.schema);
         schema.is_some_and(|schema| schema.field_with_name(column).is_ok())
     };
-    let decided = match policy.decide(asker, access) {
-        Decision::Deny(Denial::AggregateOnly) => policy.decide_grouped(asker, access),
-        decided => decided,
-    };
     let missing = access.columns.iter().filter(|column| !is_column(column));
     let missing: Vec<String> = missing.cloned().collect();
-    match decided {
+    match policy.decide_rows_or_groups(asker, access) {
         // A grant of all columns covers every name.
         Decision::Allow(_) if !missing.is_empty() => {
             Decision::Deny(Denial::ColumnsNotGranted(missing))

@@ -141,7 +141,7 @@ impl Gate {
             }
             false => None,
         };
-        let meter = Meter::new(self.budgets.clone(), &bindings);
+        let meter = Meter::new(self.budgets.clone(), fragment.via(), &bindings);
         meter.check().await?;
         Ok((bindings, plan, meter))
     }
@@ -181,11 +181,7 @@ fn bind_all(policy: &Policy, asker: &Asker<'_>, fragment: &Fragment) -> Result<B
 }
 
 fn bind(policy: &Policy, asker: &Asker<'_>, access: &TableAccess) -> Result<Binding, Error> {
-    let decided = match policy.decide(asker, access) {
-        Decision::Deny(Denial::AggregateOnly) => policy.decide_grouped(asker, access),
-        decided => decided,
-    };
-    match decided {
+    match policy.decide_rows_or_groups(asker, access) {
         Decision::Allow(obligations) => {
             let guarded = policy
                 .guarded(&access.table)

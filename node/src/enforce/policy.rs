@@ -14,7 +14,7 @@ use weft_governance::evaluate::{
 };
 use weft_governance::federated::Narrowing;
 use weft_governance::{
-    Asker, Decision, DomainId, Error, ErrorKind, FlowTo, Grant, GroupSize, KeyDisclosure,
+    Asker, Decision, Denial, DomainId, Error, ErrorKind, FlowTo, Grant, GroupSize, KeyDisclosure,
     Obligations, Principal, TableAccess, TableRef, Timestamp, code,
 };
 
@@ -257,7 +257,19 @@ impl Policy {
         evaluate(self.grants_on(&access.table), asker, access)
     }
 
-    /// The same where nothing is shown but what is computed over groups of rows.
+    /// What the gate goes by: rows, or groups of them where rows may not be shown.
+    pub(crate) fn decide_rows_or_groups(
+        &self,
+        asker: &Asker<'_>,
+        access: &TableAccess,
+    ) -> Decision {
+        match self.decide(asker, access) {
+            Decision::Deny(Denial::AggregateOnly) => self.decide_grouped(asker, access),
+            decided => decided,
+        }
+    }
+
+    /// The same as [`Policy::decide`] where nothing is shown but what is computed over groups of rows.
     pub(crate) fn decide_grouped(&self, asker: &Asker<'_>, access: &TableAccess) -> Decision {
         evaluate_aggregate(self.grants_on(&access.table), asker, access)
     }

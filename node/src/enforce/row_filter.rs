@@ -8,11 +8,12 @@ use datafusion::common::{DFSchema, Result as Planned};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use weft_governance::{Error, ErrorKind, Principal, code};
 
 use super::attribute;
+use super::total::is_total;
 
 /// A boolean expression over a table's own columns and the asker's attributes that cannot fail on any
 /// row.
@@ -71,28 +72,7 @@ impl RowFilter {
 fn check_total(grant: &str, expr: &Expr) -> Result<(), Error> {
     let mut refusal = None;
     expr.apply(|node| {
-        let harmless = match node {
-            Expr::Column(_)
-            | Expr::Literal(..)
-            | Expr::Not(_)
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::IsUnknown(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsNotFalse(_)
-            | Expr::IsNotUnknown(_)
-            | Expr::Between(_)
-            | Expr::InList(_)
-            // What is simplified may become one, as `note LIKE '%'` does. Its parts are judged too.
-            | Expr::Case(_) => true,
-            // The engine knows no other escape and says so when the query runs.
-            Expr::Like(like) => like.escape_char.is_none_or(|escape| escape == '\\'),
-            _ if attribute::is(node) => true,
-            Expr::BinaryExpr(binary) => is_total(binary.op),
-            _ => false,
-        };
+        let harmless = is_total(node) || attribute::is(node);
         if harmless {
             Ok(TreeNodeRecursion::Continue)
         } else {
@@ -105,22 +85,6 @@ fn check_total(grant: &str, expr: &Expr) -> Result<(), Error> {
     })
     .map_err(|error| wrong(grant, &error))?;
     refusal.map_or(Ok(()), Err)
-}
-
-fn is_total(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::And
-            | Operator::Or
-            | Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 fn wrong(grant: &str, error: &datafusion::common::DataFusionError) -> Error {

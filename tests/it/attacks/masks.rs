@@ -1,20 +1,6 @@
 //! Masked cells, asked for in every way that does not name the mask.
 
-use super::people::{Attack, Control, Told, withstand};
-
-const fn attack(
-    name: &'static str,
-    sql: &'static str,
-    rows: &'static [&'static str],
-    control: &'static [&'static str],
-) -> Attack {
-    Attack {
-        name,
-        sql,
-        told: Told::Rows(rows),
-        control: Control::Rows(control),
-    }
-}
+use super::people::{Attack, Control, Told, attack, withstand};
 
 #[test]
 fn guesses_at_masked_cells_meet_the_mask() {

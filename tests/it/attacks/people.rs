@@ -123,6 +123,21 @@ pub(super) struct Attack {
     pub(super) control: Control,
 }
 
+/// One that yields `rows` to the analyst, and those of `control` to who may see all.
+pub(super) const fn attack(
+    name: &'static str,
+    sql: &'static str,
+    rows: &'static [&'static str],
+    control: &'static [&'static str],
+) -> Attack {
+    Attack {
+        name,
+        sql,
+        told: Told::Rows(rows),
+        control: Control::Rows(control),
+    }
+}
+
 /// What the analyst has to be told.
 pub(super) enum Told {
     /// These rows, cells apart by spaces.

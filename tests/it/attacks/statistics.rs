@@ -1,20 +1,6 @@
 //! Counts, extremes, statistics and explanations: those of visible rows and shown cells.
 
-use super::people::{Attack, Control, Told, withstand};
-
-const fn attack(
-    name: &'static str,
-    sql: &'static str,
-    rows: &'static [&'static str],
-    control: &'static [&'static str],
-) -> Attack {
-    Attack {
-        name,
-        sql,
-        told: Told::Rows(rows),
-        control: Control::Rows(control),
-    }
-}
+use super::people::{Attack, Control, Told, attack, withstand};
 
 #[test]
 fn aggregates_are_those_of_visible_rows() {

@@ -4,9 +4,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::AggregateFunctionParams;
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 use weft_governance::TableRef;
 
+use super::super::total::is_total;
 use super::rows::Part;
 use super::{Ungrouped, Withheld};
 
@@ -33,27 +34,10 @@ pub(super) fn check_harmless(expr: &Expr, schema: &DFSchema, table: &TableRef) -
     let mut refused = None;
     expr.apply(|node| {
         let harmless = match node {
-            Expr::Column(_)
-            | Expr::Alias(_)
-            | Expr::Literal(..)
-            | Expr::Not(_)
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::IsUnknown(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsNotFalse(_)
-            | Expr::IsNotUnknown(_)
-            | Expr::Between(_)
-            | Expr::InList(_)
-            | Expr::Case(_) => true,
-            // The engine knows no other escape and says so when the query runs.
-            Expr::Like(like) => like.escape_char.is_none_or(|escape| escape == '\\'),
-            Expr::BinaryExpr(binary) => is_total(binary.op),
+            Expr::Alias(_) => true,
             Expr::Cast(cast) => widens(cast, schema)?,
             Expr::ScalarFunction(call) => TOTAL.contains(&call.func.name()),
-            _ => false,
+            node => is_total(node),
         };
         if harmless {
             return Ok(TreeNodeRecursion::Continue);
@@ -130,22 +114,6 @@ fn unaliased(expr: &Expr) -> &Expr {
         Expr::Alias(alias) => unaliased(&alias.expr),
         expr => expr,
     }
-}
-
-fn is_total(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::And
-            | Operator::Or
-            | Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 /// Whether every value has one in the type that it is cast to.
