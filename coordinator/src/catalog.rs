@@ -15,11 +15,13 @@ use futures::future::join_all;
 use tracing::warn;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_plan::{
-    Current, FullName, ProductTable, Tables, from_datafusion, resolve, table_references,
+    Current, FullName, ProductTable, Tables, event_log_name, from_datafusion, resolve,
+    table_references,
 };
 use weft_sql::ast;
 
 use crate::channels::Channels;
+use crate::journal::Journal;
 use crate::plan::Sites;
 use crate::query::RunningQueries;
 use crate::registry::{Mesh, NodeEntry, Registry};
@@ -36,6 +38,7 @@ const REMEMBERED_SESSIONS: usize = 10_000;
 pub struct Catalogs {
     registry: Registry,
     channels: Channels,
+    journal: Journal,
     sessions: Arc<Mutex<HashMap<String, Known>>>,
 }
 
@@ -68,11 +71,12 @@ pub struct Resolved {
 }
 
 impl Catalogs {
-    /// Catalogs over the nodes of `registry`.
-    pub fn new(registry: Registry, channels: Channels) -> Self {
+    /// Catalogs over the nodes of `registry`, of a coordinator with this `journal`.
+    pub fn new(registry: Registry, channels: Channels, journal: Journal) -> Self {
         Self {
             registry,
             channels,
+            journal,
             sessions: Arc::default(),
         }
     }
@@ -213,6 +217,9 @@ impl Catalogs {
         queries: &RunningQueries,
         view: &View,
     ) -> Result<Arc<dyn TableProvider>, Error> {
+        if *name == event_log_name() {
+            return Ok(Arc::new(self.journal.read_by(session.principal())));
+        }
         let mesh = self.registry.mesh();
         let rows = system::rows(name, &mesh, view, &queries.of(&session.principal().subject))?;
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(from_datafusion)?;

@@ -6,6 +6,7 @@
 pub mod catalog;
 mod channels;
 pub mod execute;
+mod journal;
 pub mod plan;
 pub mod query;
 pub mod registry;
@@ -14,6 +15,7 @@ pub mod session;
 mod settings;
 mod transport;
 
+pub use journal::Journal;
 pub use server::Coordinator;
 pub use settings::{ClientListen, QueryLimits, Settings};
 pub use transport::Transport;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use tonic::service::Routes;
-use tracing::info;
+use tracing::{error, info};
 use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
 use weft_governance::{Error, ErrorKind, code};
+use weft_ledger::{EventKind, Sealing};
 use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers, unless};
 use weft_sql::Caps;
 use weft_wire::authority::{Authority, People, TokenKeys};
@@ -19,6 +20,7 @@ use weft_wire::rpc::registry::registry_server::RegistryServer;
 
 use crate::catalog::{Catalogs, Entry};
 use crate::channels::Channels;
+use crate::journal::Journal;
 use crate::query::{QueryEngine, Resources, RunningQueries, Statement};
 use crate::registry::{Registry, RegistryService};
 use crate::session::{Session, Sessions};
@@ -29,6 +31,8 @@ pub struct Coordinator {
     registry: Registry,
     door: Door,
     client_door: Option<Door>,
+    journal: Journal,
+    sealing: Sealing,
     _renewal: Renewal,
 }
 
@@ -53,14 +57,28 @@ impl Coordinator {
             me.clone(),
             People::follow(&authority),
         ));
-        let catalogs = Catalogs::new(registry.clone(), channels.clone());
-        let engine = engine(&settings, &identity, &registry, &channels, &catalogs)?;
+        let journal = Journal::open(&settings.state, me.clone())?;
+        journal.myself(EventKind::Started).await?;
+        let sealing = journal.seal(&identity);
+        let catalogs = Catalogs::new(registry.clone(), channels.clone(), journal.clone());
+        let resources = Resources {
+            identity: Arc::clone(&identity),
+            registry: registry.clone(),
+            channels,
+            transport: settings.transport,
+        };
+        let engine = engine(&settings, resources, &catalogs, &journal)?;
         let backend = Arc::new(Front {
             sessions: Sessions::new(authority, keys, settings.basic_sign_in),
             engine,
             catalogs,
+            journal: journal.clone(),
         });
-        let service = RegistryServer::new(RegistryService::new(registry.clone(), me.to_string()));
+        let service = RegistryServer::new(RegistryService::new(
+            registry.clone(),
+            journal.clone(),
+            me.to_string(),
+        ));
         let listen = Listen {
             address: settings.listen,
             tls: Some(identity.server_config()?),
@@ -92,6 +110,8 @@ impl Coordinator {
             registry,
             door,
             client_door,
+            journal,
+            sealing,
             _renewal: renewal,
         })
     }
@@ -111,31 +131,30 @@ impl Coordinator {
         &self.registry
     }
 
-    /// Lets running answers end, for a few seconds.
+    /// Lets running answers end, for a few seconds, and seals the event log.
     pub async fn stop(self) {
         if let Some(door) = self.client_door {
             door.stop().await;
         }
         self.door.stop().await;
+        if let Err(error) = self.journal.myself(EventKind::Stopped).await {
+            error!(%error, "the end is not in the event log");
+        }
+        self.sealing.stop().await;
     }
 }
 
 fn engine(
     settings: &Settings,
-    identity: &Arc<Identity>,
-    registry: &Registry,
-    channels: &Channels,
+    resources: Resources,
     catalogs: &Catalogs,
+    journal: &Journal,
 ) -> Result<QueryEngine, Error> {
     let limits = &settings.limits;
     Ok(QueryEngine {
-        resources: Resources {
-            identity: Arc::clone(identity),
-            registry: registry.clone(),
-            channels: channels.clone(),
-            transport: settings.transport,
-        },
+        resources,
         catalogs: catalogs.clone(),
+        journal: journal.clone(),
         queries: RunningQueries::new(limits.max_concurrent),
         planner: PlannerThreads::new(limits.planner_threads)?,
         workers: Workers::start(limits.partitions)?,
@@ -154,6 +173,18 @@ struct Front {
     sessions: Sessions,
     engine: QueryEngine,
     catalogs: Catalogs,
+    journal: Journal,
+}
+
+impl Front {
+    /// Passes `answer` on, after a refusal in it was written down.
+    async fn audited<T>(&self, session: &Session, answer: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &answer {
+            let who = &session.principal().subject;
+            self.journal.refused(who, error).await?;
+        }
+        answer
+    }
 }
 
 #[async_trait]
@@ -162,7 +193,15 @@ impl Backend for Front {
     type Statement = Statement;
 
     async fn sign_in(&self, credentials: Credentials) -> Result<Opened<Session>, Error> {
-        self.sessions.sign_in(credentials).await
+        let opened = self.sessions.sign_in(credentials).await;
+        match &opened {
+            Ok(opened) => {
+                let who = &opened.session.principal().subject;
+                self.journal.session(EventKind::SignedIn, who);
+            }
+            Err(error) => self.journal.sign_in_refused(error),
+        }
+        opened
     }
 
     fn check(&self, session: &Session) -> Result<(), Error> {
@@ -171,6 +210,8 @@ impl Backend for Front {
 
     async fn sign_out(&self, session: Arc<Session>) {
         self.catalogs.forget(&session);
+        let who = &session.principal().subject;
+        self.journal.session(EventKind::SignedOut, who);
         self.sessions.sign_out(&session).await;
     }
 
@@ -179,7 +220,8 @@ impl Backend for Front {
         session: &Arc<Session>,
         sql: &str,
     ) -> Result<Prepared<Statement>, Error> {
-        self.engine.prepare(session, sql).await
+        let prepared = self.engine.prepare(session, sql).await;
+        self.audited(session, prepared).await
     }
 
     async fn run(
@@ -188,11 +230,12 @@ impl Backend for Front {
         statement: Arc<Statement>,
         parameters: Option<RecordBatch>,
     ) -> Result<ResultStream, Error> {
-        let ResultStream { schema, batches } = tokio::select! {
+        let started = tokio::select! {
             biased;
             ended = session.presence().clone().ended() => return Err(ended),
-            started = self.engine.run(session, &statement, parameters) => started?,
+            started = self.engine.run(session, &statement, parameters) => started,
         };
+        let ResultStream { schema, batches } = self.audited(session, started).await?;
         Ok(ResultStream {
             schema,
             batches: unless(session.presence().clone().ended(), batches),

@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::FlightData;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
@@ -21,7 +22,8 @@ use weft_door::{
 use weft_governance::{Asker, Error, ErrorKind, Principal, code};
 use weft_plan::{
     Current, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema, access_table,
-    parameter_values, receipts_schema, receipts_table, resolve, table_references, unless, until,
+    event_log_name, event_log_schema, parameter_values, receipts_schema, receipts_table, resolve,
+    table_references, unless, until,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
@@ -140,14 +142,14 @@ impl Direct {
         session: &DirectSession,
         query: &ast::Query,
     ) -> Result<ResultStream, Error> {
-        let (tables, grouped) = self.readable(session, query)?;
-        let planned = self.engine.plan(
-            query.clone(),
-            (tables, grouped),
-            Vec::new(),
-            semantics(),
-            TIMEOUT,
-        );
+        let tables = match self.readable(session, query)? {
+            Readable::Products(tables, grouped) => (tables, grouped),
+            // Nothing has to be granted for it.
+            Readable::System(_) => return Ok(answered(access_schema(), None)),
+        };
+        let planned = self
+            .engine
+            .plan(query.clone(), tables, Vec::new(), semantics(), TIMEOUT);
         let fragment = planned.await?;
         let purpose = session.state().purpose.clone();
         let asker = asker(session, purpose.as_deref());
@@ -167,28 +169,53 @@ impl Direct {
         }
     }
 
-    /// What `query` may read of what `session` may see, and whether some of it in groups alone.
-    fn readable(
-        &self,
-        session: &DirectSession,
-        query: &ast::Query,
-    ) -> Result<(Tables, bool), Error> {
+    /// What `query` may read of what `session` may see.
+    fn readable(&self, session: &DirectSession, query: &ast::Query) -> Result<Readable, Error> {
         let State { current, purpose } = session.state().clone();
         let asker = asker(session, purpose.as_deref());
         let names = Names::of(self.gate.policy().visible_tables(&asker));
-        let (mut tables, mut grouped) = (Tables::new(), false);
+        let (mut products, mut grouped, mut system) = (Tables::new(), false, Tables::new());
         for reference in table_references(query)? {
             let name = resolve(&reference, &current, &names)?;
-            if let Some(visible) = names.0.get(&name) {
-                grouped |= visible.min_group_size.is_some();
-                let table: Arc<dyn TableProvider> = Arc::new(ProductTable::new(
-                    visible.table.clone(),
-                    Arc::clone(&visible.schema),
-                ));
-                tables.insert(reference, table);
+            match names.0.get(&name) {
+                Some(visible) => {
+                    grouped |= visible.min_group_size.is_some();
+                    let table: Arc<dyn TableProvider> = Arc::new(ProductTable::new(
+                        visible.table.clone(),
+                        Arc::clone(&visible.schema),
+                    ));
+                    products.insert(reference, table);
+                }
+                // The only other name there is.
+                None => {
+                    let log = self.rights.event_log(self.gate.node(), &session.principal);
+                    system.insert(reference, Arc::new(log));
+                }
             }
         }
-        Ok((tables, grouped))
+        match (products.is_empty(), system.is_empty()) {
+            (_, true) => Ok(Readable::Products(products, grouped)),
+            (true, false) => Ok(Readable::System(system)),
+            (false, false) => Err(mixed()),
+        }
+    }
+
+    /// Runs `query` over the node's own tables, after it was written down.
+    async fn read_system(
+        &self,
+        session: &DirectSession,
+        query: ast::Query,
+        tables: Tables,
+        values: Vec<ScalarValue>,
+    ) -> Result<ResultStream, Error> {
+        self.rights.read_by(&session.principal, &query).await?;
+        let deadline = Instant::now() + TIMEOUT;
+        let read = self.engine.read(query, tables, values, semantics());
+        let (schema, batches, interrupt) = read.await?;
+        let batches = self.engine.workers().drive(batches, interrupt);
+        let batches = unless(session.presence.clone().ended(), batches);
+        let batches = until(deadline, batches, too_late).boxed();
+        Ok(ResultStream { schema, batches })
     }
 }
 
@@ -272,7 +299,8 @@ impl Backend for Direct {
             }
             _ => return Err(unsupported()),
         };
-        let (tables, _) = self.readable(session, &query)?;
+        let (Readable::Products(tables, _) | Readable::System(tables)) =
+            self.readable(session, &query)?;
         let described = self.engine.describe(query.clone(), tables, semantics());
         let (schema, parameters) = described.await?;
         Ok(Prepared {
@@ -304,7 +332,12 @@ impl Backend for Direct {
             DirectStatement::Govern(statement) => return self.govern(session, statement).await,
             DirectStatement::Access(query) => return self.access(session, query).await,
         };
-        let tables = self.readable(session, &query)?;
+        let tables = match self.readable(session, &query)? {
+            Readable::Products(tables, grouped) => (tables, grouped),
+            Readable::System(tables) => {
+                return self.read_system(session, query, tables, values).await;
+            }
+        };
         let planned = self
             .engine
             .plan(query, tables, values, semantics(), TIMEOUT);
@@ -333,17 +366,28 @@ impl Backend for Direct {
         let purpose = session.state().purpose.clone();
         let asker = asker(session, purpose.as_deref());
         let visible = self.gate.policy().visible_tables(&asker);
-        Ok(visible
-            .into_iter()
-            .map(|visible| TableEntry {
-                catalog: visible.table.domain().to_string(),
-                schema: visible.table.product().product().to_owned(),
-                table: visible.table.table().to_owned(),
-                kind: TableKind::Table,
-                columns: visible.schema,
-                description: Some(visible.description),
-            })
-            .collect())
+        let products = visible.into_iter().map(|visible| TableEntry {
+            catalog: visible.table.domain().to_string(),
+            schema: visible.table.product().product().to_owned(),
+            table: visible.table.table().to_owned(),
+            kind: TableKind::Table,
+            columns: visible.schema,
+            description: Some(visible.description),
+        });
+        let FullName {
+            catalog,
+            schema,
+            table,
+        } = event_log_name();
+        let log = TableEntry {
+            catalog,
+            schema,
+            table,
+            kind: TableKind::SystemTable,
+            columns: event_log_schema(),
+            description: Some("What this node decided and did, oldest first.".to_owned()),
+        };
+        Ok(products.chain([log]).collect())
     }
 
     fn session_options(&self, session: &DirectSession) -> Vec<(String, String)> {
@@ -479,7 +523,21 @@ fn semantics() -> Semantics {
     }
 }
 
-/// What one principal may name at this node.
+fn mixed() -> Error {
+    let message = "the event log is read by itself, not beside tables of products";
+    Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
+        .with_hint("Read it first, and use what you found in the other query.")
+}
+
+/// What a query reads.
+enum Readable {
+    /// Tables of products, and whether some of them may be shown in groups alone.
+    Products(Tables, bool),
+    /// Tables of the node itself.
+    System(Tables),
+}
+
+/// What one principal may name at this node, beside its event log.
 struct Names(BTreeMap<FullName, VisibleTable>);
 
 impl Names {
@@ -498,7 +556,7 @@ impl Names {
 
 impl NameIndex for Names {
     fn contains(&self, name: &FullName) -> bool {
-        self.0.contains_key(name)
+        self.0.contains_key(name) || *name == event_log_name()
     }
 
     fn tables_of(&self, catalog: &str, schema: &str) -> Vec<String> {
@@ -510,6 +568,7 @@ impl NameIndex for Names {
     }
 
     fn all(&self) -> Vec<FullName> {
-        self.0.keys().cloned().collect()
+        let log = std::iter::once(event_log_name());
+        self.0.keys().cloned().chain(log).collect()
     }
 }

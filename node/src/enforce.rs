@@ -27,7 +27,7 @@ pub(crate) use explain::{explain, explain_each};
 pub(crate) use federation::labelled;
 pub use federation::{Federation, InForce};
 pub use gate::Gate;
-pub(crate) use permit::Parts;
 pub use permit::Permit;
+pub(crate) use permit::{Binding, Parts};
 pub use policy::{Policy, Shown, VisibleTable};
 pub(crate) use standing::Standing;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::LogicalPlan;
-use weft_governance::{FragmentId, ServerId, TableAccess};
+use weft_governance::{FragmentId, ServerId, TableAccess, hex};
 use weft_plan::QuerySession;
 
 pub use engine::{Engine, EngineSettings, Running};
@@ -92,10 +92,7 @@ impl Fragment {
 
     /// SHA-256 of what the asker sent, in hexadecimal digits.
     pub fn digest_hex(&self) -> String {
-        self.digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&self.digest)
     }
 
     /// How long it may run.

@@ -8,6 +8,7 @@
 mod check;
 mod configured;
 mod show;
+mod signed;
 mod state;
 
 use std::collections::BTreeMap;
@@ -21,13 +22,17 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use tracing::{error, info};
 use uuid::Uuid;
 use weft_governance::{
-    Asker, Error, ErrorKind, Grant, Grantee, Principal, QueryId, TableRef, code,
+    Asker, Error, ErrorKind, Grant, Grantee, Principal, QueryId, ServerId, TableRef, code,
 };
-use weft_ledger::{Event, EventKind, Ledger};
+use weft_ledger::{Event, EventKind, Ledger, Which};
+use weft_plan::EventLog;
+use weft_sql::ast;
 use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant, Object};
+use weft_wire::identity::Identity;
 use weft_wire::rpc::node::ColumnAccess;
 
 use crate::enforce::{Federation, Policy, explain_each};
+use signed::Signers;
 use state::{Approved, Given, Named, Rejected, State};
 
 pub(crate) use configured::grants;
@@ -44,6 +49,7 @@ pub(crate) struct Rights(Arc<Shared>);
 struct Shared {
     policy: watch::Sender<Arc<Policy>>,
     ledger: Ledger,
+    signers: Signers,
     owners: Vec<Grantee>,
     /// Those that only the configuration changes.
     configured: Vec<Grant>,
@@ -64,17 +70,20 @@ impl Rights {
     /// The rights that `ledger` tells of beside those of `policy`, which are the configuration's, under
     /// `federation`. What owners gave is in force when this returns.
     ///
+    /// `node` signs the changes.
+    ///
     /// # Errors
     /// `WEFT-NOT-AUDITED` if the log cannot be read, `WEFT-INTERNAL` if it holds a right that cannot
     /// be understood.
     pub(crate) fn load(
         policy: watch::Sender<Arc<Policy>>,
-        ledger: Ledger,
+        (ledger, node): (Ledger, Identity),
         owners: Vec<Grantee>,
         federation: Federation,
     ) -> Result<Self, Error> {
         let configured: Vec<Grant> = policy.borrow().grants().cloned().collect();
-        let mut state = State::of(&ledger)?;
+        let signers = Signers::new(node, policy.borrow().domain().clone())?;
+        let mut state = State::of(&ledger, &signers)?;
         let now = Arc::clone(&policy.borrow());
         state.given.retain(|id, grants| {
             let fits = now.with_grants(now.epoch(), grants.clone());
@@ -86,6 +95,7 @@ impl Rights {
         let shared = Shared {
             policy,
             ledger,
+            signers,
             owners,
             configured,
             state: Mutex::default(),
@@ -284,7 +294,11 @@ impl Rights {
     ) -> Result<Vec<String>, Error> {
         let ledger = self.0.ledger.clone();
         ledger.flush().await.map_err(unread)?;
-        let reading = tokio::task::spawn_blocking(move || ledger.read_about(query));
+        let which = Which {
+            query: Some(query),
+            ..Which::default()
+        };
+        let reading = tokio::task::spawn_blocking(move || ledger.read_which(&which, 0, usize::MAX));
         let records = reading.await.map_err(unread)?.map_err(unread)?;
         let all = self.is_owner(asker);
         let receipts = records
@@ -294,6 +308,24 @@ impl Rights {
             .filter(|event| all || event.principal.as_deref() == Some(asker.subject.as_str()))
             .filter_map(|event| Some(event.details.get("receipt")?.as_str()?.to_owned()));
         Ok(receipts.collect())
+    }
+
+    /// The event log of `node`, as far as `asker` may read it: an owner all of it, others what they did.
+    pub(crate) fn event_log(&self, node: &ServerId, asker: &Principal) -> EventLog {
+        let (ledger, node) = (self.0.ledger.clone(), node.clone());
+        match self.is_owner(asker) {
+            true => EventLog::whole(ledger, node),
+            false => EventLog::of(ledger, node, &asker.subject),
+        }
+    }
+
+    /// Writes down that `by` reads the event log with `query`.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-AUDITED` if it cannot be written down.
+    pub(crate) async fn read_by(&self, by: &Principal, query: &ast::Query) -> Result<(), Error> {
+        let details = serde_json::json!({"statement": query.to_string()});
+        self.record(EventKind::Statement, Some(by), details).await
     }
 
     /// Has everybody who keeps answers of this node ask anew: a grant has begun or ended by itself.
@@ -384,6 +416,7 @@ impl Rights {
             true => None,
             false => Some(self.0.compiled(&changed)?),
         };
+        let details = self.0.signers.sign(kind, &by.subject, details)?;
         self.record(kind, Some(by), details).await?;
         *state = changed;
         if let Some(newer) = newer {
@@ -408,7 +441,8 @@ impl Rights {
         };
         let recorded = self.0.ledger.append(event).await;
         recorded.map(|_| ()).map_err(|error| {
-            let message = "the change could not be written to the event log, so it is not in force";
+            let message =
+                "the statement could not be written to the event log, so it has no effect";
             Error::new(ErrorKind::Unavailable, code::NOT_AUDITED, message).caused_by(error)
         })
     }

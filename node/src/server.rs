@@ -10,7 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
-use weft_ledger::{Ledger, LedgerError, Seal, Sealer, Sealing};
+use weft_ledger::{Ledger, LedgerError, Sealing};
+use weft_plan::sealer;
 use weft_wire::authority::{Authority, People, TokenKeys};
 use weft_wire::identity::{Identity, Renewal};
 use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
@@ -83,7 +84,8 @@ impl Node {
         let kept = federated::at_start(&ledger, settings.policy.as_ref())?;
         let federation = federated::before(kept.as_ref(), settings.policy.as_ref());
         let owners = settings.owners.clone();
-        let rights = Rights::load(policy, ledger.clone(), owners, federation)?;
+        let held = (ledger.clone(), identity.clone());
+        let rights = Rights::load(policy, held, owners, federation)?;
         let following = match &settings.policy {
             Some(own) => {
                 let mut federated = Federated::new(own, rights.clone(), kept.as_ref())?;
@@ -281,17 +283,6 @@ fn announcement(
         epoch: policy.epoch(),
         products,
     }
-}
-
-/// Signs the event log with the key of the node's certificate.
-fn sealer(identity: &Identity) -> Sealer {
-    let identity = identity.clone();
-    Sealer::new(move |statement| {
-        Ok(Seal {
-            certificate: identity.certificate_der().to_vec(),
-            signature: identity.seal(statement)?,
-        })
-    })
 }
 
 fn unauditable(cause: &LedgerError) -> Error {

@@ -2,6 +2,7 @@
 
 mod access;
 mod aggregates;
+mod events;
 mod limits;
 mod receipts;
 

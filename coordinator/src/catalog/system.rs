@@ -6,12 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::record_batch::RecordBatch;
 use weft_governance::{Error, ErrorKind, code};
-use weft_plan::FullName;
+use weft_plan::{FullName, event_log_name};
 
 use super::view::{Entry, View};
 use crate::query::{Flow, FlowForm, QueryRecord, flow_table};
 use crate::registry::Mesh;
 
+/// But for the event log.
 const TABLES: [(&str, &str); 6] = [
     ("catalog", "columns"),
     ("catalog", "products"),
@@ -23,11 +24,12 @@ const TABLES: [(&str, &str); 6] = [
 
 /// The names of all system tables.
 pub(super) fn names() -> impl Iterator<Item = FullName> {
-    TABLES.iter().map(|(schema, table)| FullName {
+    let tables = TABLES.iter().map(|(schema, table)| FullName {
         catalog: "system".to_owned(),
         schema: (*schema).to_owned(),
         table: (*table).to_owned(),
-    })
+    });
+    tables.chain([event_log_name()])
 }
 
 /// The rows of the system table `name`, as the owner of `view` and `queries` may see them.

@@ -33,6 +33,7 @@ use super::running::RunningQueries;
 use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::{Relay, Shipped, physical_plan};
+use crate::journal::Journal;
 use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
 
@@ -56,6 +57,8 @@ pub struct QueryEngine {
     pub catalogs: Catalogs,
     /// Running queries.
     pub queries: RunningQueries,
+    /// Where they are written down.
+    pub journal: Journal,
     /// Threads with deep stacks.
     pub planner: PlannerThreads,
     /// Threads that plans run on.
@@ -86,6 +89,8 @@ pub struct Statement {
 pub struct Planned {
     id: QueryId,
     cut: CutPlan,
+    /// What it reads.
+    accesses: Vec<TableAccess>,
     /// What nodes were asked for it.
     asked: Vec<Flow>,
     receipts: Receipts,
@@ -375,11 +380,13 @@ impl QueryEngine {
                 let plan = plan_query(&state.state, &tables, query)?;
                 let parameters = parameter_schema(&plan)?;
                 if values.is_none() && !parameters.fields().is_empty() {
-                    return Ok((None, Arc::new(plan.schema().as_arrow().clone()), parameters));
+                    let schema = Arc::new(plan.schema().as_arrow().clone());
+                    return Ok((None, schema, parameters));
                 }
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
                 let plan = state.state.optimize(&plan).map_err(from_datafusion)?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
+                let accesses = product_accesses(&plan)?;
                 let draft = Draft {
                     plan,
                     sites,
@@ -391,10 +398,10 @@ impl QueryEngine {
                     true => Stage::Cut(Box::new(draft.cut(&HashMap::new())?)),
                     false => Stage::Asks(Box::new(draft), questions),
                 };
-                Ok((Some(stage), schema, parameters))
+                Ok((Some((stage, accesses)), schema, parameters))
             })
             .await?;
-        let Some(stage) = stage else {
+        let Some((stage, accesses)) = stage else {
             return Ok((None, schema, parameters));
         };
         let (id, receipts) = (QueryId::generate(), Receipts::default());
@@ -418,6 +425,7 @@ impl QueryEngine {
         let planned = Planned {
             id,
             cut,
+            accesses,
             asked,
             receipts,
             semantics,
@@ -435,12 +443,15 @@ impl QueryEngine {
         let Planned {
             id,
             cut,
+            accesses,
             asked,
             receipts,
             semantics,
             state,
-            ..
+            at: _,
         } = planned;
+        let (who, purpose) = (&session.principal().subject, session.purpose());
+        let written = self.journal.asked(id, who, purpose.as_deref(), &accesses);
         let deadline = Instant::now() + self.deadline;
         let run = QueryRun::new(
             id,
@@ -454,14 +465,18 @@ impl QueryEngine {
         let run = Arc::new(run);
         let flows = Flow::all(cut.decided(run.shipments()), Some(&run));
         let flows = flows.map_err(from_datafusion)?;
-        self.queries
-            .start(id, &session.principal().subject, flows, receipts)?;
+        self.queries.start(id, who, flows, receipts)?;
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         // Nothing runs before the rows are asked for, so that a query given up by then is ended too.
         let (engine, started) = (self.clone(), Arc::clone(&run));
-        let rows = async move { engine.answer(Arc::new(state), cut, started).await };
-        let rows = futures::stream::once(rows);
-        let tracked = Tracked::new(rows.try_flatten().boxed(), id, self.queries.clone());
+        let rows = async move {
+            let answer = engine.answer(Arc::new(state), cut, started);
+            // The disk writes while the fragments are asked for; no row is read before both are done.
+            let (answered, durable) = tokio::join!(answer, written);
+            durable.and(answered)
+        };
+        let rows = futures::stream::once(rows).try_flatten().boxed();
+        let tracked = Tracked::new(rows, (id, who), self.queries.clone(), self.journal.clone());
         let batches = until(deadline.into(), tracked.boxed(), too_late);
         Ok((run, ResultStream { schema, batches }))
     }

@@ -12,6 +12,7 @@ use tonic::transport::Uri;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
 use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_ledger::EventKind;
 use weft_wire::identity::peer_of;
 use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 use weft_wire::rpc::registry::coordinator_message::Message as Answer;
@@ -23,6 +24,7 @@ use weft_wire::rpc::registry::{
 use weft_wire::status::{from_status, to_status};
 
 use super::{Event, NodeEntry, NodeStatus, ProductSummary, Registry};
+use crate::journal::Journal;
 
 /// How long a node may take to announce itself.
 const FIRST: Duration = Duration::from_secs(10);
@@ -34,15 +36,17 @@ const MOST_NAMES: usize = 200_000;
 /// The service behind [`Registry`].
 pub struct RegistryService {
     registry: Registry,
+    journal: Journal,
     me: String,
     connections: Arc<AtomicU64>,
 }
 
 impl RegistryService {
-    /// A service that is called `me`.
-    pub fn new(registry: Registry, me: String) -> Self {
+    /// A service that is called `me` and writes to `journal` who comes and goes.
+    pub fn new(registry: Registry, journal: Journal, me: String) -> Self {
         Self {
             registry,
+            journal,
             me,
             connections: Arc::default(),
         }
@@ -74,6 +78,8 @@ impl Calls for RegistryService {
         };
         let entry = entry(&node, connection, announcement).map_err(|error| to_status(&error))?;
         info!(%node, endpoint = entry.endpoint, "node joined");
+        let endpoint = Some(entry.endpoint.as_str());
+        self.journal.node(EventKind::Registered, &node, endpoint);
         self.registry.apply(Event::Announced(entry));
         let interval = self.registry.heartbeat();
         let welcome = Welcome {
@@ -87,6 +93,7 @@ impl Calls for RegistryService {
         };
         let presence = Presence {
             registry: self.registry.clone(),
+            journal: self.journal.clone(),
             node,
             connection,
         };
@@ -100,6 +107,7 @@ impl Calls for RegistryService {
 /// A node's connection. When it ends, however it ends, the node is unreachable.
 struct Presence {
     registry: Registry,
+    journal: Journal,
     node: ServerId,
     connection: u64,
 }
@@ -111,6 +119,7 @@ impl Drop for Presence {
             connection: self.connection,
         };
         self.registry.apply(event);
+        self.journal.node(EventKind::Unregistered, &self.node, None);
     }
 }
 
@@ -124,6 +133,7 @@ async fn follow(
         registry,
         node,
         connection,
+        journal: _,
     } = &presence;
     loop {
         match timeout(interval * MISSED, messages.next()).await {

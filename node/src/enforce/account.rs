@@ -118,7 +118,8 @@ impl Account {
                 .iter()
                 .map(|(table, binding)| read(table, binding, policy))
                 .collect(),
-            policy: policy.epoch(),
+            epoch: policy.epoch(),
+            policy: policy.federated_version(),
             complete: false,
             rows: 0,
             bytes: 0,

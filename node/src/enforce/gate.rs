@@ -8,7 +8,8 @@ use datafusion::logical_expr::LogicalPlan;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use weft_governance::{
-    Asker, Decision, Denial, Error, ErrorKind, GroupSize, Principal, TableAccess, TableRef, code,
+    Asker, Decision, Denial, Error, ErrorKind, GroupSize, Principal, ServerId, TableAccess,
+    TableRef, code,
 };
 use weft_ledger::{Event, EventKind, Ledger};
 use weft_wire::identity::Identity;
@@ -76,6 +77,11 @@ impl Gate {
             attributes: Default::default(),
         };
         met.get(subject).cloned().unwrap_or_else(stranger)
+    }
+
+    /// Who decides.
+    pub(crate) fn node(&self) -> &ServerId {
+        self.node.id()
     }
 
     /// The policy as it changes.

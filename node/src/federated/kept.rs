@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use weft_governance::federated::PolicyHead;
-use weft_governance::{DomainId, Error, ErrorKind, Timestamp, code};
+use weft_governance::{DomainId, Error, ErrorKind, Timestamp, code, hex};
 use weft_ledger::{EventKind, Ledger, LedgerError, Record};
 use weft_wire::token::sha256;
 
@@ -40,7 +40,7 @@ impl Enacted {
         Self {
             version,
             mesh,
-            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest: hex(&digest),
             signers,
             document,
         }

@@ -1,20 +1,22 @@
 //! Decodes fragments, plans them over what a permit allows, and runs them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
+use weft_governance::{
+    DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, TableRef, code,
+};
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
     RunningPlans, Semantics, Tables, Workers, fingerprint, from_datafusion, guarded,
@@ -30,7 +32,7 @@ use super::allow::{self, Allowed, FragmentLimits};
 use super::arrival::cast_to;
 use super::shipped::Shipments;
 use super::{Fragment, Via, key_filter};
-use crate::enforce::{Account, Meter, Parts, Permit, Standing, bind};
+use crate::enforce::{Account, Binding, Meter, Parts, Permit, Standing, bind};
 use crate::incident;
 
 /// What the engine may use.
@@ -243,7 +245,7 @@ impl Engine {
         &self,
         sql: ast::Query,
         (tables, grouped): (Tables, bool),
-        parameters: Vec<datafusion::common::ScalarValue>,
+        parameters: Vec<ScalarValue>,
         semantics: Semantics,
         timeout: Duration,
     ) -> Result<Fragment, Error> {
@@ -304,6 +306,76 @@ impl Engine {
         }
     }
 
+    /// Runs a query that came as SQL over `tables` of the server itself, for which no right is needed.
+    ///
+    /// # Errors
+    /// If the query does not fit the tables, or reads a product.
+    pub(crate) async fn read(
+        &self,
+        sql: ast::Query,
+        tables: Tables,
+        parameters: Vec<ScalarValue>,
+        semantics: Semantics,
+    ) -> Result<(SchemaRef, Rows, Interrupt), Error> {
+        let session = self.session(&semantics, false)?;
+        let (plan, session) = self
+            .planner
+            .run(move || {
+                let state = &session.state;
+                let plan = plan_query(state, &tables, sql)?;
+                let plan = weft_plan::bind_parameters(plan, parameters)?;
+                let plan = state.optimize(&plan).map_err(from_datafusion)?;
+                let mut product = false;
+                visit_scans(&plan, &mut |scan| {
+                    product |= product_table_of(scan).is_some()
+                })?;
+                match product {
+                    true => Err(malformed("leaf")),
+                    false => Ok((plan, session)),
+                }
+            })
+            .await?;
+        let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
+        let id = FragmentId {
+            query: QueryId::generate(),
+            ordinal: 0,
+        };
+        let (rows, interrupt) = self.rows(id, plan, None, session).await?;
+        let output = Arc::clone(&schema);
+        let rows = rows.map(move |batch| batch.and_then(|batch| announced(&output, &batch)));
+        Ok((schema, rows.boxed(), interrupt))
+    }
+
+    /// The rows of `plan` over what `bindings` allow; without them, of one that reads no product.
+    async fn rows(
+        &self,
+        id: FragmentId,
+        plan: LogicalPlan,
+        bindings: Option<BTreeMap<TableRef, Binding>>,
+        session: QuerySession,
+    ) -> Result<(Rows, Interrupt), Error> {
+        let QuerySession { state, context } = session;
+        let interrupt = self.running.start();
+        let signal = interrupt.clone();
+        let physical = self
+            .planner
+            .run_async(async move {
+                let plan = match bindings {
+                    Some(bindings) => bind(plan, &bindings)?,
+                    None => plan,
+                };
+                let plan = state.create_physical_plan(&plan).await;
+                plan.and_then(|plan| signal.guard(plan))
+                    .map_err(|e| incident::hide(id, e))
+            })
+            .await?;
+        let context = self.memory.context(physical.as_ref(), context);
+        let stream = self.workers.execute(physical, context);
+        let stream = stream.map_err(|e| incident::hide(id, e))?;
+        let rows = stream.map_err(move |error| incident::hide(id, error));
+        Ok((rows.boxed(), interrupt))
+    }
+
     async fn start(&self, parts: Parts, meter: Meter) -> Result<Started, Error> {
         let Parts {
             fragment,
@@ -319,24 +391,9 @@ impl Engine {
             memory,
             ..
         } = fragment;
-        let QuerySession { state, context } = session;
-        let interrupt = self.running.start();
-        let signal = interrupt.clone();
-        let physical = self
-            .planner
-            .run_async(async move {
-                let plan = bind(plan, &bindings)?;
-                let plan = state.create_physical_plan(&plan).await;
-                plan.and_then(|plan| signal.guard(plan))
-                    .map_err(|e| incident::hide(id, e))
-            })
-            .await?;
-        let context = self.memory.context(physical.as_ref(), context);
-        let stream = self.workers.execute(physical, context);
-        let stream = stream.map_err(|e| incident::hide(id, e))?;
+        let (rows, interrupt) = self.rows(id, plan, Some(bindings), session).await?;
         let schema = Arc::clone(&output);
-        let mut batches = stream
-            .map_err(move |error| incident::hide(id, error))
+        let mut batches = rows
             .map(move |batch| batch.and_then(|batch| announced(&output, &batch)))
             .and_then(move |batch| {
                 let meter = meter.clone();

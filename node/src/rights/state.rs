@@ -1,14 +1,17 @@
 //! Rights and requests as a fold of the event log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::error;
 use weft_governance::{Error, ErrorKind, Grant, code};
-use weft_ledger::{EventKind, Ledger, LedgerError, Record};
+use weft_ledger::{Event, EventKind, Ledger, LedgerError, Record};
 use weft_sql::govern::{AccessRequest, Govern};
 use weft_sql::{Caps, Statement};
+
+use super::signed::Signers;
 
 /// The kinds of events that it is made of.
 const KINDS: [EventKind; 5] = [
@@ -75,26 +78,41 @@ pub(super) struct Rejected {
 }
 
 impl State {
-    /// What `ledger` tells.
+    /// What `ledger` tells. Rights that `signers` have not signed are left out.
     ///
     /// # Errors
     /// `WEFT-NOT-AUDITED` if it cannot be read, `WEFT-INTERNAL` if an event cannot be understood.
-    pub(super) fn of(ledger: &Ledger) -> Result<Self, Error> {
-        Self::told_by(ledger.read_of(&KINDS).map_err(unread)?)
+    pub(super) fn of(ledger: &Ledger, signers: &Signers) -> Result<Self, Error> {
+        let records = ledger.read_of(&KINDS).map_err(unread)?;
+        Self::told_by(records, |event| signers.have_signed(event))
     }
 
-    /// What the log at `file` tells, which a node may be writing to.
+    /// What the log at `file` tells, which a node may be writing to, whoever signed it.
     ///
     /// # Errors
     /// As [`State::of`].
     pub(super) fn of_file(file: &Path) -> Result<Self, Error> {
-        Self::told_by(weft_ledger::read_of(file, &KINDS).map_err(unread)?)
+        let records = weft_ledger::read_of(file, &KINDS).map_err(unread)?;
+        Self::told_by(records, |_| true)
     }
 
-    fn told_by(records: Vec<Record>) -> Result<Self, Error> {
+    fn told_by(records: Vec<Record>, is_signed: impl Fn(&Event) -> bool) -> Result<Self, Error> {
         let mut state = Self::default();
-        for record in records {
-            let event = record.event;
+        let mut given = BTreeSet::new();
+        for Record {
+            sequence, event, ..
+        } in records
+        {
+            // What takes a right away holds whoever wrote it.
+            let gives = matches!(event.kind, EventKind::Granted | EventKind::Approved);
+            if gives && !(is_signed(&event) && given.insert(grant_of(&event.details))) {
+                // A signature holds once: the right may have been taken back since.
+                error!(
+                    sequence,
+                    "a right that no node of the domain signed here is not in force"
+                );
+                continue;
+            }
             let by = event.principal.unwrap_or_default();
             state.enter(event.kind, &by, event.details)?;
         }
@@ -149,6 +167,12 @@ impl State {
         request.answer = Some(answer);
         Ok(())
     }
+}
+
+/// The id of the grant that was given.
+fn grant_of(details: &Value) -> Option<String> {
+    let id = details.get("id").or(details.pointer("/given/id"))?;
+    id.as_str().map(str::to_owned)
 }
 
 fn read<T: for<'a> Deserialize<'a>>(details: Value) -> Result<T, Error> {

@@ -16,6 +16,16 @@ pub struct Principal {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// The group of those who run the mesh.
+pub const MESH_ADMINS: &str = "mesh-admins";
+
+impl Principal {
+    /// Whether it is one of those who run the mesh.
+    pub fn is_mesh_admin(&self) -> bool {
+        self.groups.contains(MESH_ADMINS)
+    }
+}
+
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.subject)

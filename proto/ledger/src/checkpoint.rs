@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use weft_governance::hex;
 
 use crate::record::{micros, time};
 
@@ -147,10 +148,6 @@ impl Checkpoint {
 /// The text that stands for a record and a time. No two have the same one.
 pub(crate) fn statement(sequence: u64, hash: &[u8; 32], at: SystemTime) -> String {
     format!("{FORM} {sequence} {} {}", hex(hash), micros(at))
-}
-
-pub(crate) fn hex(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -66,6 +66,7 @@ kinds! {
     PolicyChanged = "policy-changed", "A federated policy of the mesh is in force at this node from now on.";
     Registered = "registered", "A node made itself known to a coordinator.";
     Unregistered = "unregistered", "A node left a coordinator.";
+    Asked = "asked", "A coordinator took a query on; rows of its answer may be read.";
     Admitted = "admitted", "The owner allowed a fragment; its data may leave.";
     SetAside = "set-aside", "Part of what a grant lets be read within a day may leave from now on.";
     Denied = "denied", "The owner refused a fragment.";

@@ -23,6 +23,15 @@ const QUEUE: usize = 4096;
 /// The most records of one [`Ledger::read`].
 const PAGE: usize = 10_000;
 
+/// Which records are read: those of which all that is said here is true.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// Somebody asked for it, and it was this subject.
+    pub principal: Option<String>,
+    /// It belongs to this query.
+    pub query: Option<QueryId>,
+}
+
 /// An open event log. Clones share it; when the last one is dropped, the drop waits until all
 /// that was handed in is written.
 #[derive(Debug, Clone)]
@@ -145,7 +154,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Read`] if the file cannot be read.
     pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LedgerError> {
-        store::read(&self.reader(), after, limit.min(PAGE)).map_err(LedgerError::read)
+        self.read_which(&Which::default(), after, limit)
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
@@ -155,13 +164,18 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All durable records of `query`, oldest first. Reads the whole file and so blocks the thread
-    /// for that long.
+    /// The durable records that `which` picks behind the one at `after`, oldest first: at most `limit`,
+    /// and never more than 10,000. Reads the file and so blocks the thread for that long.
     ///
     /// # Errors
     /// [`LedgerError::Read`] if the file cannot be read.
-    pub fn read_about(&self, query: QueryId) -> Result<Vec<Record>, LedgerError> {
-        store::read_about(&self.reader(), query).map_err(LedgerError::read)
+    pub fn read_which(
+        &self,
+        which: &Which,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, LedgerError> {
+        store::read_which(&self.reader(), which, after, limit.min(PAGE)).map_err(LedgerError::read)
     }
 
     /// All durable records of one of `kinds`, oldest first: for kinds that are few. Reads the whole

@@ -6,8 +6,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info};
+use weft_governance::hex;
 
-use crate::checkpoint::{Sealer, hex};
+use crate::checkpoint::Sealer;
 use crate::ledger::Ledger;
 
 /// Writes a checkpoint at once, then regularly, and a last one at the end, each time only if

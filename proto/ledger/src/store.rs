@@ -7,16 +7,16 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use rusqlite::types::Value;
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
     params_from_iter,
 };
 
-use weft_governance::QueryId;
-
 use crate::checkpoint::{Checkpoint, Sealer, statement};
 use crate::error::LedgerError;
 use crate::event::EventKind;
+use crate::ledger::Which;
 use crate::record::{COLUMNS, Entry, GENESIS, Record, Recorded, Stored};
 
 pub(crate) use schema::Form;
@@ -215,16 +215,31 @@ impl Trace {
     }
 }
 
-/// At most `limit` records behind the one at `after`.
-pub(crate) fn read(
+/// At most `limit` of the records that `which` picks behind the one at `after`.
+pub(crate) fn read_which(
     connection: &Connection,
+    which: &Which,
     after: u64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Record>> {
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
-    ))?;
-    let rows = select.query_map(params![signed(after), signed(limit as u64)], Stored::read)?;
+    let Which { principal, query } = which;
+    let query = query.map(|query| query.to_string());
+    // A condition that is not there must not keep the index of queries from being used.
+    let conditions = [("principal", principal.as_ref()), ("query", query.as_ref())];
+    let mut text = format!("SELECT {COLUMNS} FROM events WHERE sequence > ?1");
+    let mut values = vec![
+        Value::from(signed(after)),
+        Value::from(signed(limit as u64)),
+    ];
+    for (column, value) in conditions {
+        if let Some(value) = value {
+            values.push(Value::from(value.clone()));
+            text.push_str(&format!(" AND {column} = ?{}", values.len()));
+        }
+    }
+    text.push_str(" ORDER BY sequence LIMIT ?2");
+    let mut select = connection.prepare_cached(&text)?;
+    let rows = select.query_map(params_from_iter(values), Stored::read)?;
     rows.map(|row| row.and_then(Stored::into_record)).collect()
 }
 
@@ -239,14 +254,6 @@ pub(crate) fn read_of(
     ))?;
     let kinds = params_from_iter(kinds.iter().map(|kind| kind.as_str()));
     let rows = select.query_map(kinds, Stored::read)?;
-    rows.map(|row| row.and_then(Stored::into_record)).collect()
-}
-
-pub(crate) fn read_about(connection: &Connection, query: QueryId) -> rusqlite::Result<Vec<Record>> {
-    let mut select = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM events WHERE query = ?1 ORDER BY sequence"
-    ))?;
-    let rows = select.query_map([query.to_string()], Stored::read)?;
     rows.map(|row| row.and_then(Stored::into_record)).collect()
 }
 

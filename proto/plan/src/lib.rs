@@ -6,6 +6,7 @@
 
 mod access;
 mod codec;
+mod events;
 mod failure;
 mod fingerprint;
 mod frontend;
@@ -29,6 +30,7 @@ mod workers;
 
 pub use access::{access_schema, access_table};
 pub use codec::LeafCodec;
+pub use events::{EventLog, event_log_name, event_log_schema, sealer};
 pub use failure::from_datafusion;
 pub use fingerprint::fingerprint;
 pub use frontend::{Tables, plan_query, table_references};

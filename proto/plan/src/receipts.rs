@@ -10,7 +10,8 @@ use arrow::record_batch::RecordBatch;
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::receipt::Receipt;
 
-/// The answer to SHOW RECEIPTS: one row for each fragment, as its node signed it. `rows` and `bytes`
+/// The answer to SHOW RECEIPTS: one row for each fragment, as its node signed it. `epoch` is the state of
+/// its rights, `policy` the version of the mesh's policy that was in force. `rows` and `bytes`
 /// are those that left the node, `digest` is the SHA-256 of the bytes; it is empty for a query on a
 /// connection straight to the node. `receipt` is the whole, to be kept and checked.
 pub fn receipts_schema() -> SchemaRef {
@@ -24,7 +25,8 @@ pub fn receipts_schema() -> SchemaRef {
         text("principal", false),
         text("purpose", true),
         text("tables", false),
-        count("policy"),
+        count("epoch"),
+        Field::new("policy", DataType::UInt64, true),
         Field::new("complete", DataType::Boolean, false),
         count("rows"),
         count("bytes"),
@@ -70,7 +72,12 @@ pub fn receipts_table(receipts: &[String]) -> Result<RecordBatch, Error> {
         texts(&|it| Some(it.principal.clone())),
         texts(&|it| it.purpose.clone()),
         texts(&|it| Some(tables(it))),
-        counts(&|it| it.policy),
+        counts(&|it| it.epoch),
+        Arc::new(
+            read.iter()
+                .map(|(it, _)| it.policy)
+                .collect::<UInt64Array>(),
+        ),
         Arc::new(complete),
         counts(&|it| it.rows),
         counts(&|it| it.bytes),

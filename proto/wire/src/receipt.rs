@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use weft_governance::{Error, ErrorKind, FragmentId, ServerId, TableRef, Timestamp, code};
+use weft_governance::{Error, ErrorKind, FragmentId, ServerId, TableRef, Timestamp, code, hex};
 
 use crate::identity::{Identity, MeshCa, Peer};
 
@@ -35,8 +35,10 @@ pub struct Receipt {
     pub request: String,
     /// What was read.
     pub tables: Vec<ReadTable>,
-    /// The version of the node's policy that allowed it.
-    pub policy: u64,
+    /// The state of the node's rights that allowed it: it rises with every change of them.
+    pub epoch: u64,
+    /// The version of the mesh's policy that was in force; absent if there was none.
+    pub policy: Option<u64>,
     /// Whether all rows were sent, or the reader asked for the end.
     pub complete: bool,
     /// Rows that were sent.
@@ -141,12 +143,7 @@ impl StreamDigest {
 
     /// Hexadecimal digits for what has come so far.
     pub fn hex(&self) -> String {
-        let digest = self.0.clone().finish();
-        digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(self.0.clone().finish().as_ref())
     }
 }
 

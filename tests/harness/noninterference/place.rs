@@ -130,7 +130,11 @@ impl Place {
             false => None,
         };
         for pair in pairs {
-            let attempt = Attempt::of(Dice::of_part(self.seed, pair as u64), &seen);
+            let dice = Dice::of_part(self.seed, pair as u64);
+            let attempt = match rights.show_groups() {
+                true => Attempt::over_groups(dice, &seen),
+                false => Attempt::of(dice, &seen),
+            };
             self.ask(pair, person, &attempt, &mut one, &mut other, copy.as_ref())
                 .await;
         }

@@ -39,6 +39,25 @@ impl Attempt {
         Self::random(dice, seen)
     }
 
+    /// The query of `dice` over what is `seen` in groups alone: one that groups, more often than not.
+    pub(crate) fn over_groups(mut dice: Dice, seen: &World) -> Self {
+        if !dice.chance(70) {
+            return Self::of(dice, seen);
+        }
+        let form = Form { seen };
+        for _ in 0..50 {
+            if let Some(sql) = form.grouped(&mut dice) {
+                return Self {
+                    sql,
+                    ordered: false,
+                    tree: None,
+                    risky: true,
+                };
+            }
+        }
+        Self::of(dice, seen)
+    }
+
     fn random(mut dice: Dice, seen: &World) -> Self {
         let risk = dice.chance(60);
         let mut query = Generator::new(dice.clone(), seen).query();
@@ -167,6 +186,54 @@ impl Form<'_> {
     fn source(&self, dice: &mut Dice, alias: &'static str) -> Source<'_> {
         let table = dice.pick(&self.seen.tables);
         Source { table, alias }
+    }
+
+    /// A query over groups of rows; nothing if the tables have no fitting columns.
+    fn grouped(&self, dice: &mut Dice) -> Option<String> {
+        let (a, b) = (self.source(dice, "a"), self.source(dice, "b"));
+        let (from, other) = (a.named(), b.named());
+        let numeric = |kind| matches!(kind, Kind::Int | Kind::Decimal | Kind::Double);
+        let group = a.any(dice);
+        let number = a.of(dice, numeric);
+        let number = number.as_deref();
+        let measure = match (dice.below(5), number) {
+            (0, _) | (_, None) => "count(*) AS n".to_owned(),
+            (1, Some(number)) => format!("count(*) AS n, sum({number}) AS s"),
+            (2, Some(number)) => format!("avg({number}) AS v, count({number}) AS c"),
+            (3, Some(number)) => format!("stddev({number}) AS d, count(*) AS n"),
+            (_, Some(number)) => format!("max({number}) AS m, count(DISTINCT {number}) AS d"),
+        };
+        let name = || {
+            let mut names = a.table.columns.iter().filter(|one| {
+                let mut others = b.table.columns.iter();
+                others.any(|it| it.name == one.name && it.of.kind() == one.of.kind())
+            });
+            names.next().map(|it| it.name)
+        };
+        Some(match dice.below(8) {
+            0 => format!("SELECT {measure} FROM {from}"),
+            1 | 2 => format!("SELECT {group} AS g, {measure} FROM {from} GROUP BY {group}"),
+            3 => format!(
+                "SELECT {group} AS g, {measure} FROM {from} WHERE {} IS NOT NULL GROUP BY {group}",
+                a.any(dice)
+            ),
+            4 => format!(
+                "SELECT {group} AS g, {measure} FROM {from} GROUP BY {group} HAVING (100 / (count(*) - 3)) > 0"
+            ),
+            5 => format!(
+                "SELECT {group} AS g, {measure} FROM {from} WHERE {} GROUP BY {group}",
+                a.risky(dice)?
+            ),
+            6 => {
+                let name = name()?;
+                format!(
+                    "SELECT b.{name} AS g, {measure} FROM {from} JOIN {other} ON a.{name} = b.{name} GROUP BY b.{name}"
+                )
+            }
+            _ => format!(
+                "SELECT sum(n) AS s, max(n) AS m FROM (SELECT {group} AS g, count(*) AS n FROM {from} GROUP BY {group}) q"
+            ),
+        })
     }
 
     /// A query, and whether it is ordered; nothing if the tables have no fitting columns.

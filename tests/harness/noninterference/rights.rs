@@ -33,8 +33,10 @@ struct TableGrant {
     all: bool,
     filter: Option<Filter>,
     masks: BTreeMap<usize, Mask>,
-    /// What narrows where keys and rows go.
+    /// What narrows where keys and rows go, and how many of them.
     clauses: String,
+    /// How many rows a group has at least, if only groups are shown.
+    groups: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,7 @@ impl Rights {
         let zone = *dice.pick(&[Some("home"), Some("home"), Some("harbour"), None]);
         // No grant may show another row where two of them meet; most people have one.
         let several = dice.chance(20);
+        let groups = dice.chance(20).then(|| *dice.pick(&[2, 3, 5]));
         let mut grants = Vec::new();
         let mut products = BTreeMap::new();
         for table in &twins.tables {
@@ -62,9 +65,12 @@ impl Rights {
                 continue;
             }
             *known = true;
-            given.push(TableGrant::of(&mut dice, table, zone));
+            // Groups of one domain are joined with rows of others, too.
+            let groups = groups.filter(|_| dice.chance(70));
+            let of = |dice: &mut Dice| TableGrant::of(dice, table, zone, groups);
+            given.push(of(&mut dice));
             if several && dice.chance(50) {
-                given.push(TableGrant::of(&mut dice, table, zone));
+                given.push(of(&mut dice));
             }
             grants.push(given);
         }
@@ -75,9 +81,16 @@ impl Rights {
         }
     }
 
-    /// Whether there is one grant at most on each table, so that it is clear what is seen.
+    /// Whether there is one grant at most on each table, and of its rows, so that it is clear what is seen.
     pub(crate) fn are_plain(&self) -> bool {
-        self.grants.iter().all(|grants| grants.len() < 2)
+        let mut grants = self.grants.iter();
+        !self.show_groups() && grants.all(|grants| grants.len() < 2)
+    }
+
+    /// Whether some tables are shown in groups alone.
+    pub(crate) fn show_groups(&self) -> bool {
+        let mut grants = self.grants.iter().flatten();
+        grants.any(|grant| grant.groups.is_some())
     }
 
     /// The statements that give them, with the domain of each.
@@ -137,8 +150,8 @@ pub(crate) fn user(number: usize) -> String {
 }
 
 impl TableGrant {
-    fn of(dice: &mut Dice, table: &TwinTable, zone: Option<&str>) -> Self {
-        let all = dice.chance(45);
+    fn of(dice: &mut Dice, table: &TwinTable, zone: Option<&str>, groups: Option<usize>) -> Self {
+        let all = dice.chance(45) || groups.is_some();
         let mut columns: Vec<usize> = (0..table.columns.len())
             .filter(|_| all || dice.chance(65))
             .collect();
@@ -160,12 +173,20 @@ impl TableGrant {
         if dice.chance(15) {
             clauses.push_str(dice.word(&[" FLOW TO DOMAIN north", " FLOW TO DOMAIN east, south"]));
         }
+        if dice.chance(15) {
+            // More than anybody reads: what is counted must not show either.
+            clauses.push_str(dice.word(&[
+                " LIMIT 1000000000 ROWS PER DAY",
+                " LIMIT 1000000000000 BYTES PER DAY",
+            ]));
+        }
         Self {
             columns,
             all,
             filter,
             masks,
             clauses,
+            groups,
         }
     }
 
@@ -174,7 +195,10 @@ impl TableGrant {
             let names = places.iter().map(|at| table.columns[*at].name);
             names.collect::<Vec<_>>().join(", ")
         };
-        let mut sql = "GRANT SELECT ".to_owned();
+        let mut sql = match self.groups {
+            Some(size) => format!("GRANT AGGREGATE (MIN GROUP SIZE {size}) "),
+            None => "GRANT SELECT ".to_owned(),
+        };
         if !self.all {
             write!(sql, "({}) ", names(&self.columns)).expect("a text");
         }

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use weft_governance::ServerId;
+use weft_governance::{ServerId, hex};
 use weft_ledger::Verified;
 
 /// A few lines for people: a name and a value each.
@@ -17,10 +17,9 @@ pub(super) fn of(verified: &Verified, server: Option<&ServerId>) -> String {
     } = verified;
     let mut lines = vec![format!("records      {records}")];
     if let Some((first, newest)) = times {
-        let head: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
         lines.push(format!("first        {}", moment(*first)));
         lines.push(format!("newest       {}", moment(*newest)));
-        lines.push(format!("hash         {head}"));
+        lines.push(format!("hash         {}", hex(head)));
     }
     lines.push(format!("checkpoints  {checkpoints}"));
     if let Some(newest) = newest_checkpoint {

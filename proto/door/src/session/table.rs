@@ -157,7 +157,12 @@ impl<B: Backend> Sessions<B> {
             Credentials::Password { user, password: _ } => Some(user.clone()),
             Credentials::Token(_) => None,
         };
-        let opened = self.backend.sign_in(credentials).await?;
+        let opened = self.backend.sign_in(credentials).await;
+        let opened = opened.map_err(|error| match (&user, error.code()) {
+            // Whoever tries tokens is not told which of them had the form of one.
+            (None, code::UNAUTHENTICATED) => sign_in_first(),
+            _ => error,
+        })?;
         if opened.expires_at <= now {
             self.backend.sign_out(Arc::new(opened.session)).await;
             return Err(expired());

@@ -50,6 +50,37 @@ async fn reading_goes_on_behind_a_record_and_stops_at_the_limit() {
     assert!(numbers(u64::MAX, 10).is_empty());
 }
 
+#[tokio::test]
+async fn only_the_records_of_a_principal_or_a_query_are_read_if_that_is_asked_for() {
+    let (log, query) = (Log::new(), QueryId::generate());
+    let ledger = log.open();
+    for (number, who, about) in [
+        (0, "ann", None),
+        (1, "bob", Some(query)),
+        (2, "ann", Some(query)),
+    ] {
+        let told = Event {
+            principal: Some(who.to_owned()),
+            query: about,
+            ..event(number)
+        };
+        ledger.append(told).await.expect("appended");
+    }
+    let numbers = |principal: Option<&str>, query, after, limit| {
+        let principal = principal.map(str::to_owned);
+        let records = ledger.read_which(&Which { principal, query }, after, limit);
+        let records = records.expect("read").into_iter();
+        records.map(|record| record.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(None, None, 0, 9), [1, 2, 3]);
+    assert_eq!(numbers(Some("ann"), None, 0, 9), [1, 3]);
+    assert_eq!(numbers(Some("ann"), None, 0, 1), [1]);
+    assert_eq!(numbers(Some("ann"), None, 1, 9), [3]);
+    assert_eq!(numbers(None, Some(query), 0, 9), [2, 3]);
+    assert_eq!(numbers(Some("ann"), Some(query), 0, 9), [3]);
+    assert!(numbers(Some("ann' OR '1' = '1"), None, 0, 9).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_callers_at_once_get_records_without_gaps() {
     let log = Log::new();

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use weft_governance::hex;
+
 use crate::Ledger;
-use crate::checkpoint::hex;
 use crate::fixture::{Dice, Log, at, event, is_full_run, sealer};
 
 /// Tells the test below where to write.

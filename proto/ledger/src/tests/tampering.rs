@@ -1,9 +1,9 @@
 //! Records that are changed by SQL, by someone who knows how the chain is made.
 
 use rusqlite::Connection;
+use weft_governance::hex;
 
 use crate::Broken;
-use crate::checkpoint::hex;
 use crate::fixture::Log;
 use crate::record::GENESIS;
 
