@@ -68,6 +68,8 @@ pub struct Resolved {
     pub sites: Sites,
     /// Whether rows of one of them may be shown in groups alone.
     pub grouped: bool,
+    /// Those of the coordinator itself.
+    pub system: Vec<FullName>,
 }
 
 impl Catalogs {
@@ -96,6 +98,7 @@ impl Catalogs {
             tables: Tables::new(),
             sites: Sites::new(),
             grouped: false,
+            system: Vec::new(),
         };
         let references = table_references(query)?;
         if references.is_empty() {
@@ -115,7 +118,11 @@ impl Catalogs {
                     Arc::<ProductTable>::clone(table)
                 }
                 Some(Entry::Closed { .. }) => return Err(not_granted(&name, session)),
-                Some(Entry::System) => self.system_table(&name, session, queries, &view)?,
+                Some(Entry::System) => {
+                    let table = self.system_table(&name, session, queries, &view)?;
+                    resolved.system.push(name);
+                    table
+                }
                 None => return Err(vanished(&name)),
             };
             resolved.tables.insert(reference, provider);

@@ -1,7 +1,8 @@
 //! The coordinator's event log: who asked it what, how that ended, and which nodes came and went.
 //!
-//! A query is in the log, and on disk, before the first row of its answer is read. What the owners of the
-//! data decided about it is in their own logs.
+//! A query is in the log, and on disk, before a row of its answer, or of a part that is found first, leaves.
+//! What nodes were asked while it was planned comes before that. What the owners of the data decided about
+//! it is in their own logs.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use weft_governance::{Error, ErrorKind, Principal, QueryId, ServerId, TableAccess, code};
 use weft_ledger::{Event, EventKind, Ledger, LedgerError, Sealing};
-use weft_plan::{EventLog, sealer};
+use weft_plan::{EventLog, FullName, sealer};
 use weft_wire::identity::Identity;
 
 /// How often what is new is put under the coordinator's signature.
@@ -62,7 +63,8 @@ impl Journal {
         }
     }
 
-    /// Writes down that `principal` asks for what `accesses` say, for `purpose`. On disk when the future
+    /// Writes down that `principal` asks for what `accesses` say, for `purpose`, and reads the coordinator's
+    /// own tables `system`. On disk when the future
     /// ends.
     pub fn asked(
         &self,
@@ -70,11 +72,13 @@ impl Journal {
         principal: &str,
         purpose: Option<&str>,
         accesses: &[TableAccess],
+        system: &[FullName],
     ) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        let tables = accesses.iter();
-        let tables: Vec<Value> = tables
-            .map(|access| json!({"table": access.table.to_string(), "columns": access.columns}))
-            .collect();
+        let products = accesses
+            .iter()
+            .map(|access| json!({"table": access.table.to_string(), "columns": access.columns}));
+        let own = system.iter().map(|name| json!({"table": name.to_string()}));
+        let tables: Vec<Value> = products.chain(own).collect();
         let details = json!({"purpose": purpose, "tables": tables});
         let event = event(EventKind::Asked, Some(principal), Some(id), details);
         let ledger = self.ledger.clone();
@@ -121,6 +125,9 @@ impl Journal {
 
     /// Counts a sign-in that was refused with `error`; the log tells of many at once.
     pub fn sign_in_refused(&self, error: &Error) {
+        if error.kind() != ErrorKind::Unauthenticated {
+            return;
+        }
         let count = {
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
             refusals.count += 1;

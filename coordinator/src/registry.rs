@@ -74,14 +74,14 @@ impl Registry {
         self.heartbeat
     }
 
-    /// Lets `event` happen now.
-    pub(crate) fn apply(&self, event: Event) {
+    /// Lets `event` happen now, and says whether that changes what others see.
+    pub(crate) fn apply(&self, event: Event) -> bool {
         let now = SystemTime::now();
         self.mesh.send_if_modified(|mesh| {
             let (next, visible) = mesh.next(event, now);
             *mesh = Arc::new(next);
             visible
-        });
+        })
     }
 }
 

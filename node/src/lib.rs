@@ -9,6 +9,8 @@ mod describe;
 mod direct;
 pub mod enforce;
 mod federated;
+#[cfg(test)]
+mod fixture;
 pub mod fragment;
 mod incident;
 mod join;

@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use tracing::{error, info};
 use uuid::Uuid;
 use weft_governance::{
-    Asker, Error, ErrorKind, Grant, Grantee, Principal, QueryId, ServerId, TableRef, code,
+    Asker, Error, ErrorKind, Grant, Grantee, Principal, QueryId, ServerId, TableRef, code, hex,
 };
 use weft_ledger::{Event, EventKind, Ledger, Which};
 use weft_plan::EventLog;
@@ -30,13 +30,17 @@ use weft_sql::ast;
 use weft_sql::govern::{AccessRequest, Approval, Govern, NewGrant, Object};
 use weft_wire::identity::Identity;
 use weft_wire::rpc::node::ColumnAccess;
+use weft_wire::token::sha256;
 
 use crate::enforce::{Federation, Policy, explain_each};
-use signed::Signers;
+use signed::{Chain, Signer};
 use state::{Approved, Given, Named, Rejected, State};
 
 pub(crate) use configured::grants;
 pub(crate) use show::{grant_schema, grants_schema, one_id, request_schema, requests_schema};
+
+/// Bytes of a statement that the log keeps, if it changes nothing.
+const LONGEST_STATEMENT: usize = 4_096;
 
 /// Requests of one principal that may wait for an answer.
 const OPEN_REQUESTS: usize = 100;
@@ -49,7 +53,7 @@ pub(crate) struct Rights(Arc<Shared>);
 struct Shared {
     policy: watch::Sender<Arc<Policy>>,
     ledger: Ledger,
-    signers: Signers,
+    signer: Signer,
     owners: Vec<Grantee>,
     /// Those that only the configuration changes.
     configured: Vec<Grant>,
@@ -82,8 +86,8 @@ impl Rights {
         federation: Federation,
     ) -> Result<Self, Error> {
         let configured: Vec<Grant> = policy.borrow().grants().cloned().collect();
-        let signers = Signers::new(node, policy.borrow().domain().clone())?;
-        let mut state = State::of(&ledger, &signers)?;
+        let signer = Signer::new(node)?;
+        let mut state = State::of(&ledger, &signer)?;
         let now = Arc::clone(&policy.borrow());
         state.given.retain(|id, grants| {
             let fits = now.with_grants(now.epoch(), grants.clone());
@@ -95,7 +99,7 @@ impl Rights {
         let shared = Shared {
             policy,
             ledger,
-            signers,
+            signer,
             owners,
             configured,
             state: Mutex::default(),
@@ -292,22 +296,24 @@ impl Rights {
         asker: &Principal,
         query: QueryId,
     ) -> Result<Vec<String>, Error> {
-        let ledger = self.0.ledger.clone();
-        ledger.flush().await.map_err(unread)?;
         let which = Which {
             query: Some(query),
-            ..Which::default()
+            principal: (!self.is_owner(asker)).then(|| asker.subject.clone()),
         };
-        let reading = tokio::task::spawn_blocking(move || ledger.read_which(&which, 0, usize::MAX));
-        let records = reading.await.map_err(unread)?.map_err(unread)?;
-        let all = self.is_owner(asker);
-        let receipts = records
-            .into_iter()
-            .map(|record| record.event)
-            .filter(|event| event.kind == EventKind::Finished)
-            .filter(|event| all || event.principal.as_deref() == Some(asker.subject.as_str()))
-            .filter_map(|event| Some(event.details.get("receipt")?.as_str()?.to_owned()));
-        Ok(receipts.collect())
+        let (mut receipts, mut place) = (Vec::new(), None);
+        loop {
+            let page = self.0.ledger.page(&which, place).await;
+            let (records, next) = page.map_err(unread)?;
+            let events = records.into_iter().map(|record| record.event);
+            let ended = events.filter(|event| event.kind == EventKind::Finished);
+            receipts.extend(
+                ended.filter_map(|event| Some(event.details.get("receipt")?.as_str()?.to_owned())),
+            );
+            if next.is_none() {
+                return Ok(receipts);
+            }
+            place = next;
+        }
     }
 
     /// The event log of `node`, as far as `asker` may read it: an owner all of it, others what they did.
@@ -324,7 +330,7 @@ impl Rights {
     /// # Errors
     /// `WEFT-NOT-AUDITED` if it cannot be written down.
     pub(crate) async fn read_by(&self, by: &Principal, query: &ast::Query) -> Result<(), Error> {
-        let details = serde_json::json!({"statement": query.to_string()});
+        let details = excerpt(&query.to_string());
         self.record(EventKind::Statement, Some(by), details).await
     }
 
@@ -349,7 +355,7 @@ impl Rights {
         federation: Federation,
         details: serde_json::Value,
     ) -> Result<(), Error> {
-        let state = self.0.state.lock().await;
+        let mut state = self.0.state.lock().await;
         let version = federation.version().unwrap_or_default();
         let newer = match self.0.compiled_under(federation, &state) {
             Ok(newer) => newer,
@@ -358,7 +364,8 @@ impl Rights {
                 self.0.closed(version)?
             }
         };
-        self.record(EventKind::PolicyChanged, None, details).await?;
+        let chain = self.signed(&state, EventKind::PolicyChanged, None, details);
+        state.chain = chain.await?;
         self.0.policy.send_replace(Arc::new(newer));
         Ok(())
     }
@@ -395,7 +402,8 @@ impl Rights {
             return Ok(());
         }
         let refusal = check::not_an_owner(by, self.policy().domain());
-        let details = serde_json::json!({"statement": statement, "refused": refusal.code()});
+        let mut details = excerpt(statement);
+        details["refused"] = refusal.code().into();
         self.record(EventKind::Denied, Some(by), details).await?;
         Err(refusal)
     }
@@ -416,13 +424,26 @@ impl Rights {
             true => None,
             false => Some(self.0.compiled(&changed)?),
         };
-        let details = self.0.signers.sign(kind, &by.subject, details)?;
-        self.record(kind, Some(by), details).await?;
+        changed.chain = self.signed(&state, kind, Some(by), details).await?;
         *state = changed;
         if let Some(newer) = newer {
             self.0.policy.send_replace(Arc::new(newer));
         }
         Ok(())
+    }
+
+    /// Writes down what changes `state`, under the node's signature.
+    async fn signed(
+        &self,
+        state: &State,
+        kind: EventKind,
+        by: Option<&Principal>,
+        details: serde_json::Value,
+    ) -> Result<Chain, Error> {
+        let event = event(kind, by, details);
+        let (event, chain) = self.0.signer.sign(&state.chain, event)?;
+        self.append(event).await?;
+        Ok(chain)
     }
 
     async fn record(
@@ -431,14 +452,10 @@ impl Rights {
         by: Option<&Principal>,
         details: serde_json::Value,
     ) -> Result<(), Error> {
-        let event = Event {
-            at: SystemTime::now(),
-            kind,
-            principal: by.map(|by| by.subject.clone()),
-            query: None,
-            fragment: None,
-            details,
-        };
+        self.append(event(kind, by, details)).await
+    }
+
+    async fn append(&self, event: Event) -> Result<(), Error> {
         let recorded = self.0.ledger.append(event).await;
         recorded.map(|_| ()).map_err(|error| {
             let message =
@@ -446,6 +463,26 @@ impl Rights {
             Error::new(ErrorKind::Unavailable, code::NOT_AUDITED, message).caused_by(error)
         })
     }
+}
+
+fn event(kind: EventKind, by: Option<&Principal>, details: serde_json::Value) -> Event {
+    Event {
+        at: SystemTime::now(),
+        kind,
+        principal: by.map(|by| by.subject.clone()),
+        query: None,
+        fragment: None,
+        details,
+    }
+}
+
+/// What the log keeps of a statement that changes nothing: the beginning of a long one, and the digest of
+/// all of it.
+fn excerpt(statement: &str) -> serde_json::Value {
+    let end = statement.floor_char_boundary(LONGEST_STATEMENT);
+    let shown = statement.get(..end).unwrap_or(statement);
+    let digest = hex(&sha256(statement.as_bytes()));
+    serde_json::json!({"statement": shown, "length": statement.len(), "digest": digest})
 }
 
 fn unread(cause: impl std::error::Error + Send + Sync + 'static) -> Error {

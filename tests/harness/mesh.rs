@@ -13,7 +13,7 @@ use weft_coordinator::registry::NodeEntry;
 use weft_coordinator::{
     ClientListen, Coordinator, QueryLimits, Settings as CoordinatorSettings, Transport,
 };
-use weft_governance::{Grantee, ServerId};
+use weft_governance::{Error, Grantee, ServerId};
 use weft_node::{
     CoordinatorAddress, GrantSettings, Node, NodeLimits, PolicySettings, Settings as NodeSettings,
 };
@@ -212,6 +212,13 @@ impl Mesh {
 
     /// Starts, or starts again, the node of `domain` and waits until it has joined.
     pub async fn start_node(&mut self, domain: &str) {
+        self.try_to_start_node(domain).await.expect("node");
+        self.wait_for(domain, |entry| entry.is_up()).await;
+        self.wait_for_statistics(domain).await;
+    }
+
+    /// Starts, or starts again, the node of `domain`, if it lets itself be started.
+    pub async fn try_to_start_node(&mut self, domain: &str) -> Result<(), Error> {
         let id = node_id(domain);
         let identity = self.authority.identity(&id).expect("identity");
         let authority = Authority::connect(&self.authority_url, &identity).expect("authority");
@@ -243,15 +250,12 @@ impl Mesh {
             },
             door: Default::default(),
         };
-        let node = Node::start(settings, identity, authority)
-            .await
-            .expect("node");
+        let node = Node::start(settings, identity, authority).await?;
         if let Some(wire) = self.wires.get(domain) {
             wire.lead_to(node.address());
         }
         self.nodes.insert(domain.to_owned(), node);
-        self.wait_for(domain, |entry| entry.is_up()).await;
-        self.wait_for_statistics(domain).await;
+        Ok(())
     }
 
     /// Waits until the node of `domain` knows all that was asked for of its tables' rows, and the

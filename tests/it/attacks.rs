@@ -8,6 +8,7 @@ mod columns;
 mod coordinator;
 mod errors;
 mod masks;
+mod nested;
 mod paths;
 mod people;
 mod rights;

@@ -254,7 +254,7 @@ fn message(
             .map(|it| it.message.clone())
             .collect(),
         compression: compression.into(),
-        purpose: run.session().purpose(),
+        purpose: run.purpose().map(str::to_owned),
     })
 }
 

@@ -36,6 +36,8 @@ pub struct Resources {
 pub struct QueryRun {
     id: QueryId,
     session: Arc<Session>,
+    /// What its rows are for, as it was said when it began.
+    purpose: Option<String>,
     semantics: Semantics,
     deadline: Instant,
     resources: Resources,
@@ -74,6 +76,7 @@ impl QueryRun {
         };
         Self {
             id,
+            purpose: session.purpose(),
             session,
             semantics,
             deadline,
@@ -120,6 +123,11 @@ impl QueryRun {
     /// Who asks.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// What its rows are for.
+    pub fn purpose(&self) -> Option<&str> {
+        self.purpose.as_deref()
     }
 
     /// Settings that change answers.

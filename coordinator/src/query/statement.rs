@@ -14,10 +14,10 @@ use tokio_util::task::AbortOnDropHandle;
 use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, TableAccess, code};
 use weft_plan::{
-    Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics, Workers,
-    access_schema, access_table, bind_parameters, from_datafusion, guarded, parameter_schema,
-    parameter_values, plan_query, product_accesses, receipts_schema, receipts_table,
-    session_config, until, whole_groups,
+    FullName, Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics,
+    Workers, access_schema, access_table, bind_parameters, from_datafusion, guarded,
+    parameter_schema, parameter_values, plan_query, product_accesses, receipts_schema,
+    receipts_table, session_config, unless, until, whole_groups,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 
@@ -91,6 +91,8 @@ pub struct Planned {
     cut: CutPlan,
     /// What it reads.
     accesses: Vec<TableAccess>,
+    /// The coordinator's own tables that it reads.
+    system: Vec<FullName>,
     /// What nodes were asked for it.
     asked: Vec<Flow>,
     receipts: Receipts,
@@ -366,6 +368,7 @@ impl QueryEngine {
             tables,
             sites,
             grouped,
+            system,
         } = self.catalogs.resolve(session, &self.queries, query).await?;
         let optimizations = match grouped {
             true => optimizations.over_groups(),
@@ -426,6 +429,7 @@ impl QueryEngine {
             id,
             cut,
             accesses,
+            system,
             asked,
             receipts,
             semantics,
@@ -444,14 +448,14 @@ impl QueryEngine {
             id,
             cut,
             accesses,
+            system,
             asked,
             receipts,
             semantics,
             state,
             at: _,
         } = planned;
-        let (who, purpose) = (&session.principal().subject, session.purpose());
-        let written = self.journal.asked(id, who, purpose.as_deref(), &accesses);
+        let who = &session.principal().subject;
         let deadline = Instant::now() + self.deadline;
         let run = QueryRun::new(
             id,
@@ -466,18 +470,35 @@ impl QueryEngine {
         let flows = Flow::all(cut.decided(run.shipments()), Some(&run));
         let flows = flows.map_err(from_datafusion)?;
         self.queries.start(id, who, flows, receipts)?;
+        let purpose = run.purpose();
+        let written = self.journal.asked(id, who, purpose, &accesses, &system);
+        // Not taken back if nobody waits for it: how the query ended is written down, too.
+        let written = tokio::spawn(written);
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         // Nothing runs before the rows are asked for, so that a query given up by then is ended too.
         let (engine, started) = (self.clone(), Arc::clone(&run));
         let rows = async move {
+            let durable = async { written.await.unwrap_or_else(|_| Err(unwritten())) };
+            // What reads rows before the answer waits for the disk; else it writes while the fragments are
+            // asked for. No row goes anywhere before both are done.
+            if !cut.scalars.is_empty() || cut.alternative.is_some() {
+                durable.await?;
+                return engine.answer(Arc::new(state), cut, started).await;
+            }
             let answer = engine.answer(Arc::new(state), cut, started);
-            // The disk writes while the fragments are asked for; no row is read before both are done.
-            let (answered, durable) = tokio::join!(answer, written);
-            durable.and(answered)
+            let (answered, ()) = tokio::try_join!(answer, durable)?;
+            Ok(answered)
         };
         let rows = futures::stream::once(rows).try_flatten().boxed();
-        let tracked = Tracked::new(rows, (id, who), self.queries.clone(), self.journal.clone());
-        let batches = until(deadline.into(), tracked.boxed(), too_late);
+        let rows = until(deadline.into(), rows, too_late);
+        let rows = unless(session.presence().clone().ended(), rows.boxed());
+        let tracked = Tracked::new(
+            rows.boxed(),
+            (id, who),
+            self.queries.clone(),
+            self.journal.clone(),
+        );
+        let batches = tracked.boxed();
         Ok((run, ResultStream { schema, batches }))
     }
 
@@ -627,6 +648,12 @@ impl Statement {
             .take()
             .filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
     }
+}
+
+/// The task that writes the event log is gone, as at the end of the process.
+fn unwritten() -> Error {
+    let message = "the query could not be written to the event log";
+    Error::new(ErrorKind::Unavailable, code::NOT_AUDITED, message)
 }
 
 fn is_out_of_memory_here(error: &Error) -> bool {

@@ -118,8 +118,10 @@ impl Drop for Presence {
             node: self.node.clone(),
             connection: self.connection,
         };
-        self.registry.apply(event);
-        self.journal.node(EventKind::Unregistered, &self.node, None);
+        // A connection that another one has taken the place of is no loss.
+        if self.registry.apply(event) {
+            self.journal.node(EventKind::Unregistered, &self.node, None);
+        }
     }
 }
 
@@ -150,7 +152,9 @@ async fn follow(
             Ok(Some(Ok(NodeMessage {
                 message: Some(Message::Announcement(announcement)),
             }))) => match entry(node, *connection, announcement) {
-                Ok(entry) => registry.apply(Event::Announced(entry)),
+                Ok(entry) => {
+                    registry.apply(Event::Announced(entry));
+                }
                 Err(error) => return Err(to_status(&error)),
             },
             Ok(Some(Ok(NodeMessage { message: None }))) => {

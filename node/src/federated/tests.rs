@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::sync::watch;
-use weft_governance::{DomainId, ServerId};
+use weft_governance::DomainId;
 use weft_ledger::EventKind;
-use weft_wire::identity::{Identity, tls_name};
 use weft_wire::policy::PolicyKey;
 
 use super::*;
 use crate::enforce::Policy;
+use crate::fixture::Mesh;
 
 /// Three representatives, of whom two decide, and one node.
 struct Node {
     folder: tempfile::TempDir,
+    mesh: Mesh,
     keys: BTreeMap<DomainId, PolicyKey>,
 }
 
@@ -31,6 +31,7 @@ impl Node {
         let key = |name: &str| (domain(name), PolicyKey::generate().expect("key"));
         Self {
             folder: tempfile::tempdir().expect("folder"),
+            mesh: Mesh::new(),
             keys: ["sales", "crm", "supply"].map(key).into(),
         }
     }
@@ -57,7 +58,7 @@ impl Node {
         let policy = Policy::compile(domain("sales"), 1, Vec::new(), Vec::new()).expect("empty");
         let (policy, newest) = watch::channel(Arc::new(policy));
         let now = before(kept.as_ref(), Some(&settings));
-        let held = (ledger.clone(), identity());
+        let held = (ledger.clone(), self.mesh.node("sales", "n1"));
         let rights = Rights::load(policy, held, Vec::new(), now).expect("rights");
         let federated = Federated::new(&settings, rights, kept.as_ref()).expect("settings");
         Running {
@@ -87,20 +88,6 @@ impl Running {
         let records = self.ledger.read_of(&[EventKind::PolicyChanged]);
         records.expect("readable").len()
     }
-}
-
-/// A node in a mesh of its own.
-fn identity() -> Identity {
-    let key = KeyPair::generate().expect("key");
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    let ca = params.self_signed(&key).expect("signed").pem();
-    let issuer = Issuer::from_ca_cert_pem(&ca, key).expect("issuer");
-    let id = ServerId::node(domain("sales"), "n1").expect("an id");
-    let key = KeyPair::generate().expect("key");
-    let params = CertificateParams::new(vec![tls_name(&id)]).expect("names");
-    let certificate = params.signed_by(&key, &issuer).expect("signed").pem();
-    Identity::new(id, certificate, key.serialize_pem(), ca).expect("fits")
 }
 
 fn domain(name: &str) -> DomainId {

@@ -35,6 +35,9 @@ use super::{Fragment, Via, key_filter};
 use crate::enforce::{Account, Binding, Meter, Parts, Permit, Standing, bind};
 use crate::incident;
 
+/// How often one query may read the event log.
+const MOST_READINGS: usize = 8;
+
 /// What the engine may use.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -325,14 +328,7 @@ impl Engine {
                 let plan = plan_query(state, &tables, sql)?;
                 let plan = weft_plan::bind_parameters(plan, parameters)?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
-                let mut product = false;
-                visit_scans(&plan, &mut |scan| {
-                    product |= product_table_of(scan).is_some()
-                })?;
-                match product {
-                    true => Err(malformed("leaf")),
-                    false => Ok((plan, session)),
-                }
+                Ok((plan, session))
             })
             .await?;
         let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
@@ -362,7 +358,7 @@ impl Engine {
             .run_async(async move {
                 let plan = match bindings {
                     Some(bindings) => bind(plan, &bindings)?,
-                    None => plan,
+                    None => of_the_server(plan)?,
                 };
                 let plan = state.create_physical_plan(&plan).await;
                 plan.and_then(|plan| signal.guard(plan))
@@ -511,6 +507,25 @@ fn accesses(plan: &LogicalPlan) -> Result<Vec<TableAccess>, Error> {
     match foreign {
         true => Err(malformed("leaf")),
         false => product_accesses(plan),
+    }
+}
+
+/// `plan`, if it reads no product, and what it reads not too often: each reading holds a page.
+fn of_the_server(plan: LogicalPlan) -> Result<LogicalPlan, Error> {
+    let (mut product, mut scans) = (false, 0);
+    visit_scans(&plan, &mut |scan| {
+        product |= product_table_of(scan).is_some();
+        scans += 1;
+    })?;
+    match (product, scans) {
+        (true, _) => Err(malformed("leaf")),
+        (false, 0..=MOST_READINGS) => Ok(plan),
+        (false, _) => Err(Error::new(
+            ErrorKind::ResourceExhausted,
+            code::TOO_COMPLEX,
+            format!("the query reads the event log {scans} times, and {MOST_READINGS} are allowed"),
+        )
+        .with_hint("Name what it reads in a WITH clause that reads it once, or ask for less.")),
     }
 }
 

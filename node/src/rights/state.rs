@@ -1,20 +1,20 @@
 //! Rights and requests as a fold of the event log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tracing::error;
 use weft_governance::{Error, ErrorKind, Grant, code};
 use weft_ledger::{Event, EventKind, Ledger, LedgerError, Record};
 use weft_sql::govern::{AccessRequest, Govern};
 use weft_sql::{Caps, Statement};
 
-use super::signed::Signers;
+use super::signed::{Chain, Signer};
 
-/// The kinds of events that it is made of.
-const KINDS: [EventKind; 5] = [
+/// The kinds of events that it is made of, and those of the policy above it: all that is signed.
+const KINDS: [EventKind; 6] = [
+    EventKind::PolicyChanged,
     EventKind::Granted,
     EventKind::GrantRevoked,
     EventKind::Requested,
@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) given: BTreeMap<String, Vec<Grant>>,
     /// Every request, by id.
     pub(super) requests: BTreeMap<String, Request>,
+    /// What the next change is bound to.
+    pub(super) chain: Chain,
 }
 
 /// Somebody's wish for a right.
@@ -78,13 +80,22 @@ pub(super) struct Rejected {
 }
 
 impl State {
-    /// What `ledger` tells. Rights that `signers` have not signed are left out.
+    /// What `ledger` tells, if `signer` has signed all of it.
     ///
     /// # Errors
-    /// `WEFT-NOT-AUDITED` if it cannot be read, `WEFT-INTERNAL` if an event cannot be understood.
-    pub(super) fn of(ledger: &Ledger, signers: &Signers) -> Result<Self, Error> {
-        let records = ledger.read_of(&KINDS).map_err(unread)?;
-        Self::told_by(records, |event| signers.have_signed(event))
+    /// `WEFT-NOT-AUDITED` if it cannot be read or was changed, `WEFT-INTERNAL` if an event cannot be
+    /// understood.
+    pub(super) fn of(ledger: &Ledger, signer: &Signer) -> Result<Self, Error> {
+        let mut state = Self::default();
+        for Record {
+            sequence, event, ..
+        } in ledger.read_of(&KINDS).map_err(unread)?
+        {
+            let chain = signer.check(&state.chain, &event);
+            state.chain = chain.ok_or_else(|| unsigned(sequence))?;
+            state.take(event)?;
+        }
+        Ok(state)
     }
 
     /// What the log at `file` tells, which a node may be writing to, whoever signed it.
@@ -92,31 +103,16 @@ impl State {
     /// # Errors
     /// As [`State::of`].
     pub(super) fn of_file(file: &Path) -> Result<Self, Error> {
-        let records = weft_ledger::read_of(file, &KINDS).map_err(unread)?;
-        Self::told_by(records, |_| true)
-    }
-
-    fn told_by(records: Vec<Record>, is_signed: impl Fn(&Event) -> bool) -> Result<Self, Error> {
         let mut state = Self::default();
-        let mut given = BTreeSet::new();
-        for Record {
-            sequence, event, ..
-        } in records
-        {
-            // What takes a right away holds whoever wrote it.
-            let gives = matches!(event.kind, EventKind::Granted | EventKind::Approved);
-            if gives && !(is_signed(&event) && given.insert(grant_of(&event.details))) {
-                // A signature holds once: the right may have been taken back since.
-                error!(
-                    sequence,
-                    "a right that no node of the domain signed here is not in force"
-                );
-                continue;
-            }
-            let by = event.principal.unwrap_or_default();
-            state.enter(event.kind, &by, event.details)?;
+        for record in weft_ledger::read_of(file, &KINDS).map_err(unread)? {
+            state.take(record.event)?;
         }
         Ok(state)
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Error> {
+        let by = event.principal.unwrap_or_default();
+        self.enter(event.kind, &by, event.details)
     }
 
     /// Takes one event in.
@@ -169,12 +165,6 @@ impl State {
     }
 }
 
-/// The id of the grant that was given.
-fn grant_of(details: &Value) -> Option<String> {
-    let id = details.get("id").or(details.pointer("/given/id"))?;
-    id.as_str().map(str::to_owned)
-}
-
 fn read<T: for<'a> Deserialize<'a>>(details: Value) -> Result<T, Error> {
     serde_json::from_value(details).map_err(|error| malformed(&error.to_string()))
 }
@@ -187,6 +177,16 @@ fn asked(statement: &str) -> Result<AccessRequest, Error> {
         },
         _ => Err(malformed("a request that asks for nothing")),
     }
+}
+
+fn unsigned(sequence: u64) -> Error {
+    let message = format!(
+        "record {sequence} of the event log changes rights, and this node has not signed it as the next change"
+    );
+    Error::new(ErrorKind::Internal, code::NOT_AUDITED, message).with_hint(
+        "`weft audit verify` tells what was changed. If the log is another node's or from before rights were \
+         signed, move `events.db` out of the state folder; what was given in SQL has to be given anew.",
+    )
 }
 
 fn unread(cause: LedgerError) -> Error {

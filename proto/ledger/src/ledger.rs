@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use weft_governance::QueryId;
 
 use crate::checkpoint::{Checkpoint, Sealer};
@@ -32,6 +32,13 @@ pub struct Which {
     pub query: Option<QueryId>,
 }
 
+/// Where the next page begins, and where the last one ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub(crate) after: u64,
+    pub(crate) until: u64,
+}
+
 /// An open event log. Clones share it; when the last one is dropped, the drop waits until all
 /// that was handed in is written.
 #[derive(Debug, Clone)]
@@ -45,6 +52,8 @@ struct Shared {
     thread: Option<JoinHandle<()>>,
     lost: Arc<AtomicU64>,
     reader: Mutex<Connection>,
+    /// Whoever reads pages waits here, and not on a thread.
+    turn: Arc<Semaphore>,
 }
 
 impl Ledger {
@@ -73,6 +82,7 @@ impl Ledger {
             thread: Some(thread),
             lost,
             reader: Mutex::new(reader),
+            turn: Arc::new(Semaphore::new(1)),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -154,7 +164,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Read`] if the file cannot be read.
     pub fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, LedgerError> {
-        self.read_which(&Which::default(), after, limit)
+        store::read(&self.reader(), after, limit.min(PAGE)).map_err(LedgerError::read)
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
@@ -164,18 +174,29 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The durable records that `which` picks behind the one at `after`, oldest first: at most `limit`,
-    /// and never more than 10,000. Reads the file and so blocks the thread for that long.
+    /// The first of the records that `which` picks, oldest first, and where to go on: from the beginning,
+    /// or from `place`. At most 1,000 of them and about 1 MiB. What was handed in before the beginning is
+    /// among them, what comes after it is not. One page is read at a time, by a thread that may block.
     ///
     /// # Errors
     /// [`LedgerError::Read`] if the file cannot be read.
-    pub fn read_which(
+    pub async fn page(
         &self,
         which: &Which,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Record>, LedgerError> {
-        store::read_which(&self.reader(), which, after, limit.min(PAGE)).map_err(LedgerError::read)
+        place: Option<Place>,
+    ) -> Result<(Vec<Record>, Option<Place>), LedgerError> {
+        if place.is_none() {
+            self.flush().await?;
+        }
+        let turn = Arc::clone(&self.shared.turn).acquire_owned().await;
+        let turn = turn.map_err(|_| LedgerError::Closed)?;
+        let (ledger, which) = (self.clone(), which.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            // Kept for as long as it reads, also if nobody waits for it any more.
+            let _turn = turn;
+            store::read_page(&ledger.reader(), &which, place).map_err(LedgerError::read)
+        });
+        reading.await.map_err(|_| LedgerError::Closed)?
     }
 
     /// All durable records of one of `kinds`, oldest first: for kinds that are few. Reads the whole

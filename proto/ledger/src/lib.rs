@@ -42,7 +42,7 @@ mod tests;
 pub use checkpoint::{Checkpoint, NotACheckpoint, Seal, SealError, Sealer};
 pub use error::LedgerError;
 pub use event::{Event, EventKind};
-pub use ledger::{Ledger, Which, read_of};
+pub use ledger::{Ledger, Place, Which, read_of};
 pub use record::{Record, Recorded};
 pub use sealing::Sealing;
 pub use verify::{Broken, Verified, Verifier, newest_checkpoint, verify};

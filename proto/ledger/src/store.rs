@@ -16,7 +16,7 @@ use rusqlite::{
 use crate::checkpoint::{Checkpoint, Sealer, statement};
 use crate::error::LedgerError;
 use crate::event::EventKind;
-use crate::ledger::Which;
+use crate::ledger::{Place, Which};
 use crate::record::{COLUMNS, Entry, GENESIS, Record, Recorded, Stored};
 
 pub(crate) use schema::Form;
@@ -25,6 +25,13 @@ pub(crate) use schema::make_first_form;
 
 /// How long a commit waits for another process that reads the file's last pages.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// Records of a page.
+const PAGE_RECORDS: usize = 1_000;
+/// Bytes of details after which a page ends.
+const PAGE_BYTES: usize = 1 << 20;
+/// Records that are looked at for one page.
+const WINDOW: u64 = 20_000;
 
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not an event log of this version")]
@@ -215,32 +222,63 @@ impl Trace {
     }
 }
 
-/// At most `limit` of the records that `which` picks behind the one at `after`.
-pub(crate) fn read_which(
+/// At most `limit` records behind the one at `after`.
+pub(crate) fn read(
     connection: &Connection,
-    which: &Which,
     after: u64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Record>> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+    ))?;
+    let rows = select.query_map(params![signed(after), signed(limit as u64)], Stored::read)?;
+    rows.map(|row| row.and_then(Stored::into_record)).collect()
+}
+
+/// Records that `which` picks from `place` on, bounded in number, size, and in how many are looked at.
+pub(crate) fn read_page(
+    connection: &Connection,
+    which: &Which,
+    place: Option<Place>,
+) -> rusqlite::Result<(Vec<Record>, Option<Place>)> {
+    let newest = || newest(connection).map(|it| it.map_or(0, |newest| newest.sequence));
+    let Place { after, until } = match place {
+        Some(place) => place,
+        None => Place {
+            after: 0,
+            until: newest()?,
+        },
+    };
     let Which { principal, query } = which;
+    // The records of a query are found without looking at others.
+    let end = match query {
+        Some(_) => until,
+        None => until.min(after.saturating_add(WINDOW)),
+    };
     let query = query.map(|query| query.to_string());
-    // A condition that is not there must not keep the index of queries from being used.
     let conditions = [("principal", principal.as_ref()), ("query", query.as_ref())];
-    let mut text = format!("SELECT {COLUMNS} FROM events WHERE sequence > ?1");
-    let mut values = vec![
-        Value::from(signed(after)),
-        Value::from(signed(limit as u64)),
-    ];
+    let mut text = format!("SELECT {COLUMNS} FROM events WHERE sequence > ?1 AND sequence <= ?2");
+    let mut values = vec![Value::from(signed(after)), Value::from(signed(end))];
     for (column, value) in conditions {
         if let Some(value) = value {
             values.push(Value::from(value.clone()));
             text.push_str(&format!(" AND {column} = ?{}", values.len()));
         }
     }
-    text.push_str(" ORDER BY sequence LIMIT ?2");
+    text.push_str(" ORDER BY sequence");
     let mut select = connection.prepare_cached(&text)?;
-    let rows = select.query_map(params_from_iter(values), Stored::read)?;
-    rows.map(|row| row.and_then(Stored::into_record)).collect()
+    let mut rows = select.query_map(params_from_iter(values), Stored::read)?;
+    let (mut records, mut size) = (Vec::new(), 0);
+    while records.len() < PAGE_RECORDS && size < PAGE_BYTES {
+        let Some(stored) = rows.next().transpose()? else {
+            let more = (end < until).then_some(Place { after: end, until });
+            return Ok((records, more));
+        };
+        size += stored.entry.details.len();
+        records.push(stored.into_record()?);
+    }
+    let last = records.last().map_or(end, |last| last.sequence);
+    Ok((records, Some(Place { after: last, until })))
 }
 
 /// All records of one of `kinds`, oldest first.

@@ -25,9 +25,6 @@ pub use self::columns::schema as event_log_schema;
 use self::columns::{QUERY, table};
 use crate::names::FullName;
 
-/// Records of one batch, and of one read of the file.
-const PAGE: usize = 1_000;
-
 /// Where the event log of a server is found in SQL.
 pub fn event_log_name() -> FullName {
     FullName {
@@ -179,26 +176,16 @@ impl PartitionStream for Pages {
             // No query has such an id.
             Err(_) => None,
         };
-        let start = which.map(|which| (which, 0));
+        let start = which.map(|which| (which, None));
         let pages = futures::stream::try_unfold(start, move |place| {
             let log = log.clone();
             async move {
-                let Some((which, after)) = place else {
+                let Some((which, place)) = place else {
                     return Ok(None);
                 };
-                let (ledger, wanted) = (log.ledger.clone(), which.clone());
-                if after == 0 {
-                    // What was done before the question is told.
-                    ledger.flush().await.map_err(unread)?;
-                }
-                let page =
-                    tokio::task::spawn_blocking(move || ledger.read_which(&wanted, after, PAGE));
-                let page = page.await.map_err(unread)?.map_err(unread)?;
-                let Some(last) = page.last() else {
-                    return Ok(None);
-                };
-                let more = (page.len() == PAGE).then_some((which, last.sequence));
-                Ok(Some((log.table(&page)?, more)))
+                let (page, next) = log.ledger.page(&which, place).await.map_err(unread)?;
+                let next = next.map(|place| (which, Some(place)));
+                Ok(Some((log.table(&page)?, next)))
             }
         });
         Box::pin(RecordBatchStreamAdapter::new(

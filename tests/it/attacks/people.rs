@@ -160,8 +160,13 @@ pub(super) enum Control {
 
 /// Runs all of `attacks` and fails with the names of those that came through.
 pub(super) fn withstand(attacks: &[Attack]) {
+    withstand_in(mesh(), attacks);
+}
+
+/// The same in another mesh.
+pub(super) fn withstand_in(mesh: impl Future<Output = Mesh>, attacks: &[Attack]) {
     run(async {
-        let mesh = mesh().await;
+        let mesh = mesh.await;
         let mut through = Vec::new();
         let mut far = mesh.sign_in("analyst").await;
         let mut near = mesh.sign_in_at("crm", "analyst").await;
@@ -192,6 +197,14 @@ pub(super) fn withstand(attacks: &[Attack]) {
 }
 
 impl Attack {
+    /// The same, whose control fails.
+    pub(super) fn failing(self) -> Self {
+        Self {
+            control: Control::Fails,
+            ..self
+        }
+    }
+
     fn sql(&self) -> String {
         self.sql
             .replace("$P", "crm.people.person")

@@ -66,19 +66,60 @@ async fn only_the_records_of_a_principal_or_a_query_are_read_if_that_is_asked_fo
         };
         ledger.append(told).await.expect("appended");
     }
-    let numbers = |principal: Option<&str>, query, after, limit| {
-        let principal = principal.map(str::to_owned);
-        let records = ledger.read_which(&Which { principal, query }, after, limit);
-        let records = records.expect("read").into_iter();
-        records.map(|record| record.sequence).collect::<Vec<_>>()
-    };
-    assert_eq!(numbers(None, None, 0, 9), [1, 2, 3]);
-    assert_eq!(numbers(Some("ann"), None, 0, 9), [1, 3]);
-    assert_eq!(numbers(Some("ann"), None, 0, 1), [1]);
-    assert_eq!(numbers(Some("ann"), None, 1, 9), [3]);
-    assert_eq!(numbers(None, Some(query), 0, 9), [2, 3]);
-    assert_eq!(numbers(Some("ann"), Some(query), 0, 9), [3]);
-    assert!(numbers(Some("ann' OR '1' = '1"), None, 0, 9).is_empty());
+    assert_eq!(picked(&ledger, None, None).await, [1, 2, 3]);
+    assert_eq!(picked(&ledger, Some("ann"), None).await, [1, 3]);
+    assert_eq!(picked(&ledger, None, Some(query)).await, [2, 3]);
+    assert_eq!(picked(&ledger, Some("ann"), Some(query)).await, [3]);
+    let injected = picked(&ledger, Some("ann' OR '1' = '1"), None).await;
+    assert!(injected.is_empty());
+}
+
+#[tokio::test]
+async fn pages_end_where_the_log_ended_at_their_beginning() {
+    let log = Log::filled(2_000).await;
+    let ledger = log.open();
+    let which = Which::default();
+    let (first, place) = ledger.page(&which, None).await.expect("read");
+    ledger.append(event(7)).await.expect("appended");
+    let (second, place) = ledger.page(&which, place).await.expect("read");
+    assert_eq!((first.len(), second.len()), (1_000, 1_000));
+    assert_eq!(second.last().expect("full").sequence, 2_000);
+    if place.is_some() {
+        let (rest, place) = ledger.page(&which, place).await.expect("read");
+        assert!(rest.is_empty() && place.is_none());
+    }
+    assert_eq!(picked(&ledger, None, None).await.len(), 2_001);
+}
+
+#[tokio::test]
+async fn large_records_make_short_pages() {
+    let log = Log::new();
+    let ledger = log.open();
+    for number in 0..10 {
+        let large = Event {
+            details: json!({"text": "x".repeat(250_000)}),
+            ..event(number)
+        };
+        ledger.append(large).await.expect("appended");
+    }
+    let (page, place) = ledger.page(&Which::default(), None).await.expect("read");
+    assert_eq!((page.len(), place.is_some()), (5, true));
+    assert_eq!(picked(&ledger, None, None).await.len(), 10);
+}
+
+/// The places of the records that are picked.
+async fn picked(ledger: &Ledger, principal: Option<&str>, query: Option<QueryId>) -> Vec<u64> {
+    let principal = principal.map(str::to_owned);
+    let (which, mut place) = (Which { principal, query }, None);
+    let mut numbers = Vec::new();
+    loop {
+        let (records, next) = ledger.page(&which, place).await.expect("read");
+        numbers.extend(records.iter().map(|record| record.sequence));
+        if next.is_none() {
+            return numbers;
+        }
+        place = next;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,18 +13,19 @@ use weft_ledger::Record;
 /// The column of the query's id.
 pub(super) const QUERY: &str = "query_id";
 
-/// Columns of the log. `sequence` counts the server's events from 1, `at` is its clock's time.
+/// Columns of the log. `at` is the server's clock's time; `sequence` counts its events from 1, and `hash` is
+/// the record's link in their chain: both tell of all events, and so are for the log's owner alone.
 /// `columns` are those that a query could tell anything about; `policy` is the version of the federated
 /// policy. `rows` and `bytes` are what had left at the end. `digest` is the SHA-256 of the request that
 /// was decided on, and at the end of the bytes that were sent. `details` is all that was written down, as
-/// JSON, for the log's owner alone. `hash` is the record's link in the chain.
+/// JSON, for the log's owner alone.
 pub fn schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     let count = |name: &str, nullable| Field::new(name, DataType::UInt64, nullable);
     let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
     Arc::new(Schema::new(vec![
         text("server", false),
-        count("sequence", false),
+        count("sequence", true),
         Field::new("at", utc, false),
         text("kind", false),
         text("principal", true),
@@ -41,7 +42,7 @@ pub fn schema() -> SchemaRef {
         text("code", true),
         text("statement", true),
         text("details", true),
-        text("hash", false),
+        text("hash", true),
     ]))
 }
 
@@ -66,7 +67,7 @@ pub(super) fn table(
     let fragments: UInt32Array = records.iter().map(|record| record.event.fragment).collect();
     let columns: Vec<ArrayRef> = vec![
         texts(&|_| Some(server.to_owned())),
-        counts(&|record| Some(record.sequence)),
+        counts(&|record| owner.then_some(record.sequence)),
         Arc::new(at),
         texts(&|record| Some(record.event.kind.to_string())),
         texts(&|record| record.event.principal.clone()),
@@ -83,7 +84,7 @@ pub(super) fn table(
         texts(&|record| code(&record.event.details)),
         said("statement"),
         texts(&|record| owner.then(|| record.event.details.to_string())),
-        texts(&|record| Some(hex(&record.hash))),
+        texts(&|record| owner.then(|| hex(&record.hash))),
     ];
     RecordBatch::try_new(schema(), columns)
 }
@@ -185,9 +186,9 @@ mod tests {
             (said("purpose"), said("digest")),
             (Some("fraud"), Some("00ff"))
         );
-        assert_eq!((said("sequence"), said("fragment")), (Some("7"), Some("1")));
+        assert_eq!((said("sequence"), said("fragment")), (None, Some("1")));
         assert_eq!((said("rows"), said("code")), (None, None));
-        assert_eq!(said("hash"), Some("ab".repeat(32).as_str()));
+        assert_eq!(said("hash"), None);
     }
 
     #[test]
@@ -199,6 +200,10 @@ mod tests {
         };
         assert!(shown(true));
         assert!(!shown(false));
+        let owned = row(admitted(), true);
+        let link = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert!(owned.contains(&link("sequence", "7")));
+        assert!(owned.contains(&link("hash", &"ab".repeat(32))));
     }
 
     #[test]
