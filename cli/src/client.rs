@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tonic::Request;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::identity::tls_name;
@@ -62,32 +63,38 @@ impl Client {
     /// # Errors
     /// `WEFT-CONNECT` if nobody answers, `WEFT-UNAUTHENTICATED` if the sign-in is refused.
     pub(crate) async fn connect(target: &Target, sign_in: SignIn) -> Result<Self, Error> {
-        let channel = endpoint(target)?.connect().await.map_err(|error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                code::CONNECT,
-                format!("no server answers at `{}`", target.url),
-            )
-            .with_hint("Check the address, and whether the server speaks TLS (grpc+tls://, --ca) or not (grpc://).")
-            .caused_by(error)
-        })?;
+        let channel = reach(target).await?;
         let inner = FlightServiceClient::new(channel)
             .max_decoding_message_size(MESSAGE)
             .max_encoding_message_size(MESSAGE);
         let mut inner = FlightSqlServiceClient::new_from_inner(inner);
         match sign_in {
             SignIn::Password { user, password } => {
-                let token = handshake(inner.inner().clone(), &user, &password).await?;
+                let token = handshake(inner.inner().clone(), &user, &password, false).await?;
                 inner.set_token(token);
             }
             SignIn::Bearer(token) => inner.set_token(token.to_string()),
         }
+        inner.set_header("x-weft-max-message", MESSAGE.to_string());
         Ok(Self { inner })
     }
 
     /// The session's bearer.
     pub(crate) fn bearer(&self) -> Option<&String> {
         self.inner.token()
+    }
+
+    /// A bearer that several clients can use at a time, each in a session of its own.
+    ///
+    /// # Errors
+    /// As those of [`Client::connect`].
+    pub(crate) async fn shared_bearer(
+        target: &Target,
+        user: &str,
+        password: &str,
+    ) -> Result<String, Error> {
+        let client = FlightServiceClient::new(reach(target).await?);
+        handshake(client, user, password, true).await
     }
 
     /// Runs `sql`.
@@ -125,11 +132,24 @@ impl Client {
     }
 }
 
-/// The session's bearer in exchange for a password.
+async fn reach(target: &Target) -> Result<Channel, Error> {
+    endpoint(target)?.connect().await.map_err(|error| {
+        Error::new(
+            ErrorKind::Unavailable,
+            code::CONNECT,
+            format!("no server answers at `{}`", target.url),
+        )
+        .with_hint("Check the address, and whether the server speaks TLS (grpc+tls://, --ca) or not (grpc://).")
+        .caused_by(error)
+    })
+}
+
+/// The session's bearer in exchange for a password; for several clients if it is `shared`.
 async fn handshake(
     mut client: FlightServiceClient<Channel>,
     user: &str,
     password: &str,
+    shared: bool,
 ) -> Result<String, Error> {
     let strange = || {
         Error::new(
@@ -142,6 +162,10 @@ async fn handshake(
     let mut request = Request::new(futures::stream::iter([HandshakeRequest::default()]));
     let header = format!("Basic {}", *basic).parse().map_err(|_| strange())?;
     request.metadata_mut().insert("authorization", header);
+    if shared {
+        let yes = MetadataValue::from_static("1");
+        request.metadata_mut().insert("x-weft-shared-session", yes);
+    }
     let answer = client
         .handshake(request)
         .await

@@ -181,6 +181,14 @@ impl Catalogs {
                 schema: Some(schema.clone()),
             },
         };
+        self.start_names_at(session, current).await
+    }
+
+    /// The same, of names that are read already.
+    ///
+    /// # Errors
+    /// If there is no such domain or product that the session may see.
+    pub async fn start_names_at(&self, session: &Session, current: Current) -> Result<(), Error> {
         self.view(session).await?.check(&current)?;
         session.set_names(current);
         Ok(())

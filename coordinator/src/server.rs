@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use tonic::service::Routes;
@@ -10,7 +11,7 @@ use tracing::{error, info};
 use weft_door::{
     Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
 };
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{Error, Principal};
 use weft_ledger::{EventKind, Sealing};
 use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers, unless};
 use weft_sql::Caps;
@@ -208,6 +209,19 @@ impl Backend for Front {
         session.presence().check()
     }
 
+    fn beside(&self, session: &Arc<Session>) -> Session {
+        let who = &session.principal().subject;
+        self.journal.session(EventKind::SignedIn, who);
+        session.beside()
+    }
+
+    fn owner(&self, session: &Session) -> Option<String> {
+        let Principal {
+            issuer, subject, ..
+        } = session.principal();
+        Some(format!("{}:{issuer}{subject}", issuer.len()))
+    }
+
     async fn sign_out(&self, session: Arc<Session>) {
         self.catalogs.forget(&session);
         let who = &session.principal().subject;
@@ -222,6 +236,16 @@ impl Backend for Front {
     ) -> Result<Prepared<Statement>, Error> {
         let prepared = self.engine.prepare(session, sql).await;
         self.audited(session, prepared).await
+    }
+
+    async fn columns(
+        &self,
+        session: &Arc<Session>,
+        statement: &Arc<Statement>,
+        parameters: &RecordBatch,
+    ) -> Result<Option<SchemaRef>, Error> {
+        let columns = self.engine.columns(session, statement, parameters).await;
+        self.audited(session, columns).await
     }
 
     async fn run(
@@ -246,13 +270,19 @@ impl Backend for Front {
         let view = self.catalogs.view(session).await?;
         let entries = view.entries().filter_map(|(name, entry)| match entry {
             Entry::Visible {
-                table, description, ..
+                table,
+                description,
+                notes,
+                ..
             } => Some(TableEntry {
                 catalog: name.catalog.clone(),
                 schema: name.schema.clone(),
                 table: name.table.clone(),
                 kind: TableKind::Table,
                 columns: Arc::clone(table.visible()),
+                remarks: notes.remarks.clone(),
+                key: table.key().to_vec(),
+                foreign_keys: notes.foreign_keys.clone(),
                 description: Some(description.clone()),
             }),
             Entry::Closed { .. } | Entry::System => None,
@@ -267,22 +297,13 @@ impl Backend for Front {
         catalog.into_iter().chain(schema).collect()
     }
 
-    fn set_session_option(&self, session: &Session, name: &str, value: &str) -> Result<(), Error> {
-        let mut current = session.names();
-        let value = (!value.is_empty()).then(|| value.to_owned());
-        match name {
-            "catalog" => current.catalog = value,
-            "schema" => current.schema = value,
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    code::SETTINGS,
-                    format!("there is no session option `{name}`"),
-                )
-                .with_hint("The session options are `catalog` and `schema`."));
-            }
-        }
-        session.set_names(current);
-        Ok(())
+    async fn set_session_option(
+        &self,
+        session: &Arc<Session>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        let current = session.names().with_option(name, value)?;
+        self.catalogs.start_names_at(session, current).await
     }
 }

@@ -34,7 +34,9 @@ pub struct Session {
     id: String,
     principal: Principal,
     presence: Presence,
-    subject: Subject,
+    subject: Arc<Subject>,
+    /// Whether the lease behind it is another session's, which ends it.
+    borrows: bool,
     authority: Authority,
     tokens: Mutex<HashMap<ServerId, Arc<AsyncMutex<Option<UserToken>>>>>,
     state: Mutex<State>,
@@ -53,6 +55,17 @@ struct State {
     time_zone: String,
     optimizations: Optimizations,
     purpose: Option<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            names: Current::default(),
+            time_zone: "+00:00".to_owned(),
+            optimizations: Optimizations::default(),
+            purpose: None,
+        }
+    }
 }
 
 impl Sessions {
@@ -100,15 +113,11 @@ impl Sessions {
             id: QueryId::generate().to_string(),
             presence: people.presence(&principal.subject, issued_at),
             principal,
-            subject,
+            subject: Arc::new(subject),
+            borrows: false,
             authority: self.authority.clone(),
             tokens: Mutex::default(),
-            state: Mutex::new(State {
-                names: Current::default(),
-                time_zone: "+00:00".to_owned(),
-                optimizations: Optimizations::default(),
-                purpose: None,
-            }),
+            state: Mutex::default(),
             answers: Mutex::default(),
         };
         Ok(Opened {
@@ -119,7 +128,8 @@ impl Sessions {
 
     /// Ends the session's lease.
     pub async fn sign_out(&self, session: &Session) {
-        if let Subject::Lease(lease) = &session.subject
+        if let Subject::Lease(lease) = session.subject.as_ref()
+            && !session.borrows
             && let Err(error) = self.authority.end_lease(lease).await
         {
             tracing::debug!(%error, "a lease could not be ended and will expire by itself");
@@ -128,6 +138,21 @@ impl Sessions {
 }
 
 impl Session {
+    /// A fresh session of the same person, good for as long as this one is.
+    pub fn beside(&self) -> Self {
+        Self {
+            id: QueryId::generate().to_string(),
+            principal: self.principal.clone(),
+            presence: self.presence.clone(),
+            subject: Arc::clone(&self.subject),
+            borrows: true,
+            authority: self.authority.clone(),
+            tokens: Mutex::default(),
+            state: Mutex::default(),
+            answers: Mutex::default(),
+        }
+    }
+
     /// Unique in this process.
     pub fn id(&self) -> &str {
         &self.id
@@ -156,7 +181,7 @@ impl Session {
         {
             return Ok(token.text.clone());
         }
-        let token = match &self.subject {
+        let token = match self.subject.as_ref() {
             Subject::Lease(lease) => self.authority.exchange_lease(lease, node).await?,
             Subject::Token(token) => {
                 self.authority

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
 use weft_door::schema::to_bytes;
+use weft_governance::contract::ForeignKey;
 use weft_governance::{
     Asker, DomainId, Error, ErrorKind, GroupSize, Principal, ProductRef, ServerId, TableAccess,
     code,
@@ -21,6 +22,7 @@ use weft_wire::status::to_status;
 
 use crate::census::Census;
 use crate::enforce::{self, Gate};
+use crate::product::Remark;
 
 /// The node's service for coordinators, beside fragments.
 pub(crate) struct DescribeService {
@@ -129,6 +131,8 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
         key,
         masked,
         filtered,
+        foreign_keys,
+        remarks,
         disclosure,
         flow_to,
         grants,
@@ -154,7 +158,25 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
         flow_to: Some(flow_to.into()),
         min_group_size: min_group_size.map(GroupSize::get),
         statistics: known.map(|known| known.to_message()),
+        remarks: remarks.into_iter().map(convert_remark).collect(),
+        foreign_keys: foreign_keys.into_iter().map(convert_key).collect(),
     }
+}
+
+fn convert_remark(remark: Remark) -> rpc::Remark {
+    let Remark {
+        description,
+        classification,
+    } = remark;
+    rpc::Remark {
+        description: description.unwrap_or_default(),
+        classification: classification.unwrap_or_default(),
+    }
+}
+
+fn convert_key(key: ForeignKey) -> rpc::ForeignKey {
+    let ForeignKey { columns, table, to } = key;
+    rpc::ForeignKey { columns, table, to }
 }
 
 fn unauthenticated(message: &'static str) -> Error {

@@ -16,10 +16,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 use weft_door::{
-    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
-    TableKind,
+    Backend, Credentials, Exchange, ForeignKey, Opened, Prepared, Remark, ResultStream,
+    StatementKind, TableEntry, TableKind,
 };
-use weft_governance::{Asker, Error, ErrorKind, Principal, code};
+use weft_governance::{Asker, Error, ErrorKind, Principal, code, contract};
 use weft_plan::{
     Current, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema, access_table,
     event_log_name, event_log_schema, parameter_values, receipts_schema, receipts_table, resolve,
@@ -31,6 +31,7 @@ use weft_wire::rpc::node::ColumnAccess;
 
 use crate::enforce::{Account, Gate, VisibleTable, explain};
 use crate::fragment::{Engine, FragmentService, Running, too_late};
+use crate::product;
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
 /// How long a query of a direct connection may run.
@@ -71,6 +72,8 @@ struct State {
 /// A parsed statement.
 pub(crate) enum DirectStatement {
     Query(Box<ast::Query>),
+    /// Where short names start from now on.
+    Use(Current),
     /// What rows will be used for from now on.
     Purpose(Option<String>),
     Govern(Box<Govern>),
@@ -85,6 +88,17 @@ impl DirectSession {
 }
 
 impl Direct {
+    /// The state of a session that begins.
+    fn fresh(&self) -> State {
+        State {
+            current: Current {
+                catalog: Some(self.gate.policy().domain().to_string()),
+                schema: None,
+            },
+            purpose: None,
+        }
+    }
+
     async fn govern(
         &self,
         session: &DirectSession,
@@ -159,6 +173,30 @@ impl Direct {
             .flat_map(|access| explain(&policy, &asker, access))
             .collect();
         Ok(answered(access_schema(), Some(access_table(&shown)?)))
+    }
+
+    /// Sets where short names start, if that is a place that the session may see.
+    fn start_names_at(&self, session: &DirectSession, current: Current) -> Result<(), Error> {
+        let policy = self.gate.policy();
+        let domain = policy.domain().to_string();
+        let purpose = session.state().purpose.clone();
+        let asker = asker(session, purpose.as_deref());
+        let current = Current {
+            catalog: Some(current.catalog.unwrap_or_else(|| domain.clone())),
+            ..current
+        };
+        let known = match &current.schema {
+            None => true,
+            Some(schema) => policy
+                .visible_tables(&asker)
+                .iter()
+                .any(|visible| visible.table.product().product() == schema),
+        };
+        if current.catalog.as_ref() != Some(&domain) || !known {
+            return Err(elsewhere(&current, &domain));
+        }
+        session.state().current = current;
+        Ok(())
     }
 
     /// The principal `subject`, as far as this node knows.
@@ -242,18 +280,11 @@ impl Backend for Direct {
             }
         };
         self.gate.meet(&principal);
-        let current = Current {
-            catalog: Some(self.gate.policy().domain().to_string()),
-            schema: None,
-        };
         let session = DirectSession {
             principal,
             presence,
             lease,
-            state: Mutex::new(State {
-                current,
-                purpose: None,
-            }),
+            state: Mutex::new(self.fresh()),
         };
         Ok(Opened {
             session,
@@ -263,6 +294,22 @@ impl Backend for Direct {
 
     fn check(&self, session: &DirectSession) -> Result<(), Error> {
         session.presence.check()
+    }
+
+    fn beside(&self, session: &Arc<DirectSession>) -> DirectSession {
+        DirectSession {
+            principal: session.principal.clone(),
+            presence: session.presence.clone(),
+            lease: None,
+            state: Mutex::new(self.fresh()),
+        }
+    }
+
+    fn owner(&self, session: &DirectSession) -> Option<String> {
+        let Principal {
+            issuer, subject, ..
+        } = &session.principal;
+        Some(format!("{}:{issuer}{subject}", issuer.len()))
     }
 
     async fn sign_out(&self, session: Arc<DirectSession>) {
@@ -286,6 +333,12 @@ impl Backend for Direct {
             .await?;
         let query = match parsed {
             Parsed::Query(query) => *query,
+            Parsed::Use(parts) => {
+                let mut parts = parts.into_iter();
+                let (catalog, schema) = (parts.next(), parts.next());
+                let start = Current { catalog, schema };
+                return Ok(command(DirectStatement::Use(start)));
+            }
             Parsed::Set { name, value } if name == PURPOSE => {
                 return Ok(command(DirectStatement::Purpose(purpose(&value)?)));
             }
@@ -301,7 +354,9 @@ impl Backend for Direct {
         };
         let (Readable::Products(tables, _) | Readable::System(tables)) =
             self.readable(session, &query)?;
-        let described = self.engine.describe(query.clone(), tables, semantics());
+        let described = self
+            .engine
+            .describe(query.clone(), tables, Vec::new(), semantics());
         let (schema, parameters) = described.await?;
         Ok(Prepared {
             statement: DirectStatement::Query(Box::new(query)),
@@ -309,6 +364,24 @@ impl Backend for Direct {
             parameters,
             kind: StatementKind::Query,
         })
+    }
+
+    async fn columns(
+        &self,
+        session: &Arc<DirectSession>,
+        statement: &Arc<DirectStatement>,
+        parameters: &RecordBatch,
+    ) -> Result<Option<SchemaRef>, Error> {
+        let DirectStatement::Query(query) = statement.as_ref() else {
+            return Ok(None);
+        };
+        let values = parameter_values(parameters)?;
+        let (Readable::Products(tables, _) | Readable::System(tables)) =
+            self.readable(session, query)?;
+        let query = query.as_ref().clone();
+        let described = self.engine.describe(query, tables, values, semantics());
+        let (schema, _) = described.await?;
+        Ok(Some(schema))
     }
 
     async fn run(
@@ -325,6 +398,10 @@ impl Backend for Direct {
         let deadline = Instant::now() + TIMEOUT;
         let query = match statement.as_ref() {
             DirectStatement::Query(query) => query.as_ref().clone(),
+            DirectStatement::Use(start) => {
+                self.start_names_at(session, start.clone())?;
+                return Ok(answered(Arc::new(Schema::empty()), None));
+            }
             DirectStatement::Purpose(purpose) => {
                 session.state().purpose.clone_from(purpose);
                 return Ok(answered(Arc::new(Schema::empty()), None));
@@ -372,6 +449,9 @@ impl Backend for Direct {
             table: visible.table.table().to_owned(),
             kind: TableKind::Table,
             columns: visible.schema,
+            remarks: visible.remarks.into_iter().map(told).collect(),
+            key: visible.key,
+            foreign_keys: visible.foreign_keys.into_iter().map(refers).collect(),
             description: Some(visible.description),
         });
         let FullName {
@@ -385,6 +465,9 @@ impl Backend for Direct {
             table,
             kind: TableKind::SystemTable,
             columns: event_log_schema(),
+            remarks: Vec::new(),
+            key: Vec::new(),
+            foreign_keys: Vec::new(),
             description: Some("What this node decided and did, oldest first.".to_owned()),
         };
         Ok(products.chain([log]).collect())
@@ -403,27 +486,14 @@ impl Backend for Direct {
         catalog.chain(schema).collect()
     }
 
-    fn set_session_option(
+    async fn set_session_option(
         &self,
-        session: &DirectSession,
+        session: &Arc<DirectSession>,
         name: &str,
         value: &str,
     ) -> Result<(), Error> {
-        let current = &mut session.state().current;
-        let value = (!value.is_empty()).then(|| value.to_owned());
-        match name {
-            "catalog" => current.catalog = value,
-            "schema" => current.schema = value,
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    code::SETTINGS,
-                    format!("there is no session option `{name}`"),
-                )
-                .with_hint("The session options are `catalog` and `schema`."));
-            }
-        }
-        Ok(())
+        let current = session.state().current.clone();
+        self.start_names_at(session, current.with_option(name, value)?)
     }
 
     async fn exchange(
@@ -432,6 +502,22 @@ impl Backend for Direct {
     ) -> Result<BoxStream<'static, Result<FlightData, Error>>, Error> {
         self.fragments.exchange(call).await
     }
+}
+
+fn told(remark: product::Remark) -> Remark {
+    let product::Remark {
+        description,
+        classification,
+    } = remark;
+    Remark {
+        description,
+        classification,
+    }
+}
+
+fn refers(key: contract::ForeignKey) -> ForeignKey {
+    let contract::ForeignKey { columns, table, to } = key;
+    ForeignKey { columns, table, to }
 }
 
 fn asker<'a>(session: &'a DirectSession, purpose: Option<&'a str>) -> Asker<'a> {
@@ -453,20 +539,21 @@ fn command(statement: DirectStatement) -> Prepared<DirectStatement> {
 
 /// A statement about rights, as far as this node answers it.
 fn governed(statement: Box<Govern>) -> Result<Prepared<DirectStatement>, Error> {
-    let schema = match statement.as_ref() {
-        Govern::Grant(_) | Govern::Approve(_) => grant_schema(),
-        Govern::Request(_) => request_schema(),
-        Govern::ShowGrants { .. } => grants_schema(),
-        Govern::ShowRequests => requests_schema(),
+    let (schema, kind) = match statement.as_ref() {
+        // They change something, whether or not anybody fetches what they answer.
+        Govern::Grant(_) | Govern::Approve(_) => (grant_schema(), StatementKind::Command),
+        Govern::Request(_) => (request_schema(), StatementKind::Command),
         Govern::Revoke { .. } | Govern::Reject { .. } => {
-            return Ok(command(DirectStatement::Govern(statement)));
+            (Arc::new(Schema::empty()), StatementKind::Command)
         }
-        Govern::ShowReceipts { .. } => receipts_schema(),
-        Govern::ShowEffectiveAccess { .. } => access_schema(),
+        Govern::ShowGrants { .. } => (grants_schema(), StatementKind::Query),
+        Govern::ShowRequests => (requests_schema(), StatementKind::Query),
+        Govern::ShowReceipts { .. } => (receipts_schema(), StatementKind::Query),
+        Govern::ShowEffectiveAccess { .. } => (access_schema(), StatementKind::Query),
     };
     Ok(Prepared {
         schema,
-        kind: StatementKind::Query,
+        kind,
         ..command(DirectStatement::Govern(statement))
     })
 }
@@ -474,7 +561,15 @@ fn governed(statement: Box<Govern>) -> Result<Prepared<DirectStatement>, Error> 
 fn unsupported() -> Error {
     let message = "a node answers queries and statements about grants and requests only";
     Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
-        .with_hint("Connect to a coordinator for USE, SHOW and EXPLAIN.")
+        .with_hint("Connect to a coordinator for SHOW and EXPLAIN.")
+}
+
+fn elsewhere(wanted: &Current, domain: &str) -> Error {
+    let parts = wanted.catalog.iter().chain(&wanted.schema);
+    let parts: Vec<&str> = parts.map(String::as_str).collect();
+    let message = format!("there is no `{}` at this node", parts.join("."));
+    Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
+        .with_hint(format!("This node serves the data products of `{domain}`."))
 }
 
 fn identified(schema: SchemaRef, id: &str) -> Result<ResultStream, Error> {

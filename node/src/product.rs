@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use weft_governance::contract::ForeignKey;
 use weft_governance::federated::Labels;
 use weft_governance::{FlowTo, KeyDisclosure, ProductRef, TableRef};
 
@@ -58,6 +59,15 @@ pub enum Discoverable {
     Granted,
 }
 
+/// What a contract tells people of a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remark {
+    /// What it holds.
+    pub description: Option<String>,
+    /// How confidential it is, in the owner's words.
+    pub classification: Option<String>,
+}
+
 /// A table of a product.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -72,6 +82,10 @@ pub struct Table {
     pub key: Vec<String>,
     /// How much of each column, in the order of `schema`, may travel to other domains as join keys.
     pub disclosure: Vec<KeyDisclosure>,
+    /// Which of its columns refer to those of another table of the product. The data may say otherwise.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// What people are told of each column, in the order of `schema`.
+    pub remarks: Vec<Remark>,
     /// Where its rows may flow.
     pub flow_to: FlowTo,
     /// What the contract says of each column, in the order of `schema`, for federated policies.

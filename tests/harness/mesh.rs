@@ -19,6 +19,7 @@ use weft_node::{
 };
 use weft_wire::authority::Authority;
 use weft_wire::identity::Identity;
+use weft_wire::join::issue_token;
 
 use crate::client::Client;
 use crate::wire::Wire;
@@ -373,6 +374,18 @@ impl Mesh {
     pub async fn bring(&self, bearer: &str) -> Client {
         let address = self.coordinator.client_address().expect("client address");
         Client::with_token(&format!("http://{address}"), None, bearer).await
+    }
+
+    /// A token of `user`'s for `server`, as a script brings one.
+    pub async fn token(&self, user: &str, server: &ServerId) -> String {
+        let (url, ca) = (self.authority.url(), self.authority.ca_pem());
+        let token = issue_token(&url, ca, user, PASSWORD, server).await;
+        token.expect("a token").text
+    }
+
+    /// The domains, in the order of their names.
+    pub fn domains(&self) -> Vec<String> {
+        self.nodes.keys().cloned().collect()
     }
 
     /// The password of everyone here.

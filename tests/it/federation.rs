@@ -90,7 +90,7 @@ const HARBOUR: Published<'static> = Published {
     )],
 };
 
-async fn mesh() -> Mesh {
+pub(super) async fn mesh() -> Mesh {
     let grants = vec![
         ("left", grant("analyst", "a")),
         ("left", grant("analyst", "shop")),

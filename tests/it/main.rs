@@ -8,6 +8,7 @@ mod architecture;
 mod ask;
 mod attacks;
 mod barrier;
+mod clients;
 mod compression;
 mod drift;
 mod engine_defects;

@@ -205,15 +205,18 @@ impl Demo {
         self.sign_in(user, password).await
     }
 
-    async fn sign_in(&self, user: &str, password: &str) -> Result<Client, Error> {
-        let target = Target {
+    fn target(&self) -> Target {
+        Target {
             url: self.flight_sql(),
             ca_pem: None,
             server: None,
-        };
+        }
+    }
+
+    async fn sign_in(&self, user: &str, password: &str) -> Result<Client, Error> {
         let password = password.to_owned().into();
         Client::connect(
-            &target,
+            &self.target(),
             SignIn::Password {
                 user: user.to_owned(),
                 password,
@@ -309,10 +312,8 @@ pub(super) async fn serve(options: &Options) -> Result<(), Error> {
     let mut tokens = BTreeMap::new();
     for name in demo.people() {
         if let Some(password) = demo.password(name) {
-            let client = demo.sign_in(name, password).await?;
-            if let Some(bearer) = client.bearer() {
-                tokens.insert(name.to_owned(), bearer.clone());
-            }
+            let bearer = Client::shared_bearer(&demo.target(), name, password).await?;
+            tokens.insert(name.to_owned(), bearer);
         }
     }
     serve::announce(&demo.describe(&tokens));

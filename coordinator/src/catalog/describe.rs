@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::Request;
+use weft_door::{ForeignKey, Remark};
 use weft_governance::{Error, ErrorKind, ProductRef, code};
 use weft_plan::{ProductTable, TableStatistics, fingerprint};
 use weft_wire::convert;
 use weft_wire::rpc::node::node_client::NodeClient;
-use weft_wire::rpc::node::{DescribeRequest, DescribeResponse, VisibleTable};
+use weft_wire::rpc::node::{self as rpc, DescribeRequest, DescribeResponse, VisibleTable};
 use weft_wire::status::from_status;
 
 use crate::channels::Channels;
@@ -32,10 +33,21 @@ pub struct DescribedTable {
     pub table: ProductTable,
     /// For people.
     pub description: String,
+    /// What people are told of its columns and of how it refers to others.
+    pub notes: Notes,
     /// Columns that are seen through a mask.
     pub masked: BTreeSet<String>,
     /// Whether rows may be hidden.
     pub filtered: bool,
+}
+
+/// What the owner tells of a table that decides nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Of each visible column.
+    pub remarks: Vec<Remark>,
+    /// Within the product.
+    pub foreign_keys: Vec<ForeignKey>,
 }
 
 /// Asks `node` on behalf of `session`.
@@ -92,6 +104,8 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         flow_to,
         min_group_size,
         statistics,
+        remarks,
+        foreign_keys,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
@@ -116,9 +130,30 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
             .with_statistics(statistics.map(Arc::new))
             .with_groups(min_group_size),
         description,
+        notes: Notes {
+            remarks: remarks.into_iter().map(convert_remark).collect(),
+            foreign_keys: foreign_keys.into_iter().map(convert_foreign_key).collect(),
+        },
         masked: masked.into_iter().collect(),
         filtered,
     })
+}
+
+fn convert_remark(remark: rpc::Remark) -> Remark {
+    let rpc::Remark {
+        description,
+        classification,
+    } = remark;
+    let said = |text: String| (!text.is_empty()).then_some(text);
+    Remark {
+        description: said(description),
+        classification: said(classification),
+    }
+}
+
+fn convert_foreign_key(key: rpc::ForeignKey) -> ForeignKey {
+    let rpc::ForeignKey { columns, table, to } = key;
+    ForeignKey { columns, table, to }
 }
 
 fn malformed(node: &NodeEntry, what: &str) -> Error {

@@ -10,7 +10,7 @@ use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_plan::{Current, FullName, NameIndex, ProductTable};
 
 use self::source::Source;
-use super::describe::Described;
+use super::describe::{Described, Notes};
 use super::system;
 use crate::plan::Site;
 use crate::registry::Mesh;
@@ -36,6 +36,8 @@ pub enum Entry {
         site: Arc<Site>,
         /// For people.
         description: String,
+        /// What people are told of its columns.
+        notes: Notes,
         /// Columns that are seen through a mask.
         masked: BTreeSet<String>,
         /// Whether rows may be hidden.
@@ -81,6 +83,7 @@ impl View {
                         table: Arc::new(described.table.clone()),
                         site: Arc::clone(&site),
                         description: described.description.clone(),
+                        notes: described.notes.clone(),
                         masked: described.masked.clone(),
                         filtered: described.filtered,
                     };

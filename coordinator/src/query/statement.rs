@@ -82,7 +82,8 @@ pub struct QueryEngine {
 /// A prepared statement.
 pub struct Statement {
     parsed: Parsed,
-    fresh: Mutex<Option<Planned>>,
+    /// A plan that nobody has run yet, and the values that it is for.
+    fresh: Mutex<Option<(Vec<ScalarValue>, Planned)>>,
 }
 
 /// A query, planned and cut under one snapshot.
@@ -153,7 +154,7 @@ impl QueryEngine {
         };
         let statement = Statement {
             parsed,
-            fresh: Mutex::new(fresh),
+            fresh: Mutex::new(fresh.map(|planned| (Vec::new(), planned))),
         };
         Ok(Prepared {
             statement,
@@ -161,6 +162,33 @@ impl QueryEngine {
             parameters,
             kind,
         })
+    }
+
+    /// The columns of the result with these values; nothing if they depend on none. What is planned for
+    /// it serves the next run with the same values.
+    ///
+    /// # Errors
+    /// If the values do not fit the statement.
+    pub async fn columns(
+        &self,
+        session: &Arc<Session>,
+        statement: &Statement,
+        parameters: &RecordBatch,
+    ) -> Result<Option<SchemaRef>, Error> {
+        let Parsed::Query(query) = &statement.parsed else {
+            return Ok(None);
+        };
+        let values = parameter_values(parameters)?;
+        let steps = session.optimizations();
+        let (planned, schema, _) = self
+            .plan(session, query, Some(values.clone()), steps)
+            .await?;
+        let mut fresh = statement
+            .fresh
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *fresh = planned.map(|planned| (values, planned));
+        Ok(Some(schema))
     }
 
     /// Runs a prepared statement.
@@ -180,7 +208,7 @@ impl QueryEngine {
             .unwrap_or_default();
         match &statement.parsed {
             Parsed::Query(query) => {
-                let fresh = statement.take_fresh();
+                let fresh = statement.take_fresh(&values);
                 self.run_query(session, query, values, fresh).await
             }
             Parsed::Explain(Explain::Plan, query) => {
@@ -280,8 +308,8 @@ impl QueryEngine {
         fresh: Option<Planned>,
     ) -> Result<ResultStream, Error> {
         let planned = match fresh {
-            Some(planned) if values.is_empty() => planned,
-            _ => self.planned(session, query, values.clone()).await?,
+            Some(planned) => planned,
+            None => self.planned(session, query, values.clone()).await?,
         };
         let (_, mut result) = self.start(session, planned).await?;
         // What can be mended shows before the first row: plan anew, once.
@@ -492,13 +520,9 @@ impl QueryEngine {
         let rows = futures::stream::once(rows).try_flatten().boxed();
         let rows = until(deadline.into(), rows, too_late);
         let rows = unless(session.presence().clone().ended(), rows.boxed());
-        let tracked = Tracked::new(
-            rows.boxed(),
-            (id, who),
-            self.queries.clone(),
-            self.journal.clone(),
-        );
-        let batches = tracked.boxed();
+        let rows = rows.map_err(move |error| error.of(id)).boxed();
+        let (queries, journal) = (self.queries.clone(), self.journal.clone());
+        let batches = Tracked::new(rows, (id, who), queries, journal).boxed();
         Ok((run, ResultStream { schema, batches }))
     }
 
@@ -642,11 +666,12 @@ impl Planned {
 }
 
 impl Statement {
-    fn take_fresh(&self) -> Option<Planned> {
+    fn take_fresh(&self, values: &[ScalarValue]) -> Option<Planned> {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
         fresh
             .take()
-            .filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
+            .filter(|(of, planned)| of == values && planned.at.elapsed() < PLAN_LIFETIME)
+            .map(|(_, planned)| planned)
     }
 }
 

@@ -9,6 +9,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::Result as Planned;
 use datafusion::logical_expr::Expr;
 use tokio::time::sleep;
+use weft_governance::contract::ForeignKey;
 use weft_governance::evaluate::{
     evaluate, evaluate_aggregate, flow_to, held, key_disclosure, visible_columns,
 };
@@ -23,7 +24,7 @@ use super::mask;
 use super::permit::Binding;
 use super::protected::ProtectedTable;
 use super::row_filter::RowFilter;
-use crate::product::{Product, Table};
+use crate::product::{Product, Remark, Table};
 
 /// What is far away is looked at again after that.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -76,6 +77,10 @@ pub struct VisibleTable {
     pub schema: SchemaRef,
     /// The columns of the declared primary key, if all of them are seen as they are.
     pub key: Vec<String>,
+    /// The declared foreign keys of which all columns, on both sides, are seen as they are.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// What people are told of each visible column.
+    pub remarks: Vec<Remark>,
     /// The visible columns that are seen through a mask when read alone.
     pub masked: BTreeSet<String>,
     /// Whether rows may be hidden.
@@ -338,6 +343,8 @@ impl Policy {
             key,
             disclosure,
             flow_to: flows,
+            foreign_keys,
+            remarks,
             ..
         } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
@@ -387,7 +394,15 @@ impl Policy {
         let whole = key
             .iter()
             .all(|column| seen.contains(column.as_str()) && !masked.contains(column));
+        let foreign_keys = foreign_keys.iter().filter(|it| {
+            let own = |column: &String| seen.contains(column.as_str()) && !masked.contains(column);
+            it.columns.iter().all(own) && self.sees(asker, reference, &it.table, &it.to)
+        });
+        let remarks = schema.fields().iter().zip(remarks);
+        let remarks = remarks.filter(|(field, _)| seen.contains(field.name().as_str()));
         Some(VisibleTable {
+            foreign_keys: foreign_keys.cloned().collect(),
+            remarks: remarks.map(|(_, remark)| remark.clone()).collect(),
             table: reference.clone(),
             description: description.clone(),
             schema: Arc::new(Schema::new(fields)),
@@ -404,6 +419,19 @@ impl Policy {
             rows: self.duties(asker, reference, &[]).map(Shown::from),
             columns,
         })
+    }
+
+    /// Whether `asker` sees `columns` of `table`, beside `other` in its product, as they are.
+    fn sees(&self, asker: &Asker<'_>, other: &TableRef, table: &str, columns: &[String]) -> bool {
+        let Ok(table) = other.product().table(table) else {
+            return false;
+        };
+        let known = self.tables.contains_key(&table);
+        let as_it_is = |column: &String| {
+            let duties = self.duties(asker, &table, &[column.as_str()]);
+            duties.is_some_and(|duties| duties.masks.is_empty())
+        };
+        known && columns.iter().all(as_it_is)
     }
 
     /// What reading just these columns obliges to.

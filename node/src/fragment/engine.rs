@@ -19,8 +19,8 @@ use weft_governance::{
 };
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
-    RunningPlans, Semantics, Tables, Workers, fingerprint, from_datafusion, guarded,
-    parameter_schema, plan_query, product_accesses, product_table_of, session_config,
+    RunningPlans, Semantics, Tables, Workers, bind_parameters, fingerprint, from_datafusion,
+    guarded, parameter_schema, plan_query, product_accesses, product_table_of, session_config,
     shipped_table_of, whole_groups,
 };
 use weft_sql::ast;
@@ -213,8 +213,8 @@ impl Engine {
         })
     }
 
-    /// The schema of what a query that came as SQL answers, over `tables`, and that of its
-    /// parameters.
+    /// The schema of what a query that came as SQL answers, over `tables` and with `values` if there
+    /// are any, and that of its parameters.
     ///
     /// # Errors
     /// If the query does not fit the tables.
@@ -222,6 +222,7 @@ impl Engine {
         &self,
         sql: ast::Query,
         tables: Tables,
+        values: Vec<ScalarValue>,
         semantics: Semantics,
     ) -> Result<(SchemaRef, SchemaRef), Error> {
         let QuerySession { state, .. } = self.session(&semantics, false)?;
@@ -229,7 +230,9 @@ impl Engine {
             .run(move || {
                 let plan = plan_query(&state, &tables, sql)?;
                 let parameters = parameter_schema(&plan)?;
-                let plan = if parameters.fields().is_empty() {
+                let bound = parameters.fields().is_empty() || !values.is_empty();
+                let plan = if bound {
+                    let plan = bind_parameters(plan, values)?;
                     state.optimize(&plan).map_err(from_datafusion)?
                 } else {
                     plan
@@ -259,7 +262,7 @@ impl Engine {
             .run(move || {
                 let state = &session.state;
                 let plan = plan_query(state, &tables, sql)?;
-                let plan = weft_plan::bind_parameters(plan, parameters)?;
+                let plan = bind_parameters(plan, parameters)?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 let accesses = accesses(&plan)?;
                 Ok((plan, accesses, session))
@@ -326,7 +329,7 @@ impl Engine {
             .run(move || {
                 let state = &session.state;
                 let plan = plan_query(state, &tables, sql)?;
-                let plan = weft_plan::bind_parameters(plan, parameters)?;
+                let plan = bind_parameters(plan, parameters)?;
                 let plan = state.optimize(&plan).map_err(from_datafusion)?;
                 Ok((plan, session))
             })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::SessionContext;
-use weft_governance::contract::{Contract, Node, SchemaObject, Value};
+use weft_governance::contract::{Contract, Node, Property, SchemaObject, Value};
 use weft_governance::{DomainId, FlowTo, KeyDisclosure, ProductRef};
 
 use super::declared::Declared;
@@ -15,7 +15,7 @@ use super::files;
 use super::labels::labels;
 use super::problem::{Problem, Trouble};
 use super::source;
-use super::{Discoverable, Product, Table};
+use super::{Discoverable, Product, Remark, Table};
 
 /// The ending of a contract's file name.
 const CONTRACT: &str = ".odcs.yaml";
@@ -260,8 +260,17 @@ impl Loader<'_> {
             source,
             disclosure,
             flow_to,
+            foreign_keys: contract.foreign_keys(object),
+            remarks: object.properties.iter().map(remark).collect(),
             labels: labels(contract, object),
         })
+    }
+}
+
+fn remark(column: &Property) -> Remark {
+    Remark {
+        description: column.description.clone(),
+        classification: column.classification.clone(),
     }
 }
 

@@ -120,11 +120,36 @@ pub struct TableEntry {
     pub table: String,
     /// Whose it is.
     pub kind: TableKind,
-    /// Its columns, without those that the session may not know of. A field's metadata entry
-    /// `description` is shown as its remark.
+    /// Its columns, without those that the session may not know of.
     pub columns: SchemaRef,
+    /// What is told of each column: as many as there are columns, or none.
+    pub remarks: Vec<Remark>,
+    /// The columns of its primary key, in order; none if it is not told.
+    pub key: Vec<String>,
+    /// Which of its columns refer to those of another table.
+    pub foreign_keys: Vec<ForeignKey>,
     /// What it holds, in the owner's words.
     pub description: Option<String>,
+}
+
+/// What is told of a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remark {
+    /// What it holds, in the owner's words.
+    pub description: Option<String>,
+    /// How confidential it is, in the owner's words.
+    pub classification: Option<String>,
+}
+
+/// Columns that refer to those of another table of the same catalog and schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The columns that refer, in order.
+    pub columns: Vec<String>,
+    /// The table that is referred to.
+    pub table: String,
+    /// Its columns, as many as `columns`.
+    pub to: Vec<String>,
 }
 
 /// A call of `DoExchange`, as fragments use it.
@@ -172,6 +197,9 @@ pub trait Backend: Send + Sync + 'static {
         Ok(())
     }
 
+    /// A fresh session of the same person beside `session`, which stays; it lives no longer.
+    fn beside(&self, session: &Arc<Self::Session>) -> Self::Session;
+
     /// Ends a session that was closed, expired or displaced.
     async fn sign_out(&self, session: Arc<Self::Session>);
 
@@ -184,6 +212,21 @@ pub trait Backend: Send + Sync + 'static {
         session: &Arc<Self::Session>,
         sql: &str,
     ) -> Result<Prepared<Self::Statement>, Error>;
+
+    /// The columns of the result with these `parameters`, as [`run`](Self::run) takes them; nothing
+    /// if they are those that were prepared.
+    ///
+    /// # Errors
+    /// If the values do not fit the statement.
+    async fn columns(
+        &self,
+        session: &Arc<Self::Session>,
+        statement: &Arc<Self::Statement>,
+        parameters: &RecordBatch,
+    ) -> Result<Option<SchemaRef>, Error> {
+        let _ = (session, statement, parameters);
+        Ok(None)
+    }
 
     /// Starts a statement. `parameters` has one row and the columns that [`Prepared::parameters`]
     /// names, of the types that the client sent; it is `None` if there are none.
@@ -210,14 +253,15 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unsupported` if there is no such option; any other kind if the value does not fit.
-    fn set_session_option(
+    async fn set_session_option(
         &self,
-        session: &Self::Session,
+        session: &Arc<Self::Session>,
         name: &str,
         value: &str,
     ) -> Result<(), Error>;
 
-    /// Whose session it is. Sessions of one owner beyond a limit displace that owner's oldest.
+    /// Whose session it is; no two people have the same. Sessions of one owner beyond a limit
+    /// displace that owner's oldest, and a ticket may be redeemed in another session of its owner.
     fn owner(&self, session: &Self::Session) -> Option<String> {
         let _ = session;
         None

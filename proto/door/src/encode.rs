@@ -29,6 +29,9 @@ const MAX_BYTES: usize = 7 << 19;
 /// Rows that no message exceeds.
 const MAX_ROWS: usize = 1 << 16;
 
+/// Bytes of which headers for clients are a multiple.
+const HEADER_UNIT: usize = 8;
+
 /// How the bodies of messages with rows are written, if that makes them smaller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
@@ -46,6 +49,8 @@ pub struct Encoder {
     options: IpcWriteOptions,
     /// For messages that may be compressed.
     compressed: Option<IpcWriteOptions>,
+    /// Bytes that a client takes in one message.
+    most: Option<usize>,
     context: IpcWriteContext,
     bytes: u64,
     rows: u64,
@@ -60,6 +65,7 @@ impl Encoder {
             schema: wire_schema(&schema),
             options: IpcWriteOptions::default(),
             compressed: None,
+            most: None,
             context: IpcWriteContext::default(),
             bytes: 0,
             rows: 0,
@@ -92,6 +98,16 @@ impl Encoder {
         Ok(Self { compressed, ..self })
     }
 
+    /// The same, for a client that takes no message with more than `most` bytes: a row that needs
+    /// more is refused. Headers are padded to 8 bytes: there are clients that misread others.
+    #[must_use]
+    pub fn for_client(self, most: usize) -> Self {
+        Self {
+            most: Some(most),
+            ..self
+        }
+    }
+
     /// The schema that every message has.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -100,6 +116,7 @@ impl Encoder {
     /// The message that comes before all batches.
     pub fn schema_frame(&mut self) -> FlightData {
         let frame = FlightData::from(SchemaAsIpc::new(&self.schema, &self.options));
+        let frame = self.padded(frame);
         self.count(&frame);
         frame
     }
@@ -108,7 +125,8 @@ impl Encoder {
     /// does. Names and nullability are those of the announced schema.
     ///
     /// # Errors
-    /// `Internal` if the batch does not fit the announced schema.
+    /// `Internal` if the batch does not fit the announced schema, `WEFT-RESOURCES` if a row is larger
+    /// than the reader takes.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<FlightData>, Error> {
         self.check(batch)?;
         let mut frames = Vec::new();
@@ -208,11 +226,25 @@ impl Encoder {
                 message = compressed;
             }
         }
+        let message = self.padded(message);
+        if let Some(most) = self.most.filter(|most| length(&message) > *most) {
+            return Err(too_wide(most));
+        }
         self.count(&message);
         self.rows += rows as u64;
         self.batches += 1;
         frames.push(message);
         Ok(())
+    }
+
+    fn padded(&self, mut frame: FlightData) -> FlightData {
+        let missing = frame.data_header.len().wrapping_neg() % HEADER_UNIT;
+        if self.most.is_some() && missing > 0 {
+            let padding = [0; HEADER_UNIT];
+            let padding = padding.get(..missing).unwrap_or_default();
+            frame.data_header = [&frame.data_header[..], padding].concat().into();
+        }
+        frame
     }
 
     fn conform(&self, piece: &RecordBatch) -> Result<RecordBatch, Error> {
@@ -264,6 +296,14 @@ fn conform_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef, Error> {
         let message = format!("column `{}` does not fit its announced type", field.name());
         misfit(message).caused_by(error)
     })
+}
+
+fn too_wide(most: usize) -> Error {
+    let message = format!("a row is larger than the {most} bytes that clients take at once");
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message).with_hint(
+        "Select fewer or shorter columns, for example with `substr`, or send the header \
+         `x-weft-max-message` with the bytes that the client takes, up to 67108864.",
+    )
 }
 
 fn misfit(message: impl Into<String>) -> Error {

@@ -7,6 +7,7 @@
 mod action;
 mod catalog;
 mod desk;
+mod entry;
 mod info;
 mod keys;
 mod message;
@@ -14,10 +15,11 @@ mod outflow;
 mod parameters;
 mod pattern;
 mod put;
+mod reader;
 mod types;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
@@ -26,6 +28,7 @@ use arrow_flight::{
 };
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, Span, field, info_span};
@@ -36,7 +39,12 @@ use weft_wire::status::{from_status, to_status};
 pub(crate) use desk::Desk;
 
 use crate::backend::{Backend, Exchange};
-use crate::session::{Presented, Session, sign_in_first};
+use crate::session::{Place, Presented, sign_in_first};
+use entry::{Entered, asks_to_share, cookie};
+use reader::Reader;
+
+/// Messages that a client may send after it was answered; they are not looked at.
+const UNHEARD_MESSAGES: usize = 16;
 
 /// A stream of answers.
 type Replies<T> = BoxStream<'static, Result<T, Status>>;
@@ -50,33 +58,39 @@ impl<B: Backend> Flight<B> {
         Self(desk)
     }
 
-    async fn session(&self, metadata: &MetadataMap) -> Result<Arc<Session<B>>, Error> {
+    async fn enter(&self, metadata: &MetadataMap) -> Result<Entered<B>, Error> {
         let presented = Presented::read(metadata)?;
-        let session = self
-            .0
-            .sessions()
-            .authenticate(presented, SystemTime::now())
+        let sessions = self.0.sessions();
+        let session = sessions
+            .authenticate(presented, cookie(metadata), SystemTime::now())
             .await?;
         Span::current().record("session", field::debug(session.id()));
-        Ok(session)
+        let offer = sessions.offer(&session)?;
+        Ok(Entered { session, offer })
     }
 
     async fn shake_hands(
         &self,
         metadata: &MetadataMap,
+        messages: Streaming<HandshakeRequest>,
     ) -> Result<Response<Replies<HandshakeResponse>>, Error> {
         let presented = Presented::read(metadata)?;
+        let place = match asks_to_share(metadata) {
+            true => Place::Shared,
+            false => Place::Own,
+        };
         let (session, bearer) = self
             .0
             .sessions()
-            .sign_in(presented, SystemTime::now())
+            .sign_in(presented, place, SystemTime::now())
             .await?;
         Span::current().record("session", field::debug(session.id()));
         let reply = HandshakeResponse {
             protocol_version: 0,
             payload: bearer.clone().into(),
         };
-        let mut response = Response::new(stream::iter([Ok(reply)]).boxed());
+        let replies = once_then_listen(reply, messages, self.0.limits().handshake);
+        let mut response = Response::new(replies);
         let header = format!("Bearer {bearer}")
             .parse()
             .map_err(|_| sign_in_first())?;
@@ -123,16 +137,17 @@ impl<B: Backend> FlightService for Flight<B> {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         // The credentials are in the metadata; the messages of old clients hold nothing more.
-        let (metadata, _, _messages) = request.into_parts();
-        traced("Handshake", self.shake_hands(&metadata)).await
+        let (metadata, _, messages) = request.into_parts();
+        let deadline = outflow::deadline(&metadata);
+        traced("Handshake", deadline, self.shake_hands(&metadata, messages)).await
     }
 
     async fn list_flights(
         &self,
         request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
-        traced("ListFlights", async {
-            self.session(request.metadata()).await?;
+        traced("ListFlights", None, async {
+            self.enter(request.metadata()).await?;
             Err(unsupported("flights are not listed").with_hint("Ask for the tables instead."))
         })
         .await
@@ -142,12 +157,14 @@ impl<B: Backend> FlightService for Flight<B> {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        traced("GetFlightInfo", async {
-            let session = self.session(request.metadata()).await?;
-            self.0
-                .flight_info(&session, request.into_inner())
-                .await
-                .map(Response::new)
+        let deadline = outflow::deadline(request.metadata());
+        traced("GetFlightInfo", deadline, async {
+            let entered = self.enter(request.metadata()).await?;
+            let info = self
+                .0
+                .flight_info(&entered.session, request.into_inner())
+                .await?;
+            Ok(entered.answer(info))
         })
         .await
     }
@@ -156,11 +173,16 @@ impl<B: Backend> FlightService for Flight<B> {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        traced("PollFlightInfo", async {
-            let session = self.session(request.metadata()).await?;
-            let info = self.0.flight_info(&session, request.into_inner()).await?;
+        let deadline = outflow::deadline(request.metadata());
+        traced("PollFlightInfo", deadline, async {
+            let entered = self.enter(request.metadata()).await?;
+            let info = self
+                .0
+                .flight_info(&entered.session, request.into_inner())
+                .await?;
             // No descriptor to poll with: the one endpoint is all there will be.
-            Ok(Response::new(PollInfo {
+            Ok(entered.answer(PollInfo {
+                expiration_time: info.endpoint.iter().find_map(|it| it.expiration_time),
                 info: Some(info),
                 progress: Some(1.0),
                 ..PollInfo::new()
@@ -173,12 +195,14 @@ impl<B: Backend> FlightService for Flight<B> {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        traced("GetSchema", async {
-            let session = self.session(request.metadata()).await?;
-            self.0
-                .schema(&session, request.into_inner())
-                .await
-                .map(Response::new)
+        let deadline = outflow::deadline(request.metadata());
+        traced("GetSchema", deadline, async {
+            let entered = self.enter(request.metadata()).await?;
+            let schema = self
+                .0
+                .schema(&entered.session, request.into_inner())
+                .await?;
+            Ok(entered.answer(schema))
         })
         .await
     }
@@ -187,14 +211,15 @@ impl<B: Backend> FlightService for Flight<B> {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        traced("DoGet", async {
-            let session = self.session(request.metadata()).await?;
-            let deadline = outflow::deadline(request.metadata());
+        let deadline = outflow::deadline(request.metadata());
+        traced("DoGet", deadline, async {
+            let entered = self.enter(request.metadata()).await?;
+            let reader = Reader::read(request.metadata(), deadline)?;
             let outflow = self
                 .0
-                .fetch(&session, request.into_inner(), deadline)
+                .fetch(&entered.session, request.into_inner(), reader)
                 .await?;
-            Ok(Response::new(outflow.boxed()))
+            Ok(entered.answer(outflow.boxed()))
         })
         .await
     }
@@ -203,10 +228,13 @@ impl<B: Backend> FlightService for Flight<B> {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        traced("DoPut", async {
-            let session = self.session(request.metadata()).await?;
-            let reply = self.0.put(&session, request.into_inner()).await?;
-            Ok(Response::new(stream::iter([Ok(reply)]).boxed()))
+        let deadline = outflow::deadline(request.metadata());
+        traced("DoPut", deadline, async {
+            let entered = self.enter(request.metadata()).await?;
+            let mut messages = request.into_inner();
+            let reply = self.0.put(&entered.session, &mut messages).await?;
+            let patience = self.0.limits().handshake;
+            Ok(entered.answer(once_then_listen(reply, messages, patience)))
         })
         .await
     }
@@ -215,17 +243,18 @@ impl<B: Backend> FlightService for Flight<B> {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        traced("DoExchange", self.exchange(request)).await
+        traced("DoExchange", None, self.exchange(request)).await
     }
 
     async fn do_action(
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        traced("DoAction", async {
-            let session = self.session(request.metadata()).await?;
-            let reply = self.0.act(&session, request.into_inner()).await?;
-            Ok(Response::new(stream::iter(reply.map(Ok)).boxed()))
+        let deadline = outflow::deadline(request.metadata());
+        traced("DoAction", deadline, async {
+            let entered = self.enter(request.metadata()).await?;
+            let reply = self.0.act(&entered.session, request.into_inner()).await?;
+            Ok(entered.answer(stream::iter(reply.map(Ok)).boxed()))
         })
         .await
     }
@@ -234,23 +263,53 @@ impl<B: Backend> FlightService for Flight<B> {
         &self,
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
-        traced("ListActions", async {
-            self.session(request.metadata()).await?;
-            Ok(Response::new(stream::iter(action::list().map(Ok)).boxed()))
+        traced("ListActions", None, async {
+            let entered = self.enter(request.metadata()).await?;
+            Ok(entered.answer(stream::iter(action::list().map(Ok)).boxed()))
         })
         .await
     }
 }
 
-/// Runs a call in a span of its own and turns its error into a status.
+/// Runs a call in a span of its own, until the client gives up, and turns its error into a status.
 async fn traced<T>(
     rpc: &'static str,
+    deadline: Option<Instant>,
     call: impl Future<Output = Result<Response<T>, Error>>,
 ) -> Result<Response<T>, Status> {
     let span = info_span!("call", rpc, session = field::Empty, code = field::Empty);
-    async { call.await.map_err(|error| refuse(&error)) }
+    let in_time = async {
+        match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, call)
+                .await
+                .unwrap_or_else(|_| Err(outflow::too_late())),
+            None => call.await,
+        }
+    };
+    async { in_time.await.map_err(|error| refuse(&error)) }
         .instrument(span)
         .await
+}
+
+/// One reply, and an end when the client has ended its side or `patience` is over: there are clients
+/// that wait forever if a call ends while they still speak.
+fn once_then_listen<T: Send + 'static, M: Send + 'static>(
+    reply: T,
+    mut messages: Streaming<M>,
+    patience: Duration,
+) -> Replies<T> {
+    let listen = async move {
+        let listened = async {
+            for _ in 0..UNHEARD_MESSAGES {
+                if !matches!(messages.message().await, Ok(Some(_))) {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(patience, listened).await;
+    };
+    let nothing = stream::once(listen).filter_map(|()| std::future::ready(None));
+    stream::iter([Ok(reply)]).chain(nothing).boxed()
 }
 
 /// Notes in the current span why a call fails. Neither message nor cause is logged here: they may

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 
 use crate::backend::{
-    Backend, Credentials, Exchange, Opened, Prepared, ResultStream, StatementKind, TableEntry,
-    TableKind,
+    Backend, Credentials, Exchange, ForeignKey, Opened, Prepared, Remark, ResultStream,
+    StatementKind, TableEntry, TableKind,
 };
 
 /// Counts what it is asked for.
@@ -149,6 +149,13 @@ impl Backend for Memory {
         })
     }
 
+    fn beside(&self, session: &Arc<User>) -> User {
+        User {
+            name: session.name.clone(),
+            catalog: Mutex::new("sales".to_owned()),
+        }
+    }
+
     async fn sign_out(&self, _session: Arc<User>) {
         self.sign_outs.fetch_add(1, Ordering::SeqCst);
     }
@@ -241,8 +248,7 @@ impl Backend for Memory {
     }
 
     async fn tables(&self, _session: &Arc<User>) -> Result<Vec<TableEntry>, Error> {
-        let remark = [("description".to_owned(), "what was paid".to_owned())].into();
-        let price = Field::new("price", DataType::Decimal128(15, 2), false).with_metadata(remark);
+        let price = Field::new("price", DataType::Decimal128(15, 2), false);
         let columns = Arc::new(Schema::new(vec![
             price,
             Field::new("comment", DataType::Utf8View, true),
@@ -253,6 +259,25 @@ impl Backend for Memory {
             table: table.to_owned(),
             kind,
             columns: Arc::clone(&columns),
+            remarks: vec![
+                Remark {
+                    description: Some("what was paid".to_owned()),
+                    classification: Some("internal".to_owned()),
+                },
+                Remark::default(),
+            ],
+            key: match table {
+                "orders" => vec!["price".to_owned()],
+                _ => Vec::new(),
+            },
+            foreign_keys: match table {
+                "lineitem" => vec![ForeignKey {
+                    columns: vec!["price".to_owned()],
+                    table: "orders".to_owned(),
+                    to: vec!["price".to_owned()],
+                }],
+                _ => Vec::new(),
+            },
             description: Some("a table".to_owned()),
         };
         Ok(vec![
@@ -268,7 +293,12 @@ impl Backend for Memory {
         vec![("catalog".to_owned(), catalog)]
     }
 
-    fn set_session_option(&self, session: &User, name: &str, value: &str) -> Result<(), Error> {
+    async fn set_session_option(
+        &self,
+        session: &Arc<User>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), Error> {
         if name != "catalog" {
             return Err(Error::new(
                 ErrorKind::Unsupported,

@@ -1,6 +1,10 @@
 //! Who is signed in: sessions by the credential that names them, and what each holds.
 //!
 //! Credentials are kept only as digests under a key of the process.
+//!
+//! A token or a password that comes with every call may be that of several clients at once, so the
+//! session that it names is *shared*: it cannot be closed, and every answer offers a bearer of its
+//! own to the client. A session that is opened with such a bearer is the client's alone.
 
 mod handles;
 mod presented;
@@ -27,6 +31,7 @@ pub(crate) struct Session<B: Backend> {
     inner: Arc<B::Session>,
     expires_at: SystemTime,
     owner: Option<String>,
+    place: Place,
     statements: Handles<Statement<B>>,
     results: Handles<Pending<B>>,
 }
@@ -36,6 +41,7 @@ impl<B: Backend> Session<B> {
         inner: B::Session,
         expires_at: SystemTime,
         owner: Option<String>,
+        place: Place,
         limits: &Limits,
     ) -> Result<Self, weft_governance::Error> {
         Ok(Self {
@@ -43,6 +49,7 @@ impl<B: Backend> Session<B> {
             inner: Arc::new(inner),
             expires_at,
             owner,
+            place,
             statements: Handles::new(limits.prepared, limits.prepared_lifetime),
             results: Handles::new(limits.results, limits.result_lifetime),
         })
@@ -68,6 +75,16 @@ impl<B: Backend> Session<B> {
         &self.results
     }
 
+    /// Whether several clients may use it without knowing of each other.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.place == Place::Shared
+    }
+
+    /// Whether it is the same person's as `other`.
+    fn is_of_owner_of(&self, other: &Self) -> bool {
+        self.owner.is_some() && self.owner == other.owner
+    }
+
     fn is_over(&self, now: SystemTime) -> bool {
         self.expires_at <= now
     }
@@ -86,6 +103,17 @@ impl<B: Backend> Session<B> {
     }
 }
 
+/// What a session is to the credential that named it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One client signed in to it.
+    Own,
+    /// Everyone who presents the credential is in it.
+    Shared,
+    /// One client's, opened beside a shared one.
+    Beside(Handle),
+}
+
 impl<B: Backend> fmt::Debug for Session<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
@@ -94,7 +122,7 @@ impl<B: Backend> fmt::Debug for Session<B> {
     }
 }
 
-/// A prepared statement and the parameters bound to it.
+/// A prepared statement and the rows of parameters bound to it.
 pub(crate) struct Statement<B: Backend> {
     pub(crate) statement: Arc<B::Statement>,
     /// The schema that is announced for its result, in wire form.
@@ -113,7 +141,7 @@ pub(crate) struct Pending<B: Backend> {
 
 /// Where the rows of a result come from.
 pub(crate) enum Work<B: Backend> {
-    /// From running the statement.
+    /// From running the statement, once for each row of parameters.
     Run {
         statement: Arc<B::Statement>,
         parameters: Option<RecordBatch>,

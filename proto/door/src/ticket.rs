@@ -1,15 +1,18 @@
-//! Tickets: what a client hands back to fetch a result. They are sealed with a key that lives as
-//! long as the process, so that none can be made up, read or changed.
+//! What a client hands back: tickets for results, and bearers that are promised. They are sealed
+//! with a key that lives as long as the process, so that none can be made up, read or changed.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use weft_governance::{Error, ErrorKind, code};
 
 use crate::session::Handle;
 
-const CONTEXT: &[u8] = b"weft ticket 1";
+const TICKET: &[u8] = b"weft ticket 1";
+const BEARER: &[u8] = b"weft bearer 1";
 
 /// What a ticket says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +49,6 @@ impl Seal {
 
     /// Seals `ticket`.
     pub(crate) fn close(&self, ticket: &Ticket) -> Result<Vec<u8>, Error> {
-        let mut nonce = [0; NONCE_LEN];
-        fill(&mut nonce)?;
         let expires_at = ticket
             .expires_at
             .duration_since(UNIX_EPOCH)
@@ -56,26 +57,12 @@ impl Seal {
         text.extend_from_slice(ticket.session.as_bytes());
         text.extend_from_slice(ticket.result.as_bytes());
         text.extend_from_slice(&expires_at.as_secs().to_le_bytes());
-        let nonce_text = nonce;
-        self.0
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(CONTEXT),
-                &mut text,
-            )
-            .map_err(broken)?;
-        Ok([&nonce_text, text.as_slice()].concat())
+        self.seal(TICKET, text)
     }
 
     /// Opens what [`close`](Self::close) made, unless its time is over.
     pub(crate) fn open(&self, sealed: &[u8], now: SystemTime) -> Option<Ticket> {
-        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        let mut text = text.to_vec();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let text = self
-            .0
-            .open_in_place(nonce, Aad::from(CONTEXT), &mut text)
-            .ok()?;
+        let text = self.unseal(TICKET, sealed)?;
         let (session, text) = text.split_first_chunk()?;
         let (result, text) = text.split_first_chunk()?;
         let (expires_at, []) = text.split_first_chunk()? else {
@@ -88,6 +75,40 @@ impl Seal {
             expires_at,
         };
         (now < expires_at).then_some(ticket)
+    }
+
+    /// A bearer for a session beside `session` that is opened when the bearer is first used. No two
+    /// are the same.
+    pub(crate) fn promise(&self, session: &Handle) -> Result<String, Error> {
+        let sealed = self.seal(BEARER, session.as_bytes().to_vec())?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// The session beside which a promised bearer opens one.
+    pub(crate) fn promised(&self, bearer: &str) -> Option<Handle> {
+        let sealed = URL_SAFE_NO_PAD.decode(bearer).ok()?;
+        Handle::read(&self.unseal(BEARER, &sealed)?)
+    }
+
+    fn seal(&self, context: &[u8], mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE_LEN];
+        fill(&mut nonce)?;
+        let sealing = Nonce::assume_unique_for_key(nonce);
+        self.0
+            .seal_in_place_append_tag(sealing, Aad::from(context), &mut text)
+            .map_err(broken)?;
+        Ok([&nonce, text.as_slice()].concat())
+    }
+
+    fn unseal(&self, context: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let text = self
+            .0
+            .open_in_place(nonce, Aad::from(context), &mut text)
+            .ok()?;
+        Some(text.to_vec())
     }
 }
 
@@ -138,5 +159,23 @@ mod tests {
         }
         let other = Seal::generate().expect("random");
         assert_eq!(other.open(&sealed, UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn a_promised_bearer_is_no_ticket_and_no_ticket_is_a_bearer() {
+        let seal = Seal::generate().expect("random");
+        let session = Handle::from([1; 16]);
+        let bearer = seal.promise(&session).expect("seals");
+        assert_ne!(bearer, seal.promise(&session).expect("seals"));
+        assert_eq!(seal.promised(&bearer), Some(session));
+        let raw = URL_SAFE_NO_PAD.decode(&bearer).expect("base64");
+        assert_eq!(seal.open(&raw, UNIX_EPOCH), None);
+        let sealed = URL_SAFE_NO_PAD.encode(seal.close(&ticket()).expect("seals"));
+        assert_eq!(seal.promised(&sealed), None);
+        let other = Seal::generate().expect("random");
+        for strange in ["", "None", &bearer[1..], &format!("{bearer}A")] {
+            assert_eq!(seal.promised(strange), None, "{strange}");
+        }
+        assert_eq!(other.promised(&bearer), None);
     }
 }

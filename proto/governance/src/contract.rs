@@ -8,6 +8,7 @@
 mod check;
 pub(crate) mod fault;
 pub(crate) mod fields;
+mod foreign_key;
 mod logical_type;
 pub(crate) mod node;
 mod property;
@@ -17,6 +18,7 @@ mod server;
 mod version;
 
 pub use fault::{At, Fault, InvalidContract};
+pub use foreign_key::ForeignKey;
 pub use logical_type::LogicalType;
 pub use node::{Key, Node, Value};
 pub use property::Property;

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id::DomainId;
+use crate::id::{DomainId, QueryId};
 
 /// What a caller can do about an error. A kind exists only where a caller would act differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +41,8 @@ pub struct Error {
     message: String,
     hint: Option<String>,
     domain: Option<DomainId>,
+    // Boxed, so that results that may be errors stay small.
+    query: Option<Box<QueryId>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -54,6 +56,7 @@ impl Error {
             message: message.into(),
             hint: None,
             domain: None,
+            query: None,
             source: None,
         }
     }
@@ -69,6 +72,13 @@ impl Error {
     #[must_use]
     pub fn at(mut self, domain: DomainId) -> Self {
         self.domain = Some(domain);
+        self
+    }
+
+    /// Names the query that failed, by which its asker finds it in lists and logs.
+    #[must_use]
+    pub fn of(mut self, query: QueryId) -> Self {
+        self.query = Some(Box::new(query));
         self
     }
 
@@ -102,6 +112,11 @@ impl Error {
     /// The domain at which it happened, if it was not here.
     pub fn domain(&self) -> Option<&DomainId> {
         self.domain.as_ref()
+    }
+
+    /// The query that failed, if it had begun.
+    pub fn query(&self) -> Option<QueryId> {
+        self.query.as_deref().copied()
     }
 }
 

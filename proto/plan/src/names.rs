@@ -43,6 +43,38 @@ pub struct Current {
     pub schema: Option<String>,
 }
 
+impl Current {
+    /// The same with the session option `name` set to `value`; an empty value sets it back. In another
+    /// catalog no schema is set.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is no such option, `InvalidInput` for a schema without a catalog.
+    pub fn with_option(self, name: &str, value: &str) -> Result<Self, Error> {
+        let value = (!value.is_empty()).then(|| value.to_owned());
+        match name {
+            "catalog" if self.catalog == value => Ok(self),
+            "catalog" => Ok(Self {
+                catalog: value,
+                schema: None,
+            }),
+            "schema" if value.is_some() && self.catalog.is_none() => {
+                let message = "a schema is set within a catalog, and none is set";
+                Err(Error::new(ErrorKind::InvalidInput, code::SETTINGS, message)
+                    .with_hint("Set the session option `catalog` first."))
+            }
+            "schema" => Ok(Self {
+                schema: value,
+                ..self
+            }),
+            _ => {
+                let message = format!("there is no session option `{name}`");
+                Err(Error::new(ErrorKind::Unsupported, code::SETTINGS, message)
+                    .with_hint("The session options are `catalog` and `schema`."))
+            }
+        }
+    }
+}
+
 /// The tables that a principal may name.
 pub trait NameIndex {
     /// Whether there is such a table.

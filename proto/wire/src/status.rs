@@ -1,15 +1,19 @@
 //! Errors on the wire: kinds to gRPC codes and back, in this one place.
 //!
-//! The message travels as the status message; code, hint and domain as call metadata. A cause
-//! stays where it happened.
+//! Message, domain and hint travel as the status message, because that is all that most clients
+//! show; code, hint, domain and query as call metadata, from which Weft's own clients tell them apart.
+//! A cause stays where it happened.
 
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{DomainId, Error, ErrorKind, code};
 
 const CODE: &str = "weft-code";
 const DOMAIN: &str = "weft-domain";
 const HINT: &str = "weft-hint-bin";
+const QUERY: &str = "weft-query";
+/// What stands between message and hint.
+const BEFORE_HINT: &str = "\nhint: ";
 
 /// What the other side gets to see of `error`.
 pub fn to_status(error: &Error) -> Status {
@@ -26,7 +30,15 @@ pub fn to_status(error: &Error) -> Status {
     if let Some(hint) = error.hint() {
         metadata.insert_bin(HINT, MetadataValue::from_bytes(hint.as_bytes()));
     }
-    Status::with_metadata(to_code(error.kind()), error.message(), metadata)
+    if let Some(value) = error.query().and_then(|id| id.to_string().parse().ok()) {
+        metadata.insert(QUERY, value);
+    }
+    let mut message = error.to_string();
+    if let Some(hint) = error.hint() {
+        message.push_str(BEFORE_HINT);
+        message.push_str(hint);
+    }
+    Status::with_metadata(to_code(error.kind()), message, metadata)
 }
 
 /// What the other side said. A status that is not Weft's own is a broken connection or a stranger.
@@ -36,14 +48,29 @@ pub fn from_status(status: &Status) -> Error {
     let Some(own) = ascii(CODE).and_then(code::known) else {
         return foreign(status);
     };
-    let mut error = Error::new(to_kind(status.code(), own), own, status.message());
-    if let Some(domain) = ascii(DOMAIN).and_then(|domain| domain.parse().ok()) {
-        error = error.at(domain);
-    }
     let hint = metadata
         .get_bin(HINT)
         .and_then(|value| value.to_bytes().ok())
         .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let domain: Option<DomainId> = ascii(DOMAIN).and_then(|domain| domain.parse().ok());
+    let mut message = status.message();
+    if let Some(hint) = &hint {
+        let without = message.strip_suffix(hint.as_str());
+        message = without
+            .and_then(|message| message.strip_suffix(BEFORE_HINT))
+            .unwrap_or(message);
+    }
+    if let Some(domain) = &domain {
+        let named = format!("domain `{domain}`: ");
+        message = message.strip_prefix(named.as_str()).unwrap_or(message);
+    }
+    let mut error = Error::new(to_kind(status.code(), own), own, message);
+    if let Some(domain) = domain {
+        error = error.at(domain);
+    }
+    if let Some(query) = ascii(QUERY).and_then(|query| query.parse().ok()) {
+        error = error.of(query);
+    }
     match hint {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -133,6 +160,8 @@ fn foreign(status: &Status) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use weft_governance::QueryId;
+
     use super::*;
 
     #[test]
@@ -141,13 +170,19 @@ mod tests {
         let error = Error::new(ErrorKind::SchemaDrift, code::SCHEMA_DRIFT, "columns differ")
             .with_hint("Run it again – später.")
             .at(domain)
+            .of(QueryId::generate())
             .caused_by(std::io::Error::other("/secret/path"));
         let status = to_status(&error);
         assert!(!format!("{status:?}").contains("secret"));
+        assert_eq!(
+            status.message(),
+            "domain `sales`: columns differ\nhint: Run it again – später."
+        );
         let back = from_status(&status);
         assert_eq!(back.kind(), ErrorKind::SchemaDrift);
         assert_eq!(back.code(), code::SCHEMA_DRIFT);
         assert_eq!(back.hint(), Some("Run it again – später."));
+        assert_eq!(back.query(), error.query());
         assert_eq!(back.to_string(), "domain `sales`: columns differ");
     }
 

@@ -394,3 +394,37 @@ proptest! {
         prop_assert_eq!(received, expected);
     }
 }
+
+#[test]
+fn a_client_gets_padded_headers_and_no_row_that_it_does_not_take() {
+    let texts = |length: usize| -> RecordBatch {
+        let text = "a".repeat(length);
+        one_column(Arc::new(StringArray::from(vec!["x", text.as_str(), "y"])))
+    };
+    let frames = |client: Option<usize>, batch: &RecordBatch| {
+        let mut encoder = Encoder::new(batch.schema());
+        if let Some(most) = client {
+            encoder = encoder.for_client(most);
+        }
+        let schema = encoder.schema_frame();
+        let rows = encoder.encode(batch)?;
+        Ok::<_, weft_governance::Error>([vec![schema], rows].concat())
+    };
+    let odd = |frames: &[FlightData]| frames.iter().any(|it| it.data_header.len() % 8 > 0);
+    let small = texts(3);
+    let others = frames(None, &small).expect("encodes");
+    let padded = frames(Some(4 << 20), &small).expect("encodes");
+    assert!(!odd(&padded));
+    for (one, other) in padded.iter().zip(&others) {
+        assert!(one.data_header.starts_with(&other.data_header));
+        let rest = &one.data_header[other.data_header.len()..];
+        assert!(rest.iter().all(|byte| *byte == 0) && rest.len() < 8);
+        assert_eq!(one.data_body, other.data_body);
+    }
+
+    let wide = texts(5 << 20);
+    assert_eq!(frames(None, &wide).expect("encodes").len(), 4);
+    assert_eq!(frames(Some(6 << 20), &wide).expect("encodes").len(), 4);
+    let error = frames(Some(4 << 20), &wide).expect_err("refused");
+    assert_eq!(error.code(), weft_governance::code::RESOURCES);
+}

@@ -1,5 +1,6 @@
 //! `DoAction`: prepared statements, cancelling, session options, the end of a session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
-    Result as Reply,
+    RenewFlightEndpointRequest, Result as Reply,
 };
 use bytes::Bytes;
 use prost::Message;
@@ -29,6 +30,7 @@ use crate::session::{Handle, Session};
 const CREATE_PREPARED: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED: &str = "ClosePreparedStatement";
 const CANCEL_FLIGHT: &str = "CancelFlightInfo";
+const RENEW_ENDPOINT: &str = "RenewFlightEndpoint";
 const CANCEL_QUERY: &str = "CancelQuery";
 const SET_OPTIONS: &str = "SetSessionOptions";
 const GET_OPTIONS: &str = "GetSessionOptions";
@@ -43,6 +45,7 @@ pub(super) fn list() -> impl Iterator<Item = ActionType> {
         (CREATE_PREPARED, "prepares a statement"),
         (CLOSE_PREPARED, "forgets a prepared statement"),
         (CANCEL_FLIGHT, "cancels a query by its FlightInfo"),
+        (RENEW_ENDPOINT, "lets a result be fetched for longer"),
         (
             CANCEL_QUERY,
             "cancels a query by its FlightInfo, in the old form",
@@ -81,17 +84,32 @@ impl<B: Backend> Desk<B> {
                 let status = CancelStatus::Cancelled.into();
                 Some(CancelFlightInfoResult { status }.encode_to_vec())
             }
+            RENEW_ENDPOINT => {
+                let request: RenewFlightEndpointRequest = read(&body)?;
+                let endpoint = request.endpoint.unwrap_or_default();
+                Some(self.renew(session, endpoint)?.encode_to_vec())
+            }
             CANCEL_QUERY => {
                 let request: ActionCancelQueryRequest = unpack(&body)?;
                 self.cancel_all(session, read(&request.info)?)?;
                 let result = CancelStatus::Cancelled.into();
                 Some(ActionCancelQueryResult { result }.as_any().encode_to_vec())
             }
-            SET_OPTIONS => Some(self.set_options(session, read(&body)?).encode_to_vec()),
+            SET_OPTIONS => {
+                let result = self.set_options(session, read(&body)?).await;
+                Some(result.encode_to_vec())
+            }
             GET_OPTIONS => Some(self.options(session).encode_to_vec()),
             CLOSE_SESSION => {
-                self.sessions().close(session).await;
-                let status = CloseSessionStatus::Closed.into();
+                // Others may be in a shared one; it ends with its token.
+                let status = match session.is_shared() {
+                    true => CloseSessionStatus::NotCloseable,
+                    false => {
+                        self.sessions().close(session).await;
+                        CloseSessionStatus::Closed
+                    }
+                };
+                let status = status.into();
                 Some(CloseSessionResult { status }.encode_to_vec())
             }
             name => return Err(refused(name)),
@@ -127,7 +145,7 @@ impl<B: Backend> Desk<B> {
         Ok(any.encode_to_vec())
     }
 
-    fn cancel_all(&self, session: &Session<B>, info: FlightInfo) -> Result<(), Error> {
+    fn cancel_all(&self, session: &Arc<Session<B>>, info: FlightInfo) -> Result<(), Error> {
         let mut tickets = info
             .endpoint
             .into_iter()
@@ -135,14 +153,16 @@ impl<B: Backend> Desk<B> {
         tickets.try_for_each(|ticket| self.cancel(session, &ticket))
     }
 
-    fn set_options(
+    async fn set_options(
         &self,
         session: &Session<B>,
         request: SetSessionOptionsRequest,
     ) -> SetSessionOptionsResult {
         let mut errors = std::collections::HashMap::new();
-        for (name, value) in request.session_options {
-            if let Err(reason) = self.set_option(session, &name, value) {
+        // By name: a catalog is set before a schema in it.
+        let options: BTreeMap<_, _> = request.session_options.into_iter().collect();
+        for (name, value) in options {
+            if let Err(reason) = self.set_option(session, &name, value).await {
                 errors.insert(
                     name,
                     SetSessionOptionError {
@@ -154,7 +174,7 @@ impl<B: Backend> Desk<B> {
         SetSessionOptionsResult { errors }
     }
 
-    fn set_option(
+    async fn set_option(
         &self,
         session: &Session<B>,
         name: &str,
@@ -167,6 +187,7 @@ impl<B: Backend> Desk<B> {
         };
         self.backend()
             .set_session_option(session.inner(), name, &value)
+            .await
             .map_err(|error| match error.kind() {
                 ErrorKind::Unsupported => SetSessionOptionErrorValue::InvalidName,
                 ErrorKind::Internal | ErrorKind::Unavailable => SetSessionOptionErrorValue::Error,

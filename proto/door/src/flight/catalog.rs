@@ -1,6 +1,7 @@
 //! Metadata calls: what there is to query, answered from the backend's list of tables.
 
 use std::collections::{BTreeSet, HashMap};
+use std::iter::repeat;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
@@ -16,13 +17,15 @@ use weft_governance::{Error, ErrorKind, code};
 use super::desk::Desk;
 use super::pattern::matches;
 use super::{keys, types, unsupported};
-use crate::backend::{Backend, TableEntry, TableKind};
+use crate::backend::{Backend, Remark, TableEntry, TableKind};
 use crate::encode::wire_schema;
 use crate::session::Session;
 
 const PREFIX: &str = "ARROW:FLIGHT:SQL:";
-/// Where a table's and a column's description are found.
+/// Where a table's description is found.
 const DESCRIPTION: &str = "description";
+/// Where a column's classification is found.
+const CLASSIFICATION: &str = "weft.classification";
 
 /// The columns of a metadata call's answer; nothing for other commands.
 pub(super) fn schema(command: &Command) -> Option<SchemaRef> {
@@ -59,10 +62,11 @@ pub(super) async fn answer<B: Backend>(
         Command::CommandGetXdbcTypeInfo(wanted) => {
             wanted.into_builder(desk.types()).build().map_err(broken)
         }
-        command => match schema(&command) {
-            Some(schema) => Ok(RecordBatch::new_empty(schema)),
-            None => Err(unsupported("the ticket is for no metadata")),
-        },
+        Command::CommandGetPrimaryKeys(of) => keys::primary(&tables().await?, &of),
+        Command::CommandGetImportedKeys(of) => keys::imported(&tables().await?, &of),
+        Command::CommandGetExportedKeys(of) => keys::exported(&tables().await?, &of),
+        Command::CommandGetCrossReference(of) => keys::between(&tables().await?, &of),
+        _ => Err(unsupported("the ticket is for no metadata")),
     }
 }
 
@@ -119,8 +123,7 @@ fn list(tables: Vec<TableEntry>, filter: &CommandGetTables) -> Result<RecordBatc
             schema,
             table,
             kind,
-            columns: _,
-            description: _,
+            ..
         } = table;
         builder
             .append(catalog, schema, table, kind.as_str(), &columns)
@@ -138,10 +141,12 @@ fn table_types() -> Result<RecordBatch, Error> {
 /// The table's columns in wire form, with the metadata that clients show.
 fn described(table: &TableEntry) -> Schema {
     let wired = wire_schema(&table.columns);
+    let remarks = table.remarks.iter().map(Some).chain(repeat(None));
     let fields: Vec<Field> = wired
         .fields()
         .iter()
-        .map(|field| described_column(table, field))
+        .zip(remarks)
+        .map(|(field, remark)| described_column(table, field, remark))
         .collect();
     let mut metadata = HashMap::new();
     if let Some(description) = &table.description {
@@ -150,25 +155,49 @@ fn described(table: &TableEntry) -> Schema {
     Schema::new_with_metadata(fields, metadata)
 }
 
-fn described_column(table: &TableEntry, field: &Field) -> Field {
+/// Columns with the names of their types, by which drivers choose how to show them.
+pub(super) fn named_types(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let mut metadata = field.metadata().clone();
+            tell_type(&mut metadata, field);
+            field.as_ref().clone().with_metadata(metadata)
+        })
+        .collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn tell_type(metadata: &mut HashMap<String, String>, field: &Field) {
+    let mut tell = |key: &str, value: String| {
+        metadata.insert(format!("{PREFIX}{key}"), value);
+    };
+    tell("TYPE_NAME", types::name(field.data_type()).to_owned());
+    if let Some((precision, scale)) = types::precision(field.data_type()) {
+        tell("PRECISION", precision.to_string());
+        tell("SCALE", scale.to_string());
+    }
+}
+
+fn described_column(table: &TableEntry, field: &Field, remark: Option<&Remark>) -> Field {
     let mut metadata = field.metadata().clone();
+    tell_type(&mut metadata, field);
     let mut tell = |key: &str, value: String| {
         metadata.insert(format!("{PREFIX}{key}"), value);
     };
     tell("CATALOG_NAME", table.catalog.clone());
     tell("DB_SCHEMA_NAME", table.schema.clone());
     tell("TABLE_NAME", table.table.clone());
-    tell("TYPE_NAME", types::name(field.data_type()).to_owned());
-    if let Some((precision, scale)) = types::precision(field.data_type()) {
-        tell("PRECISION", precision.to_string());
-        tell("SCALE", scale.to_string());
-    }
     tell("IS_AUTO_INCREMENT", "0".to_owned());
     tell("IS_CASE_SENSITIVE", "1".to_owned());
     tell("IS_READ_ONLY", "1".to_owned());
     tell("IS_SEARCHABLE", "1".to_owned());
-    if let Some(remark) = field.metadata().get(DESCRIPTION) {
-        tell("REMARKS", remark.clone());
+    if let Some(description) = remark.and_then(|it| it.description.as_ref()) {
+        tell("REMARKS", description.clone());
+    }
+    if let Some(classification) = remark.and_then(|it| it.classification.as_ref()) {
+        metadata.insert(CLASSIFICATION.to_owned(), classification.clone());
     }
     field.clone().with_metadata(metadata)
 }
@@ -193,7 +222,7 @@ fn schemas_builder() -> GetDbSchemasBuilder {
     GetDbSchemasBuilder::new(None::<String>, None::<String>)
 }
 
-fn broken(error: FlightError) -> Error {
+pub(super) fn broken(error: FlightError) -> Error {
     Error::new(
         ErrorKind::Internal,
         code::INTERNAL,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use weft_governance::{Error, ErrorKind, code};
 
 use super::outflow::{Outflow, Stop};
+use super::reader::Reader;
 use super::{catalog, info, malformed, types, unsupported};
 use crate::backend::{Backend, Prepared, ResultStream, StatementKind};
 use crate::encode::{Encoder, logical_size, same_columns, wire_schema};
@@ -86,7 +87,7 @@ impl<B: Backend> Desk<B> {
     /// Announces a result: its schema and one ticket. A command runs here, once.
     pub(super) async fn flight_info(
         &self,
-        session: &Session<B>,
+        session: &Arc<Session<B>>,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Error> {
         let command = read_command(&descriptor.cmd)?;
@@ -102,7 +103,7 @@ impl<B: Backend> Desk<B> {
             }
             command => {
                 let schema = catalog::schema(command).ok_or_else(|| unknown(command))?;
-                announce(&schema, command.clone().into_any(), -1)?
+                announce(&schema, endpoint(command.clone().into_any()), -1)?
             }
         };
         Ok(info.with_descriptor(descriptor))
@@ -134,31 +135,37 @@ impl<B: Backend> Desk<B> {
         &self,
         session: &Arc<Session<B>>,
         ticket: Ticket,
-        deadline: Option<tokio::time::Instant>,
+        reader: Reader,
     ) -> Result<Outflow, Error> {
+        let deadline = reader.deadline;
         let command = read_command(&ticket.ticket).map_err(|_| no_such_ticket())?;
         if let Command::TicketStatementQuery(ticket) = &command {
-            let pending = self.pending(session, &ticket.statement_handle)?;
+            let (session, pending) = self.pending(session, &ticket.statement_handle)?;
             let stop = Stop {
                 deadline,
                 cancel: pending.cancel.clone(),
             };
-            let encoder = Encoder::new(Arc::clone(&pending.schema));
+            let encoder = reader.served_by(Encoder::new(Arc::clone(&pending.schema)))?;
             let rows = match &pending.work {
                 Work::Replay(batches) => stream::iter(batches.clone()).map(Ok).boxed(),
                 Work::Run {
                     statement,
                     parameters,
                 } => {
-                    let (backend, session) = (Arc::clone(&self.backend), Arc::clone(session));
-                    let (statement, parameters) = (Arc::clone(statement), parameters.clone());
+                    let rows = one_by_one(parameters.as_ref());
+                    let run = (Arc::clone(&self.backend), session, Arc::clone(statement));
                     let announced = Arc::clone(&pending.schema);
-                    stream::once(async move {
-                        let result = backend.run(session.inner(), statement, parameters).await?;
-                        as_announced(&announced, result)
-                    })
-                    .try_flatten()
-                    .boxed()
+                    stream::iter(rows)
+                        .then(move |row| {
+                            let (backend, session, statement) = run.clone();
+                            let announced = Arc::clone(&announced);
+                            async move {
+                                let result = backend.run(session.inner(), statement, row).await?;
+                                as_announced(&announced, result)
+                            }
+                        })
+                        .try_flatten()
+                        .boxed()
                 }
             };
             return Ok(Outflow::new(encoder, rows, stop));
@@ -170,22 +177,39 @@ impl<B: Backend> Desk<B> {
             cancel: CancellationToken::new(),
         };
         Ok(Outflow::new(
-            Encoder::new(schema),
+            reader.served_by(Encoder::new(schema))?,
             stream::iter([Ok(batch)]).boxed(),
             stop,
         ))
     }
 
     /// Ends the result behind a ticket, wherever it is being worked on.
-    pub(super) fn cancel(&self, session: &Session<B>, ticket: &Ticket) -> Result<(), Error> {
-        let command = read_command(&ticket.ticket).map_err(|_| no_such_ticket())?;
-        let Command::TicketStatementQuery(ticket) = command else {
-            return Err(no_such_ticket());
-        };
-        self.pending(session, &ticket.statement_handle)?
-            .cancel
-            .cancel();
+    pub(super) fn cancel(&self, session: &Arc<Session<B>>, ticket: &Ticket) -> Result<(), Error> {
+        let (_, pending) = self.pending(session, &statement_handle(ticket)?)?;
+        pending.cancel.cancel();
         Ok(())
+    }
+
+    /// The same result for as long again.
+    pub(super) fn renew(
+        &self,
+        session: &Arc<Session<B>>,
+        endpoint: FlightEndpoint,
+    ) -> Result<FlightEndpoint, Error> {
+        let ticket = endpoint.ticket.as_ref().ok_or_else(no_such_ticket)?;
+        let sealed = statement_handle(ticket)?;
+        self.pending(session, &sealed)?;
+        let now = SystemTime::now();
+        let known = self.seal.open(&sealed, now).ok_or_else(no_such_ticket)?;
+        let renewed = ticket::Ticket {
+            expires_at: now + self.limits.result_lifetime,
+            ..known
+        };
+        Ok(FlightEndpoint {
+            location: endpoint.location,
+            app_metadata: endpoint.app_metadata,
+            ..self.redeemable(&renewed)?
+        })
     }
 
     /// Prepares a statement for this session.
@@ -205,7 +229,7 @@ impl<B: Backend> Desk<B> {
         } = self.backend.prepare(session.inner(), sql).await?;
         Ok(Statement {
             statement: Arc::new(statement),
-            schema: wire_schema(&schema),
+            schema: catalog::named_types(&wire_schema(&schema)),
             parameters: wire_schema(&parameters),
             kind,
             bound: Mutex::new(None),
@@ -219,25 +243,43 @@ impl<B: Backend> Desk<B> {
         statement: &Statement<B>,
     ) -> Result<Vec<RecordBatch>, Error> {
         let parameters = bound(statement)?;
-        let run = self.backend.run(
-            session.inner(),
-            Arc::clone(&statement.statement),
-            parameters,
-        );
-        let mut result = as_announced(&statement.schema, run.await?)?;
         let (mut batches, mut size) = (Vec::new(), 0_usize);
-        while let Some(batch) = result.try_next().await? {
-            size += batch
-                .columns()
-                .iter()
-                .map(|column| logical_size(column))
-                .sum::<usize>();
-            if size > self.limits.command_result {
-                return Err(result_too_large(self.limits.command_result));
+        for row in one_by_one(parameters.as_ref()) {
+            let command = Arc::clone(&statement.statement);
+            let run = self.backend.run(session.inner(), command, row);
+            let mut result = as_announced(&statement.schema, run.await?)?;
+            while let Some(batch) = result.try_next().await? {
+                size += batch
+                    .columns()
+                    .iter()
+                    .map(|column| logical_size(column))
+                    .sum::<usize>();
+                if size > self.limits.command_result {
+                    return Err(result_too_large(self.limits.command_result));
+                }
+                batches.push(batch);
             }
-            batches.push(batch);
         }
         Ok(batches)
+    }
+
+    /// The columns that the statement answers with, which may depend on the values bound to it.
+    async fn columns(
+        &self,
+        session: &Session<B>,
+        statement: &Statement<B>,
+        parameters: Option<&RecordBatch>,
+    ) -> Result<SchemaRef, Error> {
+        let known = || Arc::clone(&statement.schema);
+        let Some(first) = parameters.map(|rows| rows.slice(0, rows.num_rows().min(1))) else {
+            return Ok(known());
+        };
+        let told = self
+            .backend
+            .columns(session.inner(), &statement.statement, &first)
+            .await?;
+        let told = told.map(|schema| catalog::named_types(&wire_schema(&schema)));
+        Ok(told.unwrap_or_else(known))
     }
 
     async fn begin(
@@ -245,9 +287,13 @@ impl<B: Backend> Desk<B> {
         session: &Session<B>,
         statement: &Statement<B>,
     ) -> Result<FlightInfo, Error> {
+        let mut schema = Arc::clone(&statement.schema);
         let (work, rows) = match statement.kind {
             StatementKind::Query => {
                 let parameters = bound(statement)?;
+                schema = self
+                    .columns(session, statement, parameters.as_ref())
+                    .await?;
                 (
                     Work::Run {
                         statement: Arc::clone(&statement.statement),
@@ -262,9 +308,8 @@ impl<B: Backend> Desk<B> {
                 (Work::Replay(batches), i64::try_from(rows).unwrap_or(-1))
             }
         };
-        let schema = Arc::clone(&statement.schema);
         let pending = Pending {
-            schema,
+            schema: Arc::clone(&schema),
             work,
             cancel: CancellationToken::new(),
         };
@@ -273,19 +318,54 @@ impl<B: Backend> Desk<B> {
             result: session.results().insert(pending, Instant::now())?,
             expires_at: SystemTime::now() + self.limits.result_lifetime,
         };
-        let ticket = TicketStatementQuery {
-            statement_handle: self.seal.close(&ticket)?.into(),
-        };
-        announce(&statement.schema, ticket.as_any(), rows)
+        announce(&schema, self.redeemable(&ticket)?, rows)
     }
 
-    /// What a sealed ticket stands for; the answer is the same whatever is wrong with it.
-    fn pending(&self, session: &Session<B>, sealed: &[u8]) -> Result<Arc<Pending<B>>, Error> {
-        self.seal
-            .open(sealed, SystemTime::now())
-            .filter(|ticket| ticket.session == *session.id())
-            .and_then(|ticket| session.results().get(&ticket.result, Instant::now()))
-            .ok_or_else(no_such_ticket)
+    /// Where the result behind `ticket` is fetched, and until when.
+    fn redeemable(&self, ticket: &ticket::Ticket) -> Result<FlightEndpoint, Error> {
+        let sealed = TicketStatementQuery {
+            statement_handle: self.seal.close(ticket)?.into(),
+        };
+        let mut endpoint = endpoint(sealed.as_any());
+        let until = ticket.expires_at.duration_since(UNIX_EPOCH);
+        let until = until.unwrap_or_default().as_secs();
+        endpoint.expiration_time.get_or_insert_default().seconds =
+            i64::try_from(until).unwrap_or(i64::MAX);
+        Ok(endpoint)
+    }
+
+    /// What a sealed ticket stands for, and the session that it was made in: the caller's, or another
+    /// of the same person's. The answer is the same whatever is wrong with it.
+    fn pending(
+        &self,
+        session: &Arc<Session<B>>,
+        sealed: &[u8],
+    ) -> Result<(Arc<Session<B>>, Arc<Pending<B>>), Error> {
+        let now = SystemTime::now();
+        let found = self.seal.open(sealed, now).and_then(|ticket| {
+            let maker = self.sessions.of_same_owner(&ticket.session, session, now)?;
+            let pending = maker.results().get(&ticket.result, Instant::now())?;
+            Some((maker, pending))
+        });
+        found.ok_or_else(no_such_ticket)
+    }
+}
+
+/// What a ticket for a statement's result holds.
+fn statement_handle(ticket: &Ticket) -> Result<Bytes, Error> {
+    match read_command(&ticket.ticket) {
+        Ok(Command::TicketStatementQuery(ticket)) => Ok(ticket.statement_handle),
+        _ => Err(no_such_ticket()),
+    }
+}
+
+/// The values for each run of a statement: one without any if none are bound.
+fn one_by_one(rows: Option<&RecordBatch>) -> Vec<Option<RecordBatch>> {
+    match rows {
+        Some(rows) => (0..rows.num_rows())
+            .map(|row| Some(rows.slice(row, 1)))
+            .collect(),
+        None => vec![None],
     }
 }
 
@@ -361,8 +441,11 @@ fn bound<B: Backend>(statement: &Statement<B>) -> Result<Option<RecordBatch>, Er
     Ok(bound)
 }
 
-fn announce(schema: &SchemaRef, ticket: Any, rows: i64) -> Result<FlightInfo, Error> {
-    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket.encode_to_vec()));
+fn endpoint(ticket: Any) -> FlightEndpoint {
+    FlightEndpoint::new().with_ticket(Ticket::new(ticket.encode_to_vec()))
+}
+
+fn announce(schema: &SchemaRef, endpoint: FlightEndpoint, rows: i64) -> Result<FlightInfo, Error> {
     Ok(FlightInfo {
         schema: ipc_schema(schema)?,
         ..FlightInfo::new()

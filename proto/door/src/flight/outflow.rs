@@ -129,13 +129,16 @@ impl Stop {
             () = self.cancel.cancelled() => {
                 Error::new(ErrorKind::Cancelled, code::CANCELLED, "the query was cancelled")
             }
-            () = deadline => {
-                let message = "the query ran longer than the client allowed";
-                Error::new(ErrorKind::DeadlineExceeded, code::DEADLINE, message)
-                    .with_hint("Raise the client's timeout, or ask for less.")
-            }
+            () = deadline => too_late(),
         }
     }
+}
+
+/// The error of what took longer than the client waits.
+pub(super) fn too_late() -> Error {
+    let message = "the query ran longer than the client allowed";
+    Error::new(ErrorKind::DeadlineExceeded, code::DEADLINE, message)
+        .with_hint("Raise the client's timeout, or ask for less.")
 }
 
 /// When the client gives up, from `grpc-timeout`.

@@ -1,24 +1,30 @@
-//! Parameters that a client binds: one row, by position.
+//! Parameters that a client binds: rows of values, by position.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::cast;
+use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema};
 use weft_governance::{Error, ErrorKind, code};
 
-use crate::encode::wire_schema;
+use crate::encode::{logical_size, wire_schema};
 use crate::guard::{DecodeLimits, Decoded, Decoder};
 
-/// Messages that a row of parameters may take.
+/// Messages that a stream of parameters may have.
 const MAX_MESSAGES: usize = 64;
+/// Rows that may be bound at once: the statement runs for each.
+const MAX_ROWS: usize = 1 << 10;
+/// Bytes that may be bound at once. They are kept as long as the statement is.
+const MAX_BYTES: usize = 16 << 20;
 
 /// Collects the messages of a stream of parameters.
 #[derive(Debug)]
 pub(super) struct Binding {
     decoder: Decoder,
     messages: usize,
-    row: Option<RecordBatch>,
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
 }
 
 impl Binding {
@@ -32,7 +38,9 @@ impl Binding {
         Self {
             decoder: Decoder::new(limits),
             messages: 0,
-            row: None,
+            batches: Vec::new(),
+            rows: 0,
+            bytes: 0,
         }
     }
 
@@ -45,26 +53,36 @@ impl Binding {
         let Decoded::Batch(batch) = self.decoder.decode(message)? else {
             return Ok(());
         };
-        if batch.num_rows() > 1 || (batch.num_rows() == 1 && self.row.is_some()) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                code::UNSUPPORTED,
-                "a statement runs with one row of parameters at a time",
-            )
-            .with_hint("Execute the statement once per row."));
+        self.rows += batch.num_rows();
+        // What it takes once dictionaries are written out.
+        let sizes = batch.columns().iter().map(|column| logical_size(column));
+        self.bytes = self.bytes.saturating_add(sizes.sum());
+        if self.rows > MAX_ROWS || self.bytes > MAX_BYTES {
+            let message = format!(
+                "more than {MAX_ROWS} rows or {MAX_BYTES} bytes of parameters were bound at once"
+            );
+            return Err(
+                Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+                    .with_hint("Bind fewer rows at a time."),
+            );
         }
-        if batch.num_rows() == 1 {
-            self.row = Some(batch);
+        if batch.num_rows() > 0 {
+            self.batches.push(batch);
         }
         Ok(())
     }
 
-    /// The row, with the names that `parameters` declares; nothing if there was none, or none is
+    /// The rows, with the names that `parameters` declares; nothing if there were none, or none is
     /// declared. Types stay those of the client, except that an untyped NULL takes the declared one.
     pub(super) fn finish(self, parameters: &Schema) -> Result<Option<RecordBatch>, Error> {
-        let Some(row) = self.row.filter(|row| row.num_columns() > 0) else {
+        let Some(first) = self.batches.first() else {
             return Ok(None);
         };
+        if first.num_columns() == 0 {
+            return Ok(None);
+        }
+        let row = concat_batches(&first.schema(), &self.batches)
+            .map_err(|error| refused("a parameter is malformed").caused_by(error))?;
         if row.num_columns() != parameters.fields().len() {
             return Err(refused(&format!(
                 "the statement has {} parameters and {} values are bound",
@@ -89,7 +107,7 @@ impl Binding {
 
 fn bind(value: &ArrayRef, plain: &DataType, declared: &Field) -> Result<(Field, ArrayRef), Error> {
     let value = if *plain == DataType::Null {
-        new_null_array(declared.data_type(), 1)
+        new_null_array(declared.data_type(), value.len())
     } else {
         cast(value, plain).map_err(|error| refused("a parameter is malformed").caused_by(error))?
     };

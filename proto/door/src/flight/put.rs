@@ -22,9 +22,9 @@ impl<B: Backend> Desk<B> {
     pub(super) async fn put(
         &self,
         session: &Session<B>,
-        mut messages: Streaming<FlightData>,
+        messages: &mut Streaming<FlightData>,
     ) -> Result<PutResult, Error> {
-        let first = first_message(&mut messages, self.limits().handshake).await?;
+        let first = first_message(messages, self.limits().handshake).await?;
         let descriptor = first.flight_descriptor.as_ref();
         let descriptor = descriptor.ok_or_else(|| malformed("the stream has no descriptor"))?;
         match read_command(&descriptor.cmd)? {
@@ -72,7 +72,7 @@ impl<B: Backend> Desk<B> {
         &self,
         statement: &Statement<B>,
         first: FlightData,
-        mut messages: Streaming<FlightData>,
+        messages: &mut Streaming<FlightData>,
     ) -> Result<(), Error> {
         let mut binding = Binding::new(self.limits().message);
         binding.take(first)?;

@@ -10,10 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use weft_governance::{Error, ErrorKind, code};
 
-use super::{Presented, Session, sign_in_first};
+use super::{Handle, Place, Presented, Session, sign_in_first};
 use crate::backend::{Backend, Credentials};
 use crate::limits::Limits;
-use crate::ticket::fill;
+use crate::ticket::{Seal, fill};
 
 /// Sign-ins that run at a time at most; the same credential never twice.
 const LANES: usize = 64;
@@ -25,6 +25,7 @@ pub(crate) struct Sessions<B: Backend> {
     backend: Arc<B>,
     limits: Limits,
     key: hmac::Key,
+    seal: Seal,
     open: Mutex<HashMap<Digest, Entry<B>>>,
     lanes: Vec<tokio::sync::Mutex<()>>,
 }
@@ -54,20 +55,24 @@ impl<B: Backend> Sessions<B> {
             backend,
             limits,
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            seal: Seal::generate()?,
             open: Mutex::new(HashMap::new()),
             lanes: (0..LANES).map(|_| tokio::sync::Mutex::new(())).collect(),
         })
     }
 
     /// Signs in and returns the session with the bearer that names it from now on. The bearer of a
-    /// session or a token stays what it is; a password gets a new one.
+    /// session of one's own stays what it is; a password or a token gets a new one.
     pub(crate) async fn sign_in(
         &self,
         presented: Presented,
+        place: Place,
         now: SystemTime,
     ) -> Result<(Arc<Session<B>>, String), Error> {
         if let Some(bearer) = presented.bearer().map(str::to_owned) {
-            return Ok((self.authenticate(presented, now).await?, bearer));
+            let session = self.authenticate(presented, None, now).await?;
+            let bearer = self.offer(&session)?.unwrap_or(bearer);
+            return Ok((session, bearer));
         }
         let Some(credentials) = presented.into_credentials() else {
             return Err(sign_in_first());
@@ -77,12 +82,51 @@ impl<B: Backend> Sessions<B> {
         let bearer = URL_SAFE_NO_PAD.encode(secret);
         let digest = self.digest(&Presented::Session(bearer.clone().into()));
         let _lane = self.lane(&digest).await;
-        Ok((self.open(digest, credentials, now).await?, bearer))
+        let session = self.open(digest, credentials, place, now).await?;
+        Ok((session, bearer))
+    }
+
+    /// A bearer for a session of the client's own, if it is in a shared one.
+    pub(crate) fn offer(&self, session: &Session<B>) -> Result<Option<String>, Error> {
+        let shared = session.is_shared();
+        shared.then(|| self.seal.promise(session.id())).transpose()
+    }
+
+    /// The session called `id`, if it may be used by who is in `session`: nobody but its owner.
+    pub(crate) fn of_same_owner(
+        &self,
+        id: &Handle,
+        session: &Arc<Session<B>>,
+        now: SystemTime,
+    ) -> Option<Arc<Session<B>>> {
+        if session.id() == id {
+            return Some(Arc::clone(session));
+        }
+        let found = self.named(id)?;
+        let fits = found.is_of_owner_of(session) && !found.is_over(now);
+        (fits && self.backend.check(found.inner()).is_ok()).then_some(found)
     }
 
     /// The session of a call. A token or password is verified by the backend at its first call and
-    /// remembered until the session ends.
+    /// remembered until the session ends. A `cookie` with the bearer of a session beside the one that
+    /// is presented leads to that; it lets nobody in by itself.
     pub(crate) async fn authenticate(
+        &self,
+        presented: Presented,
+        cookie: Option<&str>,
+        now: SystemTime,
+    ) -> Result<Arc<Session<B>>, Error> {
+        let session = self.presented(presented, now).await?;
+        match cookie.filter(|_| session.is_shared()) {
+            Some(cookie) if self.seal.promised(cookie).as_ref() == Some(session.id()) => {
+                let own = Presented::Session(cookie.to_owned().into());
+                self.presented(own, now).await
+            }
+            _ => Ok(session),
+        }
+    }
+
+    async fn presented(
         &self,
         presented: Presented,
         now: SystemTime,
@@ -101,25 +145,37 @@ impl<B: Backend> Sessions<B> {
                 return Err(expired());
             }
         }
+        if let Presented::Session(bearer) = &presented {
+            let beside = self.seal.promised(bearer).ok_or_else(sign_in_first)?;
+            let _lane = self.lane(&digest).await;
+            return match self.find(&digest) {
+                Some(session) => Ok(session),
+                None => self.open_beside(digest, &beside, now).await,
+            };
+        }
         let Some(credentials) = presented.into_credentials() else {
             return Err(sign_in_first());
         };
         let _lane = self.lane(&digest).await;
         match self.find(&digest) {
             Some(session) => Ok(session),
-            None => self.open(digest, credentials, now).await,
+            None => self.open(digest, credentials, Place::Shared, now).await,
         }
     }
 
-    /// Ends a session and everything that it holds.
+    /// Ends a session, those beside it, and everything that they hold.
     pub(crate) async fn close(&self, session: &Arc<Session<B>>) {
-        let found = {
+        let beside = Place::Beside(*session.id());
+        let ended: Vec<_> = {
             let mut open = self.lock();
-            let before = open.len();
-            open.retain(|_, entry| !Arc::ptr_eq(&entry.session, session));
-            open.len() < before
+            let ends = |_: &Digest, entry: &mut Entry<B>| {
+                Arc::ptr_eq(&entry.session, session) || entry.session.place == beside
+            };
+            open.extract_if(ends)
+                .map(|(_, entry)| entry.session)
+                .collect()
         };
-        if found {
+        for session in ended {
             session.cancel_all();
             self.backend.sign_out(Arc::clone(session.inner())).await;
         }
@@ -145,14 +201,10 @@ impl<B: Backend> Sessions<B> {
         &self,
         digest: Digest,
         credentials: Credentials,
+        place: Place,
         now: SystemTime,
     ) -> Result<Arc<Session<B>>, Error> {
-        if self.lock().len() >= self.limits.sessions {
-            self.sweep(now, Instant::now()).await;
-        }
-        if self.lock().len() >= self.limits.sessions {
-            return Err(full(self.limits.sessions));
-        }
+        self.make_room(now).await?;
         let user = match &credentials {
             Credentials::Password { user, password: _ } => Some(user.clone()),
             Credentials::Token(_) => None,
@@ -168,7 +220,57 @@ impl<B: Backend> Sessions<B> {
             return Err(expired());
         }
         let owner = self.backend.owner(&opened.session).or(user);
-        let session = Session::new(opened.session, opened.expires_at, owner, &self.limits)?;
+        let session = Session::new(
+            opened.session,
+            opened.expires_at,
+            owner,
+            place,
+            &self.limits,
+        )?;
+        Ok(self.keep(digest, session).await)
+    }
+
+    /// Opens a session beside a shared one, as its bearer was promised to.
+    async fn open_beside(
+        &self,
+        digest: Digest,
+        beside: &Handle,
+        now: SystemTime,
+    ) -> Result<Arc<Session<B>>, Error> {
+        let shared = self
+            .named(beside)
+            .filter(|session| session.is_shared())
+            .ok_or_else(sign_in_first)?;
+        if let Err(ended) = self.backend.check(shared.inner()) {
+            self.close(&shared).await;
+            return Err(ended);
+        }
+        if shared.is_over(now) {
+            self.close(&shared).await;
+            return Err(expired());
+        }
+        self.make_room(now).await?;
+        let session = Session::new(
+            self.backend.beside(shared.inner()),
+            shared.expires_at,
+            shared.owner.clone(),
+            Place::Beside(*beside),
+            &self.limits,
+        )?;
+        Ok(self.keep(digest, session).await)
+    }
+
+    async fn make_room(&self, now: SystemTime) -> Result<(), Error> {
+        if self.lock().len() >= self.limits.sessions {
+            self.sweep(now, Instant::now()).await;
+        }
+        if self.lock().len() >= self.limits.sessions {
+            return Err(full(self.limits.sessions));
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, digest: Digest, session: Session<B>) -> Arc<Session<B>> {
         let session = Arc::new(session);
         let displaced = self.displaced_by(&session);
         let entry = Entry {
@@ -179,10 +281,11 @@ impl<B: Backend> Sessions<B> {
         if let Some(displaced) = displaced {
             self.close(&displaced).await;
         }
-        Ok(session)
+        session
     }
 
-    /// The session of the same owner that was idle longest, if the owner has as many as allowed.
+    /// The session of the same owner that was idle longest, if the owner has as many as allowed; a
+    /// shared one, with which those beside it end, only if there is no other.
     fn displaced_by(&self, session: &Session<B>) -> Option<Arc<Session<B>>> {
         let owner = session.owner.as_ref()?;
         let open = self.lock();
@@ -194,8 +297,14 @@ impl<B: Backend> Sessions<B> {
             return None;
         }
         own()
-            .min_by_key(|entry| entry.used)
+            .min_by_key(|entry| (entry.session.is_shared(), entry.used))
             .map(|entry| Arc::clone(&entry.session))
+    }
+
+    fn named(&self, id: &Handle) -> Option<Arc<Session<B>>> {
+        let open = self.lock();
+        let mut sessions = open.values().map(|entry| &entry.session);
+        sessions.find(|session| session.id() == id).map(Arc::clone)
     }
 
     fn find(&self, digest: &Digest) -> Option<Arc<Session<B>>> {

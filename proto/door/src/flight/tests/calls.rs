@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, Any, CommandStatementIngest, ProstMessageExt,
@@ -11,9 +11,10 @@ use arrow_flight::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
-use tonic::{Code, IntoRequest, Status};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, IntoRequest, IntoStreamingRequest, Status};
 
-use super::{House, act, code_of, fetch, query, status_of};
+use super::{Client, House, act, code_of, fetch, query, status_of};
 use crate::flight::message::{
     CloseSessionResult, CloseSessionStatus, GetSessionOptionsResult, OptionValue,
     SessionOptionValue, SetSessionOptionErrorValue, SetSessionOptionsRequest,
@@ -40,7 +41,7 @@ async fn a_right_password_lets_in_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
-async fn a_handshake_with_a_bearer_keeps_it() {
+async fn a_handshake_with_a_bearer_keeps_it_and_with_a_token_gives_a_bearer() {
     let house = House::open();
     let bearer = house
         .guest("analyst")
@@ -48,10 +49,10 @@ async fn a_handshake_with_a_bearer_keeps_it() {
         .token()
         .expect("signed in")
         .clone();
-    for (value, accepted) in [
-        (bearer.as_str(), true),
-        ("good.to.ken", true),
-        ("None", false),
+    for (value, kept) in [
+        (bearer.as_str(), Some(true)),
+        ("good.to.ken", Some(false)),
+        ("None", None),
     ] {
         let mut request = stream::iter([HandshakeRequest::default()]).into_request();
         let header = format!("Bearer {value}");
@@ -63,15 +64,37 @@ async fn a_handshake_with_a_bearer_keeps_it() {
             .await;
         match reply {
             Ok(reply) => {
-                assert!(accepted);
-                assert_eq!(
-                    reply.metadata().get("authorization").expect("kept"),
-                    header.as_str()
-                );
+                let given = reply.metadata().get("authorization").expect("a bearer");
+                assert_eq!(Some(given == header.as_str()), kept);
             }
-            Err(status) => assert_eq!((status.code(), accepted), (Code::Unauthenticated, false)),
+            Err(status) => assert_eq!((status.code(), kept), (Code::Unauthenticated, None)),
         }
     }
+}
+
+/// Some drivers listen before they speak, others speak after they were answered.
+#[tokio::test]
+async fn a_handshake_is_answered_at_once_and_ends_with_the_client() {
+    let house = House::open();
+    let (speak, said) = tokio::sync::mpsc::channel(1);
+    let said = stream::unfold(said, |mut said| async {
+        said.recv().await.map(|message| (message, said))
+    });
+    let mut request = said.into_streaming_request();
+    let header = "Basic YW5hbHlzdDpzZWNyZXQ=".parse().expect("ascii");
+    request.metadata_mut().insert("authorization", header);
+    let mut replies = FlightServiceClient::new(house.channel().await)
+        .handshake(request)
+        .await
+        .expect("signed in")
+        .into_inner();
+    assert!(replies.message().await.expect("a reply").is_some());
+    speak
+        .send(HandshakeRequest::default())
+        .await
+        .expect("heard");
+    drop(speak);
+    assert!(replies.message().await.expect("an end").is_none());
 }
 
 #[tokio::test]
@@ -178,7 +201,10 @@ async fn a_refusal_of_the_backend_arrives_with_its_code_and_hint() {
             .expect_err("denied"),
     );
     assert_eq!(status.code(), Code::PermissionDenied);
-    assert_eq!(status.message(), "`sales.orders` is not granted");
+    assert_eq!(
+        status.message(),
+        "`sales.orders` is not granted\nhint: REQUEST ACCESS TO sales.orders"
+    );
     assert_eq!(code_of(&status), "WEFT-NOT-GRANTED");
     assert!(status.metadata().get_bin("weft-hint-bin").is_some());
 }
@@ -230,10 +256,10 @@ async fn parameters_that_do_not_fit_are_refused() {
         .await
         .expect("prepared");
     let one: ArrayRef = Arc::new(Int64Array::from(vec![1]));
-    let two: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
-    let text: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+    let many: ArrayRef = Arc::new(Int64Array::from(vec![1; 1025]));
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a"; 1025]));
     let too_few = RecordBatch::try_from_iter([("0", one)]).expect("valid");
-    let too_long = RecordBatch::try_from_iter([("0", two), ("1", text)]).expect("valid");
+    let too_long = RecordBatch::try_from_iter([("0", many), ("1", text)]).expect("valid");
     for (batch, code, message) in [
         (
             too_few,
@@ -242,14 +268,36 @@ async fn parameters_that_do_not_fit_are_refused() {
         ),
         (
             too_long,
-            Code::Unimplemented,
-            "a statement runs with one row of parameters at a time",
+            Code::ResourceExhausted,
+            "more than 1024 rows or 16777216 bytes of parameters were bound at once\nhint: Bind \
+             fewer rows at a time.",
         ),
     ] {
         statement.set_parameters(batch).expect("set");
         let status = status_of(statement.execute().await.expect_err("refused"));
         assert_eq!((status.code(), status.message()), (code, message));
     }
+}
+
+#[tokio::test]
+async fn a_statement_runs_once_for_each_row_of_values() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let mut statement = client
+        .prepare("echo ? ?".to_owned(), None)
+        .await
+        .expect("prepared");
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("c")]));
+    let rows = RecordBatch::try_from_iter([("0", numbers), ("1", texts)]).expect("valid");
+    statement.set_parameters(rows).expect("set");
+    let info = statement.execute().await.expect("announced");
+    let (_, batches) = fetch(&mut client, &info).await;
+    assert_eq!(batches.len(), 3, "one run for each");
+    let texts = batches
+        .iter()
+        .flat_map(|batch| batch.column(1).as_string::<i32>());
+    assert_eq!(texts.collect::<Vec<_>>(), [Some("a"), None, Some("c")]);
 }
 
 #[tokio::test]
@@ -374,7 +422,11 @@ async fn data_cannot_be_written_and_is_refused_before_it_is_read() {
     let open = stream::iter([first]).chain(stream::pending());
     let status = status_of(client.do_put(open).await.expect_err("refused"));
     assert_eq!(status.code(), Code::Unimplemented);
-    assert_eq!(status.message(), "data cannot be written here");
+    assert!(
+        status
+            .message()
+            .starts_with("data cannot be written here\n")
+    );
 }
 
 #[tokio::test]
@@ -485,6 +537,83 @@ async fn a_closed_session_is_over() {
     assert_eq!(status.code(), Code::Unauthenticated);
 }
 
+/// What a call answered beside its message.
+async fn headers_of(house: &House, bearer: &str, cookie: Option<&str>) -> MetadataMap {
+    let mut request = Action::new("GetSessionOptions", "").into_request();
+    let header = format!("Bearer {bearer}").parse().expect("ascii");
+    request.metadata_mut().insert("authorization", header);
+    if let Some(cookie) = cookie {
+        let header = cookie.parse().expect("ascii");
+        request.metadata_mut().insert("cookie", header);
+    }
+    let reply = FlightServiceClient::new(house.channel().await)
+        .do_action(request)
+        .await
+        .expect("let in");
+    reply.metadata().clone()
+}
+
+#[tokio::test]
+async fn a_token_is_offered_a_session_for_each_of_its_clients() {
+    let house = House::open();
+    let with = async |token: &str| {
+        let mut client = house.stranger().await;
+        client.set_token(token.to_owned());
+        client
+    };
+    let offered = async || {
+        let headers = headers_of(&house, "good.to.ken", None).await;
+        let header = headers.get("authorization").expect("an offer");
+        let bearer = header.to_str().expect("ascii").strip_prefix("Bearer ");
+        bearer.expect("a bearer").to_owned()
+    };
+    let (one, other) = (offered().await, offered().await);
+    assert_ne!(one, other);
+    assert_eq!(house.memory.sign_ins(), 1);
+    let own = headers_of(&house, &one, None).await;
+    assert!(own.get("authorization").is_none() && own.get("set-cookie").is_none());
+
+    let mut shared = with("good.to.ken").await;
+    let (mut one, mut other) = (with(&one).await, with(&other).await);
+    for (client, words) in [(&mut one, "numbers 1"), (&mut other, "numbers 2")] {
+        query(client, words).await;
+    }
+    let close = async |client: &mut Client| {
+        let reply = act(client, "CloseSession", vec![]).await.expect("reply");
+        CloseSessionResult::decode(reply.as_slice())
+            .expect("decodes")
+            .status()
+    };
+    assert_eq!(close(&mut one).await, CloseSessionStatus::Closed);
+    assert_eq!(house.memory.sign_outs(), 1);
+    assert_eq!(close(&mut shared).await, CloseSessionStatus::NotCloseable);
+    query(&mut other, "numbers 1").await;
+    query(&mut shared, "numbers 1").await;
+    assert_eq!((house.memory.sign_ins(), house.memory.sign_outs()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_cookie_leads_to_ones_own_session_and_lets_nobody_in() {
+    let house = House::open();
+    let headers = headers_of(&house, "good.to.ken", None).await;
+    let cookie = headers.get("set-cookie").expect("a cookie");
+    let cookie = cookie.to_str().expect("ascii").split(';').next();
+    let cookie = cookie.expect("a pair");
+    let own = headers_of(&house, "good.to.ken", Some(cookie)).await;
+    assert!(own.get("authorization").is_none(), "a session of its own");
+    // Of another token it is of no use.
+    let other = headers_of(&house, "good.to.day", Some(cookie)).await;
+    assert!(other.get("authorization").is_some());
+    let mut request = Action::new("GetSessionOptions", "").into_request();
+    let header = cookie.parse().expect("ascii");
+    request.metadata_mut().insert("cookie", header);
+    let refused = FlightServiceClient::new(house.channel().await)
+        .do_action(request)
+        .await
+        .expect_err("nobody is let in");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
 #[tokio::test]
 async fn the_actions_that_are_listed_are_served() {
     let house = House::open();
@@ -501,7 +630,7 @@ async fn the_actions_that_are_listed_are_served() {
         .expect("listed")
         .into_inner();
     let listed: Vec<_> = listed.try_collect().await.expect("listed");
-    assert_eq!(listed.len(), 7);
+    assert_eq!(listed.len(), 8);
     for action in listed {
         let outcome = act(&mut client, &action.r#type, vec![0xff]).await;
         let code = outcome.map_or_else(|status| status.code(), |_| Code::Ok);

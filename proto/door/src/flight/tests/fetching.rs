@@ -6,7 +6,8 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{
-    CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor, Ticket,
+    CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
+    FlightEndpoint, FlightInfo, RenewFlightEndpointRequest, Ticket,
 };
 use futures::TryStreamExt;
 use proptest::prelude::*;
@@ -207,7 +208,7 @@ async fn a_closed_session_ends_its_streams() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_redeemed_on_any_connection_of_its_session_and_of_no_other() {
+async fn a_ticket_is_redeemed_in_any_session_of_its_owner_and_of_no_other() {
     let house = House::open();
     let mut client = house.guest("analyst").await;
     let info = client
@@ -218,7 +219,10 @@ async fn a_ticket_is_redeemed_on_any_connection_of_its_session_and_of_no_other()
     second.set_token(client.token().expect("signed in").clone());
     assert_eq!(rows(&fetch(&mut second, &info).await.1), 10);
 
-    let mut other = house.guest("analyst").await;
+    let mut beside = house.guest("analyst").await;
+    assert_eq!(rows(&fetch(&mut beside, &info).await.1), 10);
+
+    let mut other = house.guest("someone").await;
     let foreign = status_of(
         other
             .do_get(ticket_of(&info))
@@ -232,6 +236,56 @@ async fn a_ticket_is_redeemed_on_any_connection_of_its_session_and_of_no_other()
         (garbage.code(), garbage.message()),
         (Code::NotFound, foreign.message())
     );
+}
+
+#[tokio::test]
+async fn a_result_is_kept_for_longer_if_that_is_asked_for() {
+    let house = House::open();
+    let mut client = house.guest("analyst").await;
+    let info = client
+        .execute("numbers 10".to_owned(), None)
+        .await
+        .expect("announced");
+    let endpoint = info.endpoint[0].clone();
+    let until = endpoint.expiration_time.expect("an end");
+    let renew = |endpoint: FlightEndpoint| {
+        let request = RenewFlightEndpointRequest {
+            endpoint: Some(endpoint),
+        };
+        request.encode_to_vec()
+    };
+    let renewed = act(&mut client, "RenewFlightEndpoint", renew(endpoint.clone()))
+        .await
+        .expect("renewed");
+    let renewed = FlightEndpoint::decode(renewed.as_slice()).expect("decodes");
+    assert!(renewed.expiration_time.expect("an end").seconds >= until.seconds);
+    assert_ne!(renewed.ticket, endpoint.ticket);
+    let info = FlightInfo::new().with_endpoint(renewed);
+    assert_eq!(rows(&fetch(&mut client, &info).await.1), 10);
+
+    let mut other = house.guest("someone").await;
+    for foreign in [endpoint, FlightEndpoint::default()] {
+        let refused = act(&mut other, "RenewFlightEndpoint", renew(foreign)).await;
+        assert_eq!(refused.expect_err("not theirs").code(), Code::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_call_ends_when_the_client_gives_up() {
+    let house = House::open();
+    let client = house.guest("analyst").await;
+    let info = {
+        let mut client = client.clone();
+        client.execute("silent".to_owned(), None).await
+    };
+    let mut client = client;
+    client.set_header("grpc-timeout", "50m");
+    let mut stream = client
+        .do_get(ticket_of(&info.expect("announced")))
+        .await
+        .expect("a stream");
+    let status = status_of(stream.try_next().await.expect_err("too late"));
+    assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
 #[test]

@@ -112,6 +112,8 @@ async fn tables_tell_their_columns_as_they_arrive() {
         .map(told),
         ["crm", "customer", "DECIMAL", "15", "2", "what was paid"]
     );
+    let metadata = columns.field(0).metadata();
+    assert_eq!(metadata["weft.classification"], "internal");
 }
 
 #[tokio::test]
@@ -134,24 +136,53 @@ async fn kinds_of_tables_and_types_are_listed() {
 }
 
 #[tokio::test]
-async fn keys_are_empty_but_have_their_columns() {
+async fn keys_are_those_that_the_tables_declare() {
     let house = House::open();
     let mut client = house.guest("analyst").await;
-    let primary = client
-        .get_primary_keys(CommandGetPrimaryKeys::default())
-        .await;
-    let exported = client
-        .get_exported_keys(CommandGetExportedKeys::default())
-        .await;
-    let imported = client
-        .get_imported_keys(CommandGetImportedKeys::default())
-        .await;
-    let crossed = client
-        .get_cross_reference(CommandGetCrossReference::default())
-        .await;
-    for (info, columns) in [(primary, 6), (exported, 13), (imported, 13), (crossed, 13)] {
+    let named = |table: &str| CommandGetPrimaryKeys {
+        catalog: Some("sales".to_owned()),
+        db_schema: None,
+        table: table.to_owned(),
+    };
+    for (table, expected) in [
+        ("orders", vec!["price"]),
+        ("lineitem", vec![]),
+        ("%", vec![]),
+    ] {
+        let info = client.get_primary_keys(named(table)).await;
         let batch = answer(&mut client, &info.expect("announced")).await;
-        assert_eq!((batch.num_columns(), batch.num_rows()), (columns, 0));
+        assert_eq!(batch.num_columns(), 6);
+        assert_eq!(column(&batch, "column_name"), expected, "{table}");
+    }
+    for (exported, expected) in [("orders", vec!["lineitem"]), ("lineitem", vec![])] {
+        let of = CommandGetExportedKeys {
+            table: exported.to_owned(),
+            ..CommandGetExportedKeys::default()
+        };
+        let info = client.get_exported_keys(of).await.expect("announced");
+        let batch = answer(&mut client, &info).await;
+        assert_eq!(batch.num_columns(), 13);
+        assert_eq!(column(&batch, "fk_table_name"), expected, "{exported}");
+    }
+    for (importing, expected) in [("lineitem", vec!["orders"]), ("orders", vec![])] {
+        let of = CommandGetImportedKeys {
+            catalog: Some("sales".to_owned()),
+            db_schema: Some("orders".to_owned()),
+            table: importing.to_owned(),
+        };
+        let info = client.get_imported_keys(of).await.expect("announced");
+        let batch = answer(&mut client, &info).await;
+        assert_eq!(column(&batch, "pk_table_name"), expected, "{importing}");
+    }
+    for (catalog, expected) in [("sales", 1), ("crm", 0)] {
+        let of = CommandGetCrossReference {
+            pk_catalog: Some(catalog.to_owned()),
+            pk_table: "orders".to_owned(),
+            fk_table: "lineitem".to_owned(),
+            ..CommandGetCrossReference::default()
+        };
+        let info = client.get_cross_reference(of).await.expect("announced");
+        assert_eq!(answer(&mut client, &info).await.num_rows(), expected);
     }
 }
 
