@@ -23,7 +23,8 @@ use crate::channels::Channels;
 use crate::plan::Sites;
 use crate::query::RunningQueries;
 use crate::registry::{Mesh, NodeEntry, Registry};
-use crate::session::Session;
+use crate::session::{Roster, Session};
+use crate::settings::ShownSetting;
 
 pub use describe::Described;
 pub use view::{Entry, View};
@@ -36,6 +37,8 @@ const REMEMBERED_SESSIONS: usize = 10_000;
 pub struct Catalogs {
     registry: Registry,
     channels: Channels,
+    roster: Roster,
+    settings: Arc<[ShownSetting]>,
     sessions: Arc<Mutex<HashMap<String, Known>>>,
 }
 
@@ -73,7 +76,19 @@ impl Catalogs {
         Self {
             registry,
             channels,
+            roster: Roster::default(),
+            settings: Arc::from([]),
             sessions: Arc::default(),
+        }
+    }
+
+    /// The same, whose system tables show the sessions of `roster`, and `settings`.
+    #[must_use]
+    pub fn showing(self, roster: Roster, settings: Vec<ShownSetting>) -> Self {
+        Self {
+            roster,
+            settings: settings.into(),
+            ..self
         }
     }
 
@@ -214,7 +229,15 @@ impl Catalogs {
         view: &View,
     ) -> Result<Arc<dyn TableProvider>, Error> {
         let mesh = self.registry.mesh();
-        let rows = system::rows(name, &mesh, view, &queries.of(&session.principal().subject))?;
+        let shown = system::Shown {
+            mesh: &mesh,
+            view,
+            queries: queries.shown_to(session.principal()),
+            sessions: self.roster.shown_to(session.principal()),
+            settings: &self.settings,
+            asker: session.principal(),
+        };
+        let rows = system::rows(name, &shown)?;
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(from_datafusion)?;
         Ok(Arc::new(table))
     }

@@ -16,6 +16,7 @@ mod federation;
 mod identity;
 mod names;
 mod noninterference;
+mod operations;
 mod policies;
 mod preaggregation;
 mod pruning;

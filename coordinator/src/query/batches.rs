@@ -1,19 +1,35 @@
-//! A query's rows on their way out: deadline, bookkeeping, one end.
+//! A query's rows on their way out: counted, bounded, with one end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use arrow::record_batch::RecordBatch;
 use futures::Stream;
 use futures::stream::BoxStream;
-use weft_governance::{Error, QueryId};
+use tracing::info;
+use weft_door::encode::logical_size;
+use weft_governance::{Error, ErrorKind, QueryId, code};
 
 use super::running::{QueryState, RunningQueries};
+
+/// How large an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultLimits {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+}
 
 /// Counts what goes out and notes how it ended. Dropped before the end, the query was cancelled.
 pub(super) struct Tracked {
     rows: BoxStream<'static, Result<RecordBatch, Error>>,
+    limits: ResultLimits,
     sent: u64,
+    bytes: u64,
+    started: Instant,
+    state: QueryState,
     id: QueryId,
     queries: RunningQueries,
 }
@@ -23,13 +39,44 @@ impl Tracked {
         rows: BoxStream<'static, Result<RecordBatch, Error>>,
         id: QueryId,
         queries: RunningQueries,
+        limits: ResultLimits,
     ) -> Self {
         Self {
             rows,
+            limits,
             sent: 0,
+            bytes: 0,
+            started: Instant::now(),
+            // Unless something else comes of it.
+            state: QueryState::Cancelled,
             id,
             queries,
         }
+    }
+
+    fn count(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let bytes = batch.columns().iter().map(|column| logical_size(column));
+        self.bytes = self.bytes.saturating_add(bytes.sum::<usize>() as u64);
+        self.sent = self.sent.saturating_add(batch.num_rows() as u64);
+        if self.sent > self.limits.rows {
+            return Err(too_large(
+                &format!("{} rows", self.limits.rows),
+                "result_rows",
+            ));
+        }
+        if self.bytes > self.limits.bytes {
+            return Err(too_large(
+                &format!("{} bytes", self.limits.bytes),
+                "result_bytes",
+            ));
+        }
+        self.queries.progress(self.id, self.sent);
+        Ok(())
+    }
+
+    fn end(&mut self, state: QueryState) {
+        self.state = state;
+        self.queries.end(self.id, state);
     }
 }
 
@@ -38,14 +85,14 @@ impl Stream for Tracked {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.rows.as_mut().poll_next(context);
+        let next = next.map(|next| match next {
+            Some(Ok(batch)) => Some(self.count(&batch).map(|()| batch)),
+            next => next,
+        });
         match &next {
-            Poll::Ready(Some(Ok(batch))) => {
-                self.sent += batch.num_rows() as u64;
-                self.queries.progress(self.id, self.sent);
-            }
-            Poll::Ready(Some(Err(_))) => self.queries.end(self.id, QueryState::Failed),
-            Poll::Ready(None) => self.queries.end(self.id, QueryState::Finished),
-            Poll::Pending => {}
+            Poll::Ready(Some(Err(_))) => self.end(QueryState::Failed),
+            Poll::Ready(None) => self.end(QueryState::Finished),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         next
     }
@@ -54,6 +101,21 @@ impl Stream for Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         // Only the first end counts, so this is silent after a finish or a failure.
-        self.queries.end(self.id, QueryState::Cancelled);
+        self.queries.end(self.id, self.state);
+        info!(
+            query = %self.id,
+            state = self.state.name(),
+            rows = self.sent,
+            bytes = self.bytes,
+            elapsed_ms = self.started.elapsed().as_millis() as u64,
+            "query ended"
+        );
     }
+}
+
+fn too_large(most: &str, setting: &str) -> Error {
+    let message = format!("the answer is larger than {most}");
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message).with_hint(format!(
+        "Ask for less, or have `limits.{setting}` of the coordinator raised; the rows so far are not the answer."
+    ))
 }

@@ -15,14 +15,15 @@ use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, TableAccess, code};
 use weft_plan::{
     Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics, Workers,
-    access_schema, access_table, bind_parameters, from_datafusion, guarded, parameter_schema,
-    parameter_values, plan_query, product_accesses, receipts_schema, receipts_table,
-    session_config, until, whole_groups,
+    access_schema, access_table, bind_parameters, from_datafusion, guarded, leashed,
+    parameter_schema, parameter_values, plan_query, product_accesses, query_functions,
+    receipts_schema, receipts_table, session_config, whole_groups,
 };
-use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
+use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_kill, purpose};
 
+use super::admission::Admission;
 use super::ask::Answered;
-use super::batches::Tracked;
+use super::batches::{ResultLimits, Tracked};
 use super::draft::Draft;
 use super::explain;
 use super::flow::Flow;
@@ -56,6 +57,10 @@ pub struct QueryEngine {
     pub catalogs: Catalogs,
     /// Running queries.
     pub queries: RunningQueries,
+    /// Who may run one more.
+    pub admission: Admission,
+    /// How large an answer may be.
+    pub results: ResultLimits,
     /// Threads with deep stacks.
     pub planner: PlannerThreads,
     /// Threads that plans run on.
@@ -111,10 +116,18 @@ impl QueryEngine {
         sql: &str,
     ) -> Result<Prepared<Statement>, Error> {
         let (text, caps) = (sql.to_owned(), self.caps.clone());
-        let parsed = self
-            .planner
-            .run(move || weft_sql::parse(&text, &caps))
-            .await?;
+        // Nothing is read, let alone planned, that would be refused at once.
+        if starts_query(sql) && !session.principal().is_admin() {
+            self.admission.check(&session.principal().subject)?;
+        }
+        // What ends a query does not wait for others to be planned.
+        let parsed = match is_kill(sql) {
+            true => weft_sql::parse(&text, &caps)?,
+            false => {
+                let parsing = self.planner.run(move || weft_sql::parse(&text, &caps));
+                parsing.await?
+            }
+        };
         let mut parameters: SchemaRef = Arc::new(Schema::empty());
         let mut fresh = None;
         let (schema, kind) = match &parsed {
@@ -140,7 +153,7 @@ impl QueryEngine {
                 (schema, StatementKind::Query)
             }
             Parsed::Show(show) => (listing::schema(show), StatementKind::Query),
-            Parsed::Use(_) | Parsed::Set { .. } => {
+            Parsed::Use(_) | Parsed::Set { .. } | Parsed::Kill(_) => {
                 (Arc::new(Schema::empty()), StatementKind::Command)
             }
         };
@@ -197,6 +210,10 @@ impl QueryEngine {
             Parsed::Show(show) => listing::show(&self.catalogs, session, show).await.map(one),
             Parsed::Use(parts) => {
                 self.catalogs.use_names(session, parts).await?;
+                Ok(nothing())
+            }
+            Parsed::Kill(query) => {
+                self.queries.kill(*query, session.principal())?;
                 Ok(nothing())
             }
             Parsed::Set { name, value } => {
@@ -294,6 +311,8 @@ impl QueryEngine {
             _ => false,
         };
         if anew {
+            // Its place is free again.
+            drop(result);
             let planned = self.planned_with(session, query, values, steps).await?;
             return self.start(session, planned).await.map(|(_, result)| result);
         }
@@ -454,15 +473,35 @@ impl QueryEngine {
         let run = Arc::new(run);
         let flows = Flow::all(cut.decided(run.shipments()), Some(&run));
         let flows = flows.map_err(from_datafusion)?;
-        self.queries
-            .start(id, &session.principal().subject, flows, receipts)?;
+        let who = session.principal().subject.clone();
+        // Whoever runs the mesh sees what runs also where there is no place.
+        let waits = !(session.principal().is_admin() && cut.fragments.is_empty());
+        let stop = self.queries.start(id, &who, flows, receipts);
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         // Nothing runs before the rows are asked for, so that a query given up by then is ended too.
         let (engine, started) = (self.clone(), Arc::clone(&run));
-        let rows = async move { engine.answer(Arc::new(state), cut, started).await };
-        let rows = futures::stream::once(rows);
-        let tracked = Tracked::new(rows.try_flatten().boxed(), id, self.queries.clone());
-        let batches = until(deadline.into(), tracked.boxed(), too_late);
+        let rows = async move {
+            let place = match waits {
+                true => Some(engine.admission.enter(&who).await?),
+                false => None,
+            };
+            engine.queries.begin(id);
+            let rows = engine.answer(Arc::new(state), cut, started).await?;
+            // The place is taken until the last row has gone.
+            Ok(rows.inspect(move |_| _ = &place))
+        };
+        let rows = futures::stream::once(rows).try_flatten().boxed();
+        let tracked = Tracked::new(rows, id, self.queries.clone(), self.results);
+        let presence = session.presence().clone();
+        // What ends a query ends it also while nobody reads its rows.
+        let end = async move {
+            tokio::select! {
+                error = stop.stopped() => error,
+                error = presence.ended() => error,
+                () = tokio::time::sleep_until(deadline.into()) => too_late(),
+            }
+        };
+        let batches = leashed(end, tracked.boxed());
         Ok((run, ResultStream { schema, batches }))
     }
 
@@ -584,6 +623,7 @@ impl QueryEngine {
             Ok(rules
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
+                .with_scalar_functions(query_functions())
                 .with_table_functions(Default::default())
                 .with_file_formats(Vec::new())
                 .build())
@@ -612,6 +652,16 @@ impl Statement {
             .take()
             .filter(|planned| planned.at.elapsed() < PLAN_LIFETIME)
     }
+}
+
+/// Whether `sql` begins as queries do.
+fn starts_query(sql: &str) -> bool {
+    let sql = sql.trim_start();
+    let words = ["select", "with", "values", "table", "("];
+    words.iter().any(|word| {
+        let start = sql.get(..word.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+    })
 }
 
 fn is_out_of_memory_here(error: &Error) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -14,12 +15,13 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, code};
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
-    RunningPlans, Semantics, Tables, Workers, fingerprint, from_datafusion, guarded,
+    RunningPlans, Semantics, Tables, Workers, bounded_calls, fingerprint, from_datafusion, guarded,
     parameter_schema, plan_query, product_accesses, product_table_of, session_config,
-    shipped_table_of, whole_groups,
+    shipped_table_of, weigh, whole_groups,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -38,6 +40,12 @@ use crate::incident;
 pub struct EngineSettings {
     /// Bytes of memory for all running fragments together.
     pub memory: usize,
+    /// Bytes of memory for one of them.
+    pub query_memory: usize,
+    /// Bytes that one of them may write to disk when memory is short.
+    pub query_spill: usize,
+    /// Fragments, and queries of people who connect straight, at a time.
+    pub max_concurrent: usize,
     /// Partitions of one fragment's plan.
     pub partitions: usize,
     /// Planning threads at a time.
@@ -56,6 +64,8 @@ pub struct Engine {
     memory: Memory,
     workers: Workers,
     running: RunningPlans,
+    places: Arc<Semaphore>,
+    started: Arc<AtomicU64>,
     /// By time zone, and whether groups stay whole.
     states: QuerySessions<(String, bool)>,
     settings: EngineSettings,
@@ -90,7 +100,10 @@ impl Engine {
             function_names: Arc::new(functions.names()),
             functions: Arc::new(functions),
             planner: PlannerThreads::new(settings.planner_threads)?,
-            memory: Memory::new(settings.memory)?,
+            memory: Memory::new(settings.memory)?
+                .with_shares(settings.query_memory, settings.query_spill as u64),
+            places: Arc::new(Semaphore::new(settings.max_concurrent.max(1))),
+            started: Arc::default(),
             workers: Workers::start(settings.partitions)?,
             running: RunningPlans::default(),
             states: QuerySessions::default(),
@@ -111,6 +124,16 @@ impl Engine {
     /// Fragments of which some part computes.
     pub fn running(&self) -> usize {
         self.running.count()
+    }
+
+    /// Fragments that were started.
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of memory that fragments have reserved.
+    pub fn reserved(&self) -> usize {
+        self.memory.reserved()
     }
 
     /// The threads that deep statements are planned on.
@@ -320,12 +343,16 @@ impl Engine {
             ..
         } = fragment;
         let QuerySession { state, context } = session;
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| self.busy())?;
+        self.started.fetch_add(1, Ordering::Relaxed);
         let interrupt = self.running.start();
         let signal = interrupt.clone();
         let physical = self
             .planner
             .run_async(async move {
                 let plan = bind(plan, &bindings)?;
+                let plan = bounded_calls(plan).map_err(|e| incident::hide(id, e))?;
                 let plan = state.create_physical_plan(&plan).await;
                 plan.and_then(|plan| signal.guard(plan))
                     .map_err(|e| incident::hide(id, e))
@@ -342,8 +369,8 @@ impl Engine {
                 let meter = meter.clone();
                 async move { meter.pass(batch).await }
             })
-            // Rows that came along are there until the last was sent.
-            .inspect(move |_| _ = &memory)
+            // Rows that came along are there until the last was sent, and its place is taken.
+            .inspect(move |_| _ = (&memory, &place))
             .boxed();
         // The disk writes while the first rows are computed; they leave when both are done.
         let audited = async move {
@@ -352,6 +379,16 @@ impl Engine {
         };
         let batches = futures::stream::once(audited).try_flatten().boxed();
         Ok((schema, batches, interrupt, standing))
+    }
+
+    fn busy(&self) -> Error {
+        let message = format!(
+            "the node runs {} fragments, as many as it does at a time",
+            self.settings.max_concurrent
+        );
+        Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+            .with_hint("Try again when some of them have ended.")
+            .retry_after(Duration::from_secs(1))
     }
 
     fn convert(
@@ -370,6 +407,7 @@ impl Engine {
         let plan = plan
             .try_into_logical_plan(context, &codec)
             .map_err(|error| incident::unnumbered("a fragment could not be decoded", error))?;
+        weigh(&plan)?;
         check_leaves(&plan, expected)?;
         Ok((plan, accesses))
     }

@@ -31,5 +31,5 @@ pub use flow_to::FlowTo;
 pub use grant::{Cells, Columns, Grant, Grantee, Mask};
 pub use id::{DomainId, FragmentId, ProductRef, QueryId, ServerId, TableRef};
 pub use limits::Limits;
-pub use principal::Principal;
+pub use principal::{ADMINS, Principal};
 pub use timestamp::Timestamp;

@@ -1,7 +1,9 @@
 //! Errors on the wire: kinds to gRPC codes and back, in this one place.
 //!
-//! The message travels as the status message; code, hint and domain as call metadata. A cause
-//! stays where it happened.
+//! The message travels as the status message; code, hint, domain and the time to wait before trying
+//! again as call metadata. A cause stays where it happened.
+
+use std::time::Duration;
 
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
@@ -10,6 +12,11 @@ use weft_governance::{Error, ErrorKind, code};
 const CODE: &str = "weft-code";
 const DOMAIN: &str = "weft-domain";
 const HINT: &str = "weft-hint-bin";
+/// Seconds, as in HTTP.
+const RETRY_AFTER: &str = "retry-after";
+
+/// Bytes of a message or a hint: no client has to take more in.
+const LONGEST: usize = 2_000;
 
 /// What the other side gets to see of `error`.
 pub fn to_status(error: &Error) -> Status {
@@ -24,9 +31,21 @@ pub fn to_status(error: &Error) -> Status {
         metadata.insert(DOMAIN, value);
     }
     if let Some(hint) = error.hint() {
-        metadata.insert_bin(HINT, MetadataValue::from_bytes(hint.as_bytes()));
+        metadata.insert_bin(HINT, MetadataValue::from_bytes(shortened(hint).as_bytes()));
     }
-    Status::with_metadata(to_code(error.kind()), error.message(), metadata)
+    if let Some(wait) = error.retries_after() {
+        metadata.insert(RETRY_AFTER, wait.as_secs().into());
+    }
+    Status::with_metadata(to_code(error.kind()), shortened(error.message()), metadata)
+}
+
+/// `text` as far as it fits among the headers of a call: it may name what a client has sent.
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(LONGEST);
+    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 /// What the other side said. A status that is not Weft's own is a broken connection or a stranger.
@@ -39,6 +58,9 @@ pub fn from_status(status: &Status) -> Error {
     let mut error = Error::new(to_kind(status.code(), own), own, status.message());
     if let Some(domain) = ascii(DOMAIN).and_then(|domain| domain.parse().ok()) {
         error = error.at(domain);
+    }
+    if let Some(seconds) = ascii(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()) {
+        error = error.retry_after(Duration::from_secs(seconds));
     }
     let hint = metadata
         .get_bin(HINT)
@@ -141,6 +163,7 @@ mod tests {
         let error = Error::new(ErrorKind::SchemaDrift, code::SCHEMA_DRIFT, "columns differ")
             .with_hint("Run it again – später.")
             .at(domain)
+            .retry_after(Duration::from_millis(1_500))
             .caused_by(std::io::Error::other("/secret/path"));
         let status = to_status(&error);
         assert!(!format!("{status:?}").contains("secret"));
@@ -148,7 +171,17 @@ mod tests {
         assert_eq!(back.kind(), ErrorKind::SchemaDrift);
         assert_eq!(back.code(), code::SCHEMA_DRIFT);
         assert_eq!(back.hint(), Some("Run it again – später."));
+        assert_eq!(back.retries_after(), Some(Duration::from_secs(2)));
         assert_eq!(back.to_string(), "domain `sales`: columns differ");
+    }
+
+    #[test]
+    fn a_message_fits_among_the_headers_of_a_call() {
+        let long = "é".repeat(1 << 20);
+        let error = Error::new(ErrorKind::NotFound, code::NOT_FOUND, &long).with_hint(&long);
+        let back = from_status(&to_status(&error));
+        assert!(back.message().len() <= LONGEST + 3 && back.message().ends_with("é…"));
+        assert!(back.hint().is_some_and(|hint| hint.len() <= LONGEST + 3));
     }
 
     #[test]

@@ -111,6 +111,11 @@ impl<B: Backend> Sessions<B> {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Ends a session and everything that it holds.
     pub(crate) async fn close(&self, session: &Arc<Session<B>>) {
         let found = {
