@@ -23,3 +23,6 @@ pub use encode::{Compression, Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};
 pub use limits::Limits;
 pub use serve::{Door, DoorVitals, Listen};
+
+#[cfg(test)]
+mod properties;
