@@ -213,7 +213,7 @@ fn coordinator(args: &ServeArgs, runtime: &Runtime) -> Result<Exit, Error> {
     let until = until(args);
     let _leftovers = leftovers(args);
     runtime
-        .block_on(serve::coordinator::run(loaded.settings, until))
+        .block_on(serve::coordinator::run(loaded, until))
         .map(|()| Exit::Ok)
 }
 

@@ -8,6 +8,7 @@ mod coordinator;
 mod keys;
 mod load;
 mod node;
+mod operations;
 
 pub(crate) use authority::AuthorityConfig;
 pub(crate) use coordinator::CoordinatorConfig;

@@ -10,15 +10,21 @@ pub(crate) use claim::{Claim, claim};
 pub(crate) use leftovers::Leftovers;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::authority::{JoinToken, enroll};
 use weft_wire::identity::Identity;
+
+/// An address as JSON shows it.
+pub(crate) fn shown(address: Option<SocketAddr>) -> Option<String> {
+    address.map(|address| address.to_string())
+}
 
 /// How a server knows that it is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,28 +93,69 @@ pub(crate) fn announce(ready: &Value) {
     let _ = writeln!(out, "{ready}").and_then(|()| out.flush());
 }
 
+/// What tells a server to stop.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    until: Until,
+}
+
+impl Signals {
+    /// Watches from now on.
+    ///
+    /// # Errors
+    /// If signals cannot be watched.
+    pub(crate) fn watch(until: Until) -> Result<Self, Error> {
+        let watch = |kind| {
+            signal(kind).map_err(|error| wrong(format!("signals cannot be watched: {error}")))
+        };
+        Ok(Self {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+            until,
+        })
+    }
+
+    /// Returns when it is time to stop.
+    pub(crate) async fn stop(&mut self) {
+        match self.until {
+            Until::Signal => self.asked().await,
+            // A terminal sends SIGINT to the parent too, which then decides.
+            Until::ParentGone => tokio::select! {
+                () = parent_gone() => {}
+                _ = self.terminate.recv() => {}
+            },
+        }
+    }
+
+    /// Lets `end` take its time, unless the server is told once more.
+    pub(crate) async fn unless_told_again(mut self, end: impl Future<Output = ()>) {
+        let again = async {
+            match self.until {
+                Until::Signal => self.asked().await,
+                Until::ParentGone => drop(self.terminate.recv().await),
+            }
+        };
+        tokio::select! {
+            () = end => {}
+            () = again => tracing::warn!("told to stop once more: what still runs is cut"),
+        }
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 /// Returns when it is time to stop.
 ///
 /// # Errors
 /// If signals cannot be watched.
 pub(crate) async fn stop(until: Until) -> Result<(), Error> {
-    let watch =
-        |kind| signal(kind).map_err(|error| wrong(format!("signals cannot be watched: {error}")));
-    let (mut interrupt, mut terminate) = (
-        watch(SignalKind::interrupt())?,
-        watch(SignalKind::terminate())?,
-    );
-    match until {
-        Until::Signal => tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        },
-        // A terminal sends SIGINT to the parent too, which then decides.
-        Until::ParentGone => tokio::select! {
-            () = parent_gone() => {}
-            _ = terminate.recv() => {}
-        },
-    }
+    Signals::watch(until)?.stop().await;
     Ok(())
 }
 

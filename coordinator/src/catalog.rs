@@ -25,7 +25,8 @@ use crate::journal::Journal;
 use crate::plan::Sites;
 use crate::query::RunningQueries;
 use crate::registry::{Mesh, NodeEntry, Registry};
-use crate::session::Session;
+use crate::session::{Roster, Session};
+use crate::settings::ShownSetting;
 
 pub use describe::Described;
 pub use view::{Entry, View};
@@ -39,6 +40,8 @@ pub struct Catalogs {
     registry: Registry,
     channels: Channels,
     journal: Journal,
+    roster: Roster,
+    settings: Arc<[ShownSetting]>,
     sessions: Arc<Mutex<HashMap<String, Known>>>,
 }
 
@@ -79,7 +82,19 @@ impl Catalogs {
             registry,
             channels,
             journal,
+            roster: Roster::default(),
+            settings: Arc::from([]),
             sessions: Arc::default(),
+        }
+    }
+
+    /// The same, whose system tables show the sessions of `roster`, and `settings`.
+    #[must_use]
+    pub fn showing(self, roster: Roster, settings: Vec<ShownSetting>) -> Self {
+        Self {
+            roster,
+            settings: settings.into(),
+            ..self
         }
     }
 
@@ -236,7 +251,15 @@ impl Catalogs {
             return Ok(Arc::new(self.journal.read_by(session.principal())));
         }
         let mesh = self.registry.mesh();
-        let rows = system::rows(name, &mesh, view, &queries.of(&session.principal().subject))?;
+        let shown = system::Shown {
+            mesh: &mesh,
+            view,
+            queries: queries.shown_to(session.principal()),
+            sessions: self.roster.shown_to(session.principal()),
+            settings: &self.settings,
+            asker: session.principal(),
+        };
+        let rows = system::rows(name, &shown)?;
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(from_datafusion)?;
         Ok(Arc::new(table))
     }

@@ -57,7 +57,7 @@ impl Journal {
     /// The log as `principal` may read it: those who run the mesh all of it, others what they did.
     pub fn read_by(&self, principal: &Principal) -> EventLog {
         let (ledger, me) = (self.ledger.clone(), self.me.clone());
-        match principal.is_mesh_admin() {
+        match principal.is_admin() {
             true => EventLog::whole(ledger, me),
             false => EventLog::of(ledger, me, &principal.subject),
         }

@@ -14,8 +14,9 @@ mod server;
 pub mod session;
 mod settings;
 mod transport;
+mod vitals;
 
 pub use journal::Journal;
 pub use server::Coordinator;
-pub use settings::{ClientListen, QueryLimits, Settings};
+pub use settings::{ClientListen, QueryLimits, Settings, ShownSetting};
 pub use transport::Transport;

@@ -1,5 +1,6 @@
 //! A query from its text to its rows.
 
+mod admission;
 mod ask;
 mod batches;
 mod draft;
@@ -11,10 +12,14 @@ mod run;
 mod running;
 mod scalar;
 mod statement;
+mod tally;
 
+pub use admission::{Admission, AdmissionLimits};
+pub use batches::ResultLimits;
 pub use flow::{Expected, Flow, FlowForm};
 pub use flow_table::{flow_schema, flow_table};
 pub use receipts::Receipts;
 pub use run::{QueryRun, Resources};
-pub use running::{QueryRecord, QueryState, RunningQueries};
+pub use running::{QueryRecord, QueryState, RunningQueries, Stop};
 pub use statement::{Planned, QueryEngine, Statement};
+pub use tally::Tally;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use futures::future::join_all;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::service::Routes;
 use tracing::{error, info};
 use weft_door::{
@@ -13,6 +15,7 @@ use weft_door::{
 };
 use weft_governance::{Error, Principal};
 use weft_ledger::{EventKind, Sealing};
+use weft_operations::Operations;
 use weft_plan::{Current, Memory, PlannerThreads, QuerySessions, RunningPlans, Workers, unless};
 use weft_sql::Caps;
 use weft_wire::authority::{Authority, People, TokenKeys};
@@ -22,10 +25,13 @@ use weft_wire::rpc::registry::registry_server::RegistryServer;
 use crate::catalog::{Catalogs, Entry};
 use crate::channels::Channels;
 use crate::journal::Journal;
-use crate::query::{QueryEngine, Resources, RunningQueries, Statement};
+use crate::query::{
+    Admission, AdmissionLimits, QueryEngine, Resources, ResultLimits, RunningQueries, Statement,
+};
 use crate::registry::{Registry, RegistryService};
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
+use crate::vitals::{CoordinatorVitals, prepare};
 
 /// A running coordinator. Dropping it stops it.
 pub struct Coordinator {
@@ -34,6 +40,8 @@ pub struct Coordinator {
     client_door: Option<Door>,
     journal: Journal,
     sealing: Sealing,
+    operations: Option<Operations>,
+    _preparing: AbortOnDropHandle<()>,
     _renewal: Renewal,
 }
 
@@ -61,7 +69,10 @@ impl Coordinator {
         let journal = Journal::open(&settings.state, me.clone())?;
         journal.myself(EventKind::Started).await?;
         let sealing = journal.seal(&identity);
-        let catalogs = Catalogs::new(registry.clone(), channels.clone(), journal.clone());
+        let preparing = AbortOnDropHandle::new(tokio::spawn(prepare(Arc::clone(&keys))));
+        let sessions = Sessions::new(authority, Arc::clone(&keys), settings.basic_sign_in);
+        let catalogs = Catalogs::new(registry.clone(), channels.clone(), journal.clone())
+            .showing(sessions.roster().clone(), settings.shown.clone());
         let resources = Resources {
             identity: Arc::clone(&identity),
             registry: registry.clone(),
@@ -69,8 +80,9 @@ impl Coordinator {
             transport: settings.transport,
         };
         let engine = engine(&settings, resources, &catalogs, &journal)?;
+        let mut vitals = CoordinatorVitals::new(&engine, keys);
         let backend = Arc::new(Front {
-            sessions: Sessions::new(authority, keys, settings.basic_sign_in),
+            sessions,
             engine,
             catalogs,
             journal: journal.clone(),
@@ -106,6 +118,13 @@ impl Coordinator {
             }
             None => None,
         };
+        let doors = std::iter::once(&door).chain(&client_door);
+        vitals.doors = doors.map(Door::vitals).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        let operations = settings
+            .operations
+            .map(|address| Operations::open(address, version, Arc::new(vitals)))
+            .transpose()?;
         info!(%me, address = %door.address(), "coordinator serves");
         Ok(Self {
             registry,
@@ -113,6 +132,8 @@ impl Coordinator {
             client_door,
             journal,
             sealing,
+            operations,
+            _preparing: preparing,
             _renewal: renewal,
         })
     }
@@ -127,13 +148,22 @@ impl Coordinator {
         self.client_door.as_ref().map(Door::address)
     }
 
+    /// Where whoever operates it asks how it is doing, if anywhere.
+    pub fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().map(Operations::address)
+    }
+
     /// The nodes.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// Lets running answers end, for a few seconds, and seals the event log.
+    /// Takes no new queries, lets running ones end for as long as the limits of the door say, seals the
+    /// event log, and stops.
     pub async fn stop(self) {
+        // Nodes stay connected for as long as their rows are asked for.
+        let doors = std::iter::once(&self.door).chain(&self.client_door);
+        join_all(doors.map(Door::drain)).await;
         if let Some(door) = self.client_door {
             door.stop().await;
         }
@@ -156,11 +186,22 @@ fn engine(
         resources,
         catalogs: catalogs.clone(),
         journal: journal.clone(),
-        queries: RunningQueries::new(limits.max_concurrent),
+        queries: RunningQueries::default(),
+        admission: Admission::new(AdmissionLimits {
+            running: limits.max_concurrent,
+            running_per_principal: limits.max_per_principal,
+            waiting: limits.queue,
+            patience: limits.queue_wait,
+        }),
+        results: ResultLimits {
+            rows: limits.result_rows,
+            bytes: limits.result_bytes as u64,
+        },
         planner: PlannerThreads::new(limits.planner_threads)?,
         workers: Workers::start(limits.partitions)?,
         plans: RunningPlans::default(),
-        memory: Memory::new(limits.memory)?,
+        memory: Memory::new(limits.memory)?
+            .with_shares(limits.query_memory, limits.query_spill as u64),
         partitions: limits.partitions,
         states: QuerySessions::default(),
         deadline: limits.deadline,

@@ -1,6 +1,7 @@
 //! People who signed in, and the tokens that nodes see of them.
 
 mod answers;
+mod roster;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ use crate::plan::{Optimization, Optimizations};
 
 use answers::Answers;
 pub use answers::Asked;
+pub use roster::Attendance;
+pub use roster::Roster;
 
 /// A token is not used in the last moments of its life.
 const MARGIN: Duration = Duration::from_secs(20);
@@ -27,11 +30,13 @@ pub struct Sessions {
     authority: Authority,
     keys: Arc<TokenKeys>,
     basic_sign_in: bool,
+    roster: Roster,
 }
 
 /// One signed-in person on one bearer token.
 pub struct Session {
     id: String,
+    _attendance: Arc<Attendance>,
     principal: Principal,
     presence: Presence,
     subject: Arc<Subject>,
@@ -75,7 +80,13 @@ impl Sessions {
             authority,
             keys,
             basic_sign_in,
+            roster: Roster::default(),
         }
+    }
+
+    /// Who is here.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// Signs a person in.
@@ -109,8 +120,10 @@ impl Sessions {
                 (user.principal, user.issued_at, subject, user.expires_at)
             }
         };
+        let id = QueryId::generate().to_string();
         let session = Session {
-            id: QueryId::generate().to_string(),
+            _attendance: self.roster.enter(&id, &principal.subject, expires_at),
+            id,
             presence: people.presence(&principal.subject, issued_at),
             principal,
             subject: Arc::new(subject),

@@ -28,6 +28,23 @@ pub struct Settings {
     pub limits: QueryLimits,
     /// Limits of connections and sessions.
     pub door: Limits,
+    /// Where whoever operates it asks how it is doing, if anywhere.
+    pub operations: Option<SocketAddr>,
+    /// What `system.runtime.settings` shows.
+    pub shown: Vec<ShownSetting>,
+}
+
+/// A setting as people see it. None holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownSetting {
+    /// Its key.
+    pub name: String,
+    /// Its value as a settings file writes it; nothing if it is not set.
+    pub value: Option<String>,
+    /// Where the value comes from.
+    pub source: String,
+    /// What it is for.
+    pub meaning: String,
 }
 
 /// A place for clients.
@@ -46,8 +63,22 @@ pub struct QueryLimits {
     pub deadline: Duration,
     /// Queries at a time.
     pub max_concurrent: usize,
+    /// Queries of one principal at a time.
+    pub max_per_principal: usize,
+    /// Queries that wait for others to end; further ones are refused.
+    pub queue: usize,
+    /// How long a query waits for others to end.
+    pub queue_wait: Duration,
     /// Bytes of memory for all of them together.
     pub memory: usize,
+    /// Bytes of memory for one of them.
+    pub query_memory: usize,
+    /// Bytes that one of them may write to disk when memory is short.
+    pub query_spill: usize,
+    /// Rows of one answer.
+    pub result_rows: u64,
+    /// Bytes of one answer.
+    pub result_bytes: usize,
     /// Partitions of one query's plan.
     pub partitions: usize,
     /// Planning threads at a time.
@@ -62,7 +93,14 @@ impl Default for QueryLimits {
         Self {
             deadline: Duration::from_secs(600),
             max_concurrent: 100,
+            max_per_principal: 50,
+            queue: 200,
+            queue_wait: Duration::from_secs(10),
             memory: 1 << 30,
+            query_memory: 1 << 29,
+            query_spill: 10 << 30,
+            result_rows: 1_000_000_000,
+            result_bytes: 64 << 30,
             partitions: cores,
             planner_threads: cores * 2,
             ask_wait: Duration::from_millis(250),

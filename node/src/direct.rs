@@ -22,8 +22,8 @@ use weft_door::{
 use weft_governance::{Asker, Error, ErrorKind, Principal, code, contract};
 use weft_plan::{
     Current, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema, access_table,
-    event_log_name, event_log_schema, parameter_values, receipts_schema, receipts_table, resolve,
-    table_references, unless, until,
+    event_log_name, event_log_schema, leashed, parameter_values, receipts_schema, receipts_table,
+    resolve, table_references,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
 use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
@@ -431,8 +431,14 @@ impl Backend for Direct {
         } = self.engine.run(permit).await?;
         let batches = self.engine.workers().drive(batches, interrupt);
         let standing = standing.of(session.presence.clone());
-        let batches = unless(standing.lost(), batches);
-        let batches = until(deadline, batches, too_late);
+        // What ends a query ends it also while nobody reads its rows.
+        let end = async move {
+            tokio::select! {
+                lost = standing.lost() => lost,
+                () = tokio::time::sleep_until(deadline) => too_late(),
+            }
+        };
+        let batches = leashed(end, batches);
         Ok(ResultStream {
             schema,
             batches: accounted(account, batches),

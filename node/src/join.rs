@@ -27,6 +27,7 @@ const AHEAD: usize = 4;
 
 /// Keeps the node joined. Dropping it leaves.
 pub(crate) struct Join {
+    joined: watch::Receiver<bool>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -56,19 +57,29 @@ impl Join {
                 .with_hint("Write `coordinator.url` as `https://HOST:PORT`.")
                 .caused_by(error)
             })?;
-        let task = tokio::spawn(stay(channel, announced));
+        let (said, joined) = watch::channel(false);
+        let task = tokio::spawn(stay(channel, announced, said));
         Ok(Self {
+            joined,
             _task: AbortOnDropHandle::new(task),
         })
     }
+
+    /// Whether the coordinator has welcomed the node, as it changes.
+    pub(crate) fn joined(&self) -> watch::Receiver<bool> {
+        self.joined.clone()
+    }
 }
 
-async fn stay(channel: Channel, announced: watch::Receiver<Announcement>) {
+async fn stay(
+    channel: Channel,
+    announced: watch::Receiver<Announcement>,
+    joined: watch::Sender<bool>,
+) {
     let mut wait = FIRST_WAIT;
     loop {
-        let mut welcomed = false;
-        let error = visit(&channel, announced.clone(), &mut welcomed).await;
-        if welcomed {
+        let error = visit(&channel, announced.clone(), &joined).await;
+        if joined.send_replace(false) {
             wait = FIRST_WAIT;
         }
         warn!(%error, code = error.code(), retry_ms = wait.as_millis(), "not joined");
@@ -81,7 +92,7 @@ async fn stay(channel: Channel, announced: watch::Receiver<Announcement>) {
 async fn visit(
     channel: &Channel,
     mut announced: watch::Receiver<Announcement>,
-    welcomed: &mut bool,
+    joined: &watch::Sender<bool>,
 ) -> Error {
     let (messages, outgoing) = mpsc::channel(AHEAD);
     let announcement = announced.borrow_and_update().clone();
@@ -107,7 +118,7 @@ async fn visit(
         Ok(Some(Err(status))) => return from_status(&status),
         Ok(None) | Err(_) => return lost("it did not answer"),
     };
-    *welcomed = true;
+    joined.send_replace(true);
     info!(coordinator, "joined");
     let mut beat = interval(Duration::from_millis(
         heartbeat_interval_ms.clamp(50, 60_000),

@@ -19,6 +19,7 @@ mod rights;
 mod server;
 mod settings;
 mod simulate;
+mod vitals;
 
 pub use server::{Node, server_id};
 pub use settings::{CoordinatorAddress, GrantSettings, NodeLimits, PolicySettings, Settings};

@@ -11,6 +11,7 @@ use tracing::{error, info};
 use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_ledger::{Ledger, LedgerError, Sealing};
+use weft_operations::Operations;
 use weft_plan::sealer;
 use weft_wire::authority::{Authority, People, TokenKeys};
 use weft_wire::identity::{Identity, Renewal};
@@ -29,6 +30,7 @@ use crate::join::Join;
 use crate::product::{self, Problem};
 use crate::rights::{Rights, grants};
 use crate::settings::Settings;
+use crate::vitals::{NodeVitals, prepare};
 
 /// Delegations that are remembered until they expire.
 const REPLAY_CAPACITY: usize = 100_000;
@@ -49,6 +51,8 @@ pub struct Node {
     door: Door,
     join: Option<Join>,
     sealing: Sealing,
+    operations: Option<Operations>,
+    _preparing: AbortOnDropHandle<()>,
     _renewal: Renewal,
 }
 
@@ -96,11 +100,14 @@ impl Node {
             None => None,
         };
         let sealing = Sealing::start(ledger.clone(), sealer(&identity), SEALED_EVERY);
-        let gate = Gate::new(newest, ledger, identity.clone())?;
+        let gate = Gate::new(newest, ledger.clone(), identity.clone())?;
         let engine = Engine::new(
             settings.domain.clone(),
             EngineSettings {
                 memory: settings.limits.memory,
+                query_memory: settings.limits.query_memory,
+                query_spill: settings.limits.query_spill,
+                max_concurrent: settings.limits.max_concurrent,
                 partitions: settings.limits.partitions,
                 planner_threads: settings.limits.planner_threads,
                 limits: Default::default(),
@@ -112,6 +119,8 @@ impl Node {
             me.clone(),
             People::follow(&authority),
         ));
+        let preparing = AbortOnDropHandle::new(tokio::spawn(prepare(Arc::clone(&keys))));
+        let followed = Arc::clone(&keys);
         let direct = Direct {
             authority,
             keys: Arc::clone(&keys),
@@ -149,6 +158,19 @@ impl Node {
         })?;
         let announcing = announce(rights, gate.clone(), revision, announcing);
         let announcing = AbortOnDropHandle::new(tokio::spawn(announcing));
+        let vitals = NodeVitals {
+            door: door.vitals(),
+            keys: followed,
+            engine: engine.clone(),
+            gate: gate.clone(),
+            ledger,
+            joined: join.as_ref().map(Join::joined),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        let operations = settings
+            .operations
+            .map(|address| Operations::open(address, version, Arc::new(vitals)))
+            .transpose()?;
         info!(%me, %address, "node serves");
         Ok(Self {
             address,
@@ -162,6 +184,8 @@ impl Node {
             door,
             join,
             sealing,
+            operations,
+            _preparing: preparing,
             _renewal: renewal,
         })
     }
@@ -169,6 +193,11 @@ impl Node {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where whoever operates it asks how it is doing, if anywhere.
+    pub fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().map(Operations::address)
     }
 
     /// The products that are not served, and why.
@@ -196,9 +225,11 @@ impl Node {
         self.engine.running()
     }
 
-    /// Takes its leave of the coordinator, lets running answers end, for a few seconds, and seals
-    /// its event log.
+    /// Takes no new fragments, lets running ones end for as long as the limits of the door say, takes
+    /// its leave of the coordinator, and seals its event log.
     pub async fn stop(self) {
+        // The coordinator gives up what it still reads of a node that has left.
+        self.door.drain().await;
         drop(self.join);
         self.door.stop().await;
         self.sealing.stop().await;

@@ -37,6 +37,8 @@ pub struct Settings {
     pub limits: NodeLimits,
     /// Limits of connections and sessions.
     pub door: Limits,
+    /// Where whoever operates it asks how it is doing, if anywhere.
+    pub operations: Option<SocketAddr>,
 }
 
 /// A coordinator to join.
@@ -78,6 +80,12 @@ fn usual_refresh() -> Duration {
 pub struct NodeLimits {
     /// Bytes of memory for all of them together.
     pub memory: usize,
+    /// Bytes of memory for one of them.
+    pub query_memory: usize,
+    /// Bytes that one of them may write to disk when memory is short.
+    pub query_spill: usize,
+    /// Fragments, and queries of people who connect straight, at a time.
+    pub max_concurrent: usize,
     /// Partitions of one fragment's plan.
     pub partitions: usize,
     /// Planning threads at a time.
@@ -89,6 +97,9 @@ impl Default for NodeLimits {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             memory: 1 << 30,
+            query_memory: 1 << 29,
+            query_spill: 10 << 30,
+            max_concurrent: 1_000,
             partitions: cores,
             planner_threads: cores * 2,
         }

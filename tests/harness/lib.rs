@@ -11,6 +11,7 @@ mod hostile;
 mod logic;
 mod mesh;
 mod noninterference;
+mod operations;
 mod oracle;
 mod planner;
 // The provider that the authority's own tests have.
@@ -29,6 +30,7 @@ pub use hostile::HostileCoordinator;
 pub use logic::{Engine, run_logic_tests};
 pub use mesh::{Mesh, MeshOptions, node_id, workload_data};
 pub use noninterference::{HiddenCompared, HiddenPairs, compare_hidden_pairs};
+pub use operations::{operations, reading};
 pub use oracle::{single_process, unguarded_process};
 pub use planner::{Planned, Planner};
 pub use provider::Provider;

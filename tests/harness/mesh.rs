@@ -22,6 +22,7 @@ use weft_wire::identity::Identity;
 use weft_wire::join::issue_token;
 
 use crate::client::Client;
+use crate::operations::reading;
 use crate::wire::Wire;
 
 /// Nothing in a test takes longer than this.
@@ -47,6 +48,8 @@ pub struct MeshOptions {
     pub node_memory: usize,
     /// What queries may take.
     pub query_limits: QueryLimits,
+    /// What clients and nodes may do to the doors.
+    pub door: weft_door::Limits,
     /// How rows travel from nodes.
     pub transport: Transport,
     /// Domains to whose nodes the connections can be cut.
@@ -66,6 +69,7 @@ pub struct Mesh {
     domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
     folder: TempDir,
     node_memory: usize,
+    door: weft_door::Limits,
     policy: Option<PolicySettings>,
     authority_url: String,
 }
@@ -106,6 +110,7 @@ impl MeshOptions {
             lease_lifetime: Duration::from_secs(3600),
             node_memory: NodeLimits::default().memory,
             query_limits: QueryLimits::default(),
+            door: weft_door::Limits::default(),
             transport: Transport::default(),
             wired: Vec::new(),
             policy: None,
@@ -152,7 +157,9 @@ impl Mesh {
             heartbeat_interval: Duration::from_secs(1),
             transport: options.transport,
             limits: options.query_limits,
-            door: Default::default(),
+            door: options.door.clone(),
+            operations: Some(loopback()),
+            shown: Vec::new(),
         };
         let coordinator = Coordinator::start(settings, identity, client)
             .await
@@ -166,6 +173,7 @@ impl Mesh {
             domains: options.domains,
             folder,
             node_memory: options.node_memory,
+            door: options.door,
             policy: options.policy,
         };
         for domain in options.wired {
@@ -249,7 +257,8 @@ impl Mesh {
                 memory: self.node_memory,
                 ..NodeLimits::default()
             },
-            door: Default::default(),
+            door: self.door.clone(),
+            operations: Some(loopback()),
         };
         let node = Node::start(settings, identity, authority).await?;
         if let Some(wire) = self.wires.get(domain) {
@@ -314,6 +323,31 @@ impl Mesh {
         for domain in self.nodes.keys() {
             self.wait_for(domain, |entry| entry.is_up()).await;
         }
+    }
+
+    /// Waits until no query is under way anywhere, and whatever it held is given back.
+    pub async fn wait_until_idle(&self) {
+        let coordinator = self.coordinator.operations_address().expect("listens");
+        let idle = async {
+            for name in [
+                "weft_queries_running",
+                "weft_plans",
+                "weft_memory_reserved_bytes",
+            ] {
+                while reading(coordinator, name).await > 0 {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            }
+            for node in self.nodes.values() {
+                let node = node.operations_address().expect("listens");
+                for name in ["weft_fragments_running", "weft_memory_reserved_bytes"] {
+                    while reading(node, name).await > 0 {
+                        sleep(Duration::from_millis(5)).await;
+                    }
+                }
+            }
+        };
+        timeout(PATIENCE, idle).await.expect("idle in time");
     }
 
     /// Waits until `fragments` fragments compute at the node of `domain`.

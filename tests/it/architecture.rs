@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// own row: the coordinator and the node do not know each other.
 const LAYERS: [&[&str]; 8] = [
     &["weft-governance"],
-    &["weft-wire", "weft-ledger"],
+    &["weft-wire", "weft-ledger", "weft-operations"],
     &["weft-sql"],
     &["weft-plan"],
     &["weft-door"],

@@ -18,6 +18,7 @@ use tracing::debug;
 use weft_authority::{AuthorityServer, Settings as AuthoritySettings};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_node::{GrantSettings, PolicySettings};
+use weft_operations::Operations;
 
 use child::{Child, Home};
 use people::People;
@@ -95,6 +96,7 @@ impl Place {
 pub(super) struct Demo {
     people: People,
     authority: AuthorityServer,
+    operations: Operations,
     coordinator: Child,
     nodes: BTreeMap<String, Child>,
     representatives: Representatives,
@@ -150,6 +152,11 @@ impl Demo {
         let state = folder.join("authority");
         let settings = AuthoritySettings::new(([127, 0, 0, 1], 0).into(), ISSUER, state);
         let authority = AuthorityServer::start(settings, people.users()?).await?;
+        let operations = Operations::open(
+            ([127, 0, 0, 1], 0).into(),
+            env!("CARGO_PKG_VERSION"),
+            authority.vitals(),
+        )?;
         std::fs::write(folder.join("ca.pem"), authority.ca_pem())
             .map_err(|e| unusable(folder, &e))?;
         let home = Home {
@@ -168,6 +175,7 @@ impl Demo {
         Ok(Self {
             people,
             authority,
+            operations,
             coordinator,
             nodes,
             representatives,
@@ -254,6 +262,19 @@ impl Demo {
             .iter()
             .map(|(domain, node)| (domain, format!("grpc+tls://{}", node.field("address"))))
             .collect();
+        let operations: BTreeMap<_, _> = self
+            .nodes
+            .iter()
+            .map(|(domain, node)| (domain.as_str(), node.field("operations").to_owned()))
+            .chain([
+                (
+                    "coordinator",
+                    self.coordinator.field("operations").to_owned(),
+                ),
+                ("authority", self.operations.address().to_string()),
+            ])
+            .map(|(name, address)| (name, format!("http://{address}")))
+            .collect();
         let mut pids: BTreeMap<&str, u32> = self.processes().collect();
         pids.insert("authority", std::process::id());
         let principals: BTreeMap<_, _> = self
@@ -272,6 +293,7 @@ impl Demo {
             "dir": self.place.folder,
             "authority": self.authority.url(),
             "policy": self.representatives.describe(),
+            "operations": operations,
             "pids": pids,
             "principals": principals,
         })

@@ -9,6 +9,7 @@ use weft_authority::{ProviderSettings, Settings, User};
 use weft_door::limits::units;
 
 use super::keys::Keys;
+use super::operations::{LISTEN, OperationsConfig};
 
 /// As the file writes them.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ pub(crate) struct AuthorityConfig {
     pub(crate) authority: Authority,
     pub(crate) users: Vec<User>,
     pub(crate) providers: Vec<ProviderSettings>,
+    pub(crate) operations: OperationsConfig,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,6 +94,7 @@ impl AuthorityConfig {
             "providers",
             "Identity providers whose people sign in: a list of tables with name, issuer, client_id, client_secret_file, algorithms, audience, jwks_url, ca_file, scopes, subject_claim, groups_claim, groups, group_prefix, attributes, accept_id_tokens.",
         ),
+        LISTEN,
     ])];
 
     /// As the library takes them.

@@ -10,6 +10,7 @@ use weft_door::limits::units;
 use weft_governance::Error;
 
 use super::keys::{DOOR, Keys};
+use super::operations::{LISTEN, OperationsConfig};
 
 /// As the file writes them.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -20,6 +21,7 @@ pub(crate) struct CoordinatorConfig {
     pub(crate) transport: TransportConfig,
     pub(crate) limits: Limits,
     pub(crate) door: weft_door::Limits,
+    pub(crate) operations: OperationsConfig,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,8 +65,19 @@ pub(crate) struct Limits {
     #[serde(with = "units::duration")]
     pub(crate) deadline: Duration,
     pub(crate) max_concurrent: usize,
+    pub(crate) max_per_principal: usize,
+    pub(crate) queue: usize,
+    #[serde(with = "units::duration")]
+    pub(crate) queue_wait: Duration,
     #[serde(with = "units::size")]
     pub(crate) memory: usize,
+    #[serde(with = "units::size")]
+    pub(crate) query_memory: usize,
+    #[serde(with = "units::size")]
+    pub(crate) query_spill: usize,
+    pub(crate) result_rows: u64,
+    #[serde(with = "units::size")]
+    pub(crate) result_bytes: usize,
     pub(crate) partitions: usize,
     pub(crate) planner_threads: usize,
 }
@@ -100,7 +113,14 @@ impl Default for Limits {
         let QueryLimits {
             deadline,
             max_concurrent,
+            max_per_principal,
+            queue,
+            queue_wait,
             memory,
+            query_memory,
+            query_spill,
+            result_rows,
+            result_bytes,
             partitions,
             planner_threads,
             ask_wait: _,
@@ -108,7 +128,14 @@ impl Default for Limits {
         Self {
             deadline,
             max_concurrent,
+            max_per_principal,
+            queue,
+            queue_wait,
             memory,
+            query_memory,
+            query_spill,
+            result_rows,
+            result_bytes,
             partitions,
             planner_threads,
         }
@@ -161,9 +188,29 @@ impl CoordinatorConfig {
             ),
             ("limits.deadline", "How long a query may run."),
             ("limits.max_concurrent", "Queries at a time."),
+            (
+                "limits.max_per_principal",
+                "Queries of one principal at a time.",
+            ),
+            (
+                "limits.queue",
+                "Queries that wait for others to end; further ones are refused at once.",
+            ),
+            (
+                "limits.queue_wait",
+                "How long a query waits for others to end.",
+            ),
             ("limits.memory", "Memory for all queries together."),
+            ("limits.query_memory", "Memory for one query."),
+            (
+                "limits.query_spill",
+                "Bytes that one query may write to disk when memory is short.",
+            ),
+            ("limits.result_rows", "Rows of one answer."),
+            ("limits.result_bytes", "Bytes of one answer."),
             ("limits.partitions", "Partitions of one query's plan."),
             ("limits.planner_threads", "Planning threads at a time."),
+            LISTEN,
         ]),
         Keys(&DOOR),
     ];
@@ -176,7 +223,14 @@ impl CoordinatorConfig {
         let Limits {
             deadline,
             max_concurrent,
+            max_per_principal,
+            queue,
+            queue_wait,
             memory,
+            query_memory,
+            query_spill,
+            result_rows,
+            result_bytes,
             partitions,
             planner_threads,
         } = self.limits;
@@ -194,12 +248,21 @@ impl CoordinatorConfig {
             limits: QueryLimits {
                 deadline,
                 max_concurrent,
+                max_per_principal,
+                queue,
+                queue_wait,
                 memory,
+                query_memory,
+                query_spill,
+                result_rows,
+                result_bytes,
                 partitions,
                 planner_threads,
                 ..QueryLimits::default()
             },
             door: self.door.clone(),
+            operations: self.operations.listen,
+            shown: Vec::new(),
         })
     }
 }

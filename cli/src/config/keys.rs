@@ -29,10 +29,10 @@ impl Keys {
 }
 
 /// Keys of connections and sessions, the same for every server.
-pub(crate) const DOOR: [(&str, &str); 15] = [
+pub(crate) const DOOR: [(&str, &str); 17] = [
     (
         "door.connections",
-        "Connections at a time; further ones are closed at once.",
+        "Connections at a time; a further one takes the place of the oldest without a sign-in, or is closed.",
     ),
     ("door.streams", "Calls at a time on one connection."),
     (
@@ -40,6 +40,14 @@ pub(crate) const DOOR: [(&str, &str); 15] = [
         "Time for a connection to say its first words.",
     ),
     ("door.message", "Bytes of one message from a client."),
+    (
+        "door.control",
+        "Bytes of one call that brings no rows: a statement, a ticket, an action.",
+    ),
+    (
+        "door.incoming",
+        "Bytes that all calls together may have sent before they are answered.",
+    ),
     ("door.headers", "Bytes of the headers of one call."),
     (
         "door.keepalive",

@@ -66,12 +66,38 @@ pub(crate) fn load<T: Serialize + DeserializeOwned + Default>(
     })
 }
 
+/// One setting, as people see it.
+pub(crate) struct Explained {
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<String>,
+    pub(crate) source: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
 impl<T> Loaded<T> {
     /// Every key with its value, its source and its explanation, as a TOML file that would set the
     /// same.
     pub(crate) fn explain(&self) -> String {
         let mut text = String::new();
-        for (key, meaning) in &self.keys {
+        for Explained {
+            name,
+            value,
+            source,
+            meaning,
+        } in self.explained()
+        {
+            let line = match value {
+                Some(value) => format!("{name} = {value}"),
+                None => format!("# {name} is not set"),
+            };
+            text.push_str(&format!("# {meaning} ({source})\n{line}\n\n"));
+        }
+        text
+    }
+
+    /// Every key with its value, its source and its explanation.
+    pub(crate) fn explained(&self) -> impl Iterator<Item = Explained> {
+        self.keys.iter().map(|(key, meaning)| {
             let value = self.figment.find_value(key).ok();
             let source = value
                 .as_ref()
@@ -83,14 +109,13 @@ impl<T> Loaded<T> {
                 Some(metadata) if metadata.name == std::any::type_name::<Value>() => FLAG,
                 Some(_) | None => DEFAULT,
             };
-            let shown = value.as_ref().and_then(toml_text);
-            let line = match shown {
-                Some(shown) => format!("{key} = {shown}"),
-                None => format!("# {key} is not set"),
-            };
-            text.push_str(&format!("# {meaning} ({source})\n{line}\n\n"));
-        }
-        text
+            Explained {
+                name: key,
+                value: value.as_ref().and_then(toml_text),
+                source,
+                meaning,
+            }
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use weft_node::{CoordinatorAddress, GrantSettings, NodeLimits, PolicySettings, S
 
 use super::coordinator::AuthorityAddress;
 use super::keys::{DOOR, Keys};
+use super::operations::{LISTEN, OperationsConfig};
 
 /// As the file writes them.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -23,6 +24,7 @@ pub(crate) struct NodeConfig {
     pub(crate) policy: Option<PolicySettings>,
     pub(crate) limits: Limits,
     pub(crate) door: weft_door::Limits,
+    pub(crate) operations: OperationsConfig,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,6 +53,11 @@ pub(crate) struct Owners {
 pub(crate) struct Limits {
     #[serde(with = "units::size")]
     pub(crate) memory: usize,
+    #[serde(with = "units::size")]
+    pub(crate) query_memory: usize,
+    #[serde(with = "units::size")]
+    pub(crate) query_spill: usize,
+    pub(crate) max_concurrent: usize,
     pub(crate) partitions: usize,
     pub(crate) planner_threads: usize,
 }
@@ -74,11 +81,17 @@ impl Default for Limits {
     fn default() -> Self {
         let NodeLimits {
             memory,
+            query_memory,
+            query_spill,
+            max_concurrent,
             partitions,
             planner_threads,
         } = NodeLimits::default();
         Self {
             memory,
+            query_memory,
+            query_spill,
+            max_concurrent,
             partitions,
             planner_threads,
         }
@@ -144,8 +157,18 @@ impl NodeConfig {
                 "About how often the authority is asked for a newer policy.",
             ),
             ("limits.memory", "Memory for all fragments together."),
+            ("limits.query_memory", "Memory for one fragment."),
+            (
+                "limits.query_spill",
+                "Bytes that one fragment may write to disk when memory is short.",
+            ),
+            (
+                "limits.max_concurrent",
+                "Fragments, and queries of people who connect straight, at a time.",
+            ),
             ("limits.partitions", "Partitions of one fragment's plan."),
             ("limits.planner_threads", "Planning threads at a time."),
+            LISTEN,
         ]),
         Keys(&DOOR),
     ];
@@ -174,6 +197,9 @@ impl NodeConfig {
         };
         let Limits {
             memory,
+            query_memory,
+            query_spill,
+            max_concurrent,
             partitions,
             planner_threads,
         } = self.limits;
@@ -194,10 +220,14 @@ impl NodeConfig {
             policy: self.policy.clone(),
             limits: NodeLimits {
                 memory,
+                query_memory,
+                query_spill,
+                max_concurrent,
                 partitions,
                 planner_threads,
             },
             door: self.door.clone(),
+            operations: self.operations.listen,
         })
     }
 }

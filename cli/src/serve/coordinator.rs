@@ -1,19 +1,30 @@
 //! `weft coordinator`.
 
 use serde_json::json;
-use weft_coordinator::Coordinator;
+use weft_coordinator::{Coordinator, ShownSetting};
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_wire::authority::Authority;
 
-use super::{Until, announce, check_identity, claim, identity, stop};
-use crate::config::CoordinatorConfig;
+use super::{Signals, Until, announce, check_identity, claim, identity, shown};
+use crate::config::{CoordinatorConfig, Loaded};
 
 /// Serves until it is time to stop.
 ///
 /// # Errors
 /// Whatever keeps the coordinator from starting.
-pub(crate) async fn run(config: CoordinatorConfig, until: Until) -> Result<(), Error> {
-    let settings = config.settings()?;
+pub(crate) async fn run(loaded: Loaded<CoordinatorConfig>, until: Until) -> Result<(), Error> {
+    let shown_settings = loaded.explained().map(|setting| ShownSetting {
+        name: setting.name.to_owned(),
+        value: setting.value,
+        source: setting.source.to_owned(),
+        meaning: setting.meaning.to_owned(),
+    });
+    let shown_settings = shown_settings.collect();
+    let config = loaded.settings;
+    let settings = weft_coordinator::Settings {
+        shown: shown_settings,
+        ..config.settings()?
+    };
     let own = &config.coordinator;
     let (identity, url) = identity(&own.state, own.join_token_file.as_deref(), &own.hosts).await?;
     let ServerId::Coordinator { .. } = identity.id() else {
@@ -34,9 +45,11 @@ pub(crate) async fn run(config: CoordinatorConfig, until: Until) -> Result<(), E
     announce(&json!({
         "ready": true,
         "address": coordinator.address().to_string(),
-        "client_address": coordinator.client_address().map(|address| address.to_string()),
+        "client_address": shown(coordinator.client_address()),
+        "operations": shown(coordinator.operations_address()),
     }));
-    stop(until).await?;
-    coordinator.stop().await;
+    let mut signals = Signals::watch(until)?;
+    signals.stop().await;
+    signals.unless_told_again(coordinator.stop()).await;
     Ok(())
 }

@@ -5,7 +5,7 @@ use weft_governance::{Error, ErrorKind, code};
 use weft_node::{Node, server_id};
 use weft_wire::authority::Authority;
 
-use super::{Until, announce, check_identity, claim, identity, stop};
+use super::{Signals, Until, announce, check_identity, claim, identity, shown};
 use crate::config::NodeConfig;
 
 /// Serves until it is time to stop.
@@ -39,8 +39,10 @@ pub(crate) async fn until_stopped(node: Node, until: Until) -> Result<(), Error>
         "ready": true,
         "address": node.address().to_string(),
         "problems": node.problems().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "operations": shown(node.operations_address()),
     }));
-    stop(until).await?;
-    node.stop().await;
+    let mut signals = Signals::watch(until)?;
+    signals.stop().await;
+    signals.unless_told_again(node.stop()).await;
     Ok(())
 }

@@ -1,26 +1,50 @@
 //! The catalog `system`: Weft's own tables.
 
+mod runtime;
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::record_batch::RecordBatch;
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{Error, ErrorKind, Principal, code};
 use weft_plan::{FullName, event_log_name};
 
 use super::view::{Entry, View};
 use crate::query::{Flow, FlowForm, QueryRecord, flow_table};
 use crate::registry::Mesh;
+use crate::session::Attendance;
+use crate::settings::ShownSetting;
+use runtime::{fragments, sessions, settings};
 
 /// But for the event log.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 9] = [
     ("catalog", "columns"),
     ("catalog", "products"),
     ("catalog", "tables"),
     ("runtime", "flows"),
+    ("runtime", "fragments"),
     ("runtime", "nodes"),
     ("runtime", "queries"),
+    ("runtime", "sessions"),
+    ("runtime", "settings"),
 ];
+
+/// What system tables are made of, as one principal may see it.
+pub(super) struct Shown<'a> {
+    /// The nodes.
+    pub(super) mesh: &'a Mesh,
+    /// The tables.
+    pub(super) view: &'a View,
+    /// Their queries; all for whoever runs the mesh.
+    pub(super) queries: Vec<QueryRecord>,
+    /// Their sessions, likewise.
+    pub(super) sessions: Vec<Arc<Attendance>>,
+    /// The coordinator's settings.
+    pub(super) settings: &'a [ShownSetting],
+    /// Who asks.
+    pub(super) asker: &'a Principal,
+}
 
 /// The names of all system tables.
 pub(super) fn names() -> impl Iterator<Item = FullName> {
@@ -32,17 +56,21 @@ pub(super) fn names() -> impl Iterator<Item = FullName> {
     tables.chain([event_log_name()])
 }
 
-/// The rows of the system table `name`, as the owner of `view` and `queries` may see them.
-pub(super) fn rows(
-    name: &FullName,
-    mesh: &Mesh,
-    view: &View,
-    queries: &[QueryRecord],
-) -> Result<RecordBatch, Error> {
+/// The rows of the system table `name`.
+pub(super) fn rows(name: &FullName, shown: &Shown<'_>) -> Result<RecordBatch, Error> {
+    let Shown {
+        mesh,
+        view,
+        queries,
+        ..
+    } = shown;
     match (name.schema.as_str(), name.table.as_str()) {
         ("runtime", "nodes") => nodes(mesh),
         ("runtime", "queries") => running(queries),
         ("runtime", "flows") => flows(queries),
+        ("runtime", "fragments") => fragments(queries),
+        ("runtime", "sessions") => sessions(&shown.sessions),
+        ("runtime", "settings") => settings(shown.settings, shown.asker),
         ("catalog", "products") => products(mesh, view),
         ("catalog", "tables") => tables(view),
         ("catalog", "columns") => columns(view),
@@ -308,7 +336,7 @@ pub(super) fn type_name(data_type: &arrow::datatypes::DataType) -> String {
 /// Columns of equal length under their names.
 pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, Error> {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| {
-        let nullable = matches!(name, "description" | "version");
+        let nullable = matches!(name, "description" | "version" | "value");
         (name, column, nullable)
     }))
     .map_err(|error| {
@@ -333,11 +361,11 @@ pub(super) fn flags(values: impl Iterator<Item = bool>) -> ArrayRef {
     Arc::new(BooleanArray::from_iter(values.map(Some)))
 }
 
-fn counts(values: impl Iterator<Item = u64>) -> ArrayRef {
+pub(super) fn counts(values: impl Iterator<Item = u64>) -> ArrayRef {
     Arc::new(UInt64Array::from_iter_values(values))
 }
 
-fn times(values: impl Iterator<Item = SystemTime>) -> ArrayRef {
+pub(super) fn times(values: impl Iterator<Item = SystemTime>) -> ArrayRef {
     let micros = values.map(|time| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

@@ -27,6 +27,7 @@ use weft_wire::rpc::fragment::{
 };
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
+use weft_wire::trace::TRACEPARENT;
 
 use super::bound::Bounds;
 use super::keys::Keys;
@@ -192,6 +193,7 @@ async fn request(
     let metadata = request.metadata_mut();
     metadata.insert("authorization", header(&format!("Bearer {token}"))?);
     metadata.insert(DELEGATION_HEADER, header(&delegation)?);
+    metadata.insert(TRACEPARENT, header(&run.trace().next().to_string())?);
     let channel = run.channels().data(&entry).await?;
     let mut client = FlightServiceClient::new(channel.channel())
         .max_decoding_message_size(FRAME_BYTES)

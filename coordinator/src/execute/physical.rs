@@ -10,6 +10,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use weft_plan::bounded_calls;
 
 use super::relay::Relay;
 use super::remote_exec::RemoteFragmentExec;
@@ -27,7 +28,8 @@ pub async fn physical_plan(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
-    planner.create_physical_plan(plan, state).await
+    let plan = bounded_calls(plan.clone())?;
+    planner.create_physical_plan(&plan, state).await
 }
 
 struct RemotePlanner {

@@ -1,26 +1,44 @@
-//! A query's rows on their way out: deadline, bookkeeping, one end.
+//! A query's rows on their way out: counted, bounded, with one end.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use arrow::record_batch::RecordBatch;
 use futures::Stream;
 use futures::stream::BoxStream;
-use weft_governance::{Error, QueryId};
+use tracing::info;
+use weft_door::encode::logical_size;
+use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_ledger::EventKind;
 
 use super::running::{QueryState, RunningQueries};
 use crate::journal::Journal;
 
+/// How large an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultLimits {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+}
+
 /// Counts what goes out and notes how it ended. Dropped before the end, the query was cancelled.
 pub(super) struct Tracked {
     rows: BoxStream<'static, Result<RecordBatch, Error>>,
+    limits: ResultLimits,
     sent: u64,
+    bytes: u64,
+    started: Instant,
+    state: QueryState,
     id: QueryId,
     principal: String,
     queries: RunningQueries,
     journal: Journal,
     ended: bool,
+    stopped: Arc<OnceLock<Error>>,
 }
 
 impl Tracked {
@@ -29,16 +47,28 @@ impl Tracked {
         (id, principal): (QueryId, &str),
         queries: RunningQueries,
         journal: Journal,
+        limits: ResultLimits,
     ) -> Self {
         Self {
             rows,
+            limits,
             sent: 0,
+            bytes: 0,
+            started: Instant::now(),
+            // Unless something else comes of it.
+            state: QueryState::Cancelled,
             id,
             principal: principal.to_owned(),
             queries,
             journal,
             ended: false,
+            stopped: Arc::default(),
         }
+    }
+
+    /// Where to say why it is stopped, before it is dropped.
+    pub(super) fn stopped(&self) -> Arc<OnceLock<Error>> {
+        Arc::clone(&self.stopped)
     }
 
     /// Notes how it ended; only the first end counts.
@@ -46,14 +76,35 @@ impl Tracked {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.state = state;
         self.queries.end(self.id, state);
-        let kind = match state {
-            QueryState::Failed => EventKind::Failed,
-            QueryState::Cancelled => EventKind::Cancelled,
-            QueryState::Running | QueryState::Finished => EventKind::Finished,
+        let kind = match (state, error) {
+            (QueryState::Failed, _) | (QueryState::Cancelled, Some(_)) => EventKind::Failed,
+            (QueryState::Cancelled, None) => EventKind::Cancelled,
+            _ => EventKind::Finished,
         };
         let (id, principal) = (self.id, self.principal.as_str());
         self.journal.ended(kind, id, principal, self.sent, error);
+    }
+
+    fn count(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let bytes = batch.columns().iter().map(|column| logical_size(column));
+        self.bytes = self.bytes.saturating_add(bytes.sum::<usize>() as u64);
+        self.sent = self.sent.saturating_add(batch.num_rows() as u64);
+        if self.sent > self.limits.rows {
+            return Err(too_large(
+                &format!("{} rows", self.limits.rows),
+                "result_rows",
+            ));
+        }
+        if self.bytes > self.limits.bytes {
+            return Err(too_large(
+                &format!("{} bytes", self.limits.bytes),
+                "result_bytes",
+            ));
+        }
+        self.queries.progress(self.id, self.sent);
+        Ok(())
     }
 }
 
@@ -62,14 +113,14 @@ impl Stream for Tracked {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.rows.as_mut().poll_next(context);
+        let next = next.map(|next| match next {
+            Some(Ok(batch)) => Some(self.count(&batch).map(|()| batch)),
+            next => next,
+        });
         match &next {
-            Poll::Ready(Some(Ok(batch))) => {
-                self.sent += batch.num_rows() as u64;
-                self.queries.progress(self.id, self.sent);
-            }
             Poll::Ready(Some(Err(error))) => self.end(QueryState::Failed, Some(error)),
             Poll::Ready(None) => self.end(QueryState::Finished, None),
-            Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         next
     }
@@ -78,6 +129,22 @@ impl Stream for Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         // Silent after a finish or a failure.
-        self.end(QueryState::Cancelled, None);
+        let stopped = Arc::clone(&self.stopped);
+        self.end(QueryState::Cancelled, stopped.get());
+        info!(
+            query = %self.id,
+            state = self.state.name(),
+            rows = self.sent,
+            bytes = self.bytes,
+            elapsed_ms = self.started.elapsed().as_millis() as u64,
+            "query ended"
+        );
     }
+}
+
+fn too_large(most: &str, setting: &str) -> Error {
+    let message = format!("the answer is larger than {most}");
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message).with_hint(format!(
+        "Ask for less, or have `limits.{setting}` of the coordinator raised; the rows so far are not the answer."
+    ))
 }

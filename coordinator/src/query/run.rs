@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_plan::Semantics;
 use weft_wire::identity::Identity;
+use weft_wire::trace::TraceContext;
 
 use super::flow::Flow;
 use super::receipts::Receipts;
@@ -51,6 +52,7 @@ pub struct QueryRun {
     shipment_counters: Vec<Arc<Counters>>,
     bound_counters: BTreeMap<u32, Arc<Counters>>,
     spare: Arc<Counters>,
+    trace: TraceContext,
     /// Shipments that were decided to go.
     shipments: AtomicUsize,
 }
@@ -89,6 +91,7 @@ impl QueryRun {
             shipment_counters: counters(&|form| form.shipments.len()),
             bound_counters: of_fragments(),
             spare: Arc::default(),
+            trace: TraceContext::current().unwrap_or_else(TraceContext::begin),
             shipments: AtomicUsize::new(cut.forms().count() - 1),
         }
     }
@@ -113,6 +116,11 @@ impl QueryRun {
     /// What was asked while the query was planned.
     pub fn asked(&self) -> &[Flow] {
         &self.asked
+    }
+
+    /// The trace that it is a part of.
+    pub fn trace(&self) -> TraceContext {
+        self.trace
     }
 
     /// The query.

@@ -1,13 +1,15 @@
 //! The queries of this coordinator: those that run and the last that ended.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use weft_governance::{Error, ErrorKind, QueryId, code};
+use tokio_util::sync::CancellationToken;
+use weft_governance::{Error, ErrorKind, Principal, QueryId, code};
 
 use super::flow::Flow;
 use super::receipts::Receipts;
+use super::tally::Tally;
 
 /// Ended queries that are remembered.
 const REMEMBERED: usize = 1_000;
@@ -15,6 +17,8 @@ const REMEMBERED: usize = 1_000;
 /// What a query is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryState {
+    /// Others have to end before it begins.
+    Queued,
     /// Rows are made or read.
     Running,
     /// All rows were read.
@@ -29,10 +33,21 @@ impl QueryState {
     /// The name in `system.runtime.queries`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::Finished => "finished",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl QueryState {
+    /// Whether it has come to its end.
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::Queued | Self::Running => false,
+            Self::Finished | Self::Failed | Self::Cancelled => true,
         }
     }
 }
@@ -59,63 +74,97 @@ pub struct QueryRecord {
 }
 
 /// All of them. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct RunningQueries {
-    records: Arc<Mutex<VecDeque<(QueryRecord, Instant)>>>,
-    allowed: usize,
+#[derive(Debug, Clone, Default)]
+pub struct RunningQueries(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    entries: VecDeque<Entry>,
+    ended: Tally,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: QueryRecord,
+    began: Instant,
+    stop: Stop,
+}
+
+/// Ends a query from outside. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    asked: CancellationToken,
+    why: Arc<OnceLock<Error>>,
+}
+
+impl Stop {
+    /// Ends it, and has its reader told why. Only the first time counts.
+    pub fn stop(&self, why: Error) {
+        let _ = self.why.set(why);
+        self.asked.cancel();
+    }
+
+    /// Returns when it is to end.
+    pub async fn stopped(&self) -> Error {
+        self.asked.cancelled().await;
+        self.why.get().cloned().unwrap_or_else(|| ended(false))
+    }
+}
+
+impl Entry {
+    /// What is known of it now.
+    fn now(&self) -> QueryRecord {
+        let mut record = self.record.clone();
+        if !record.state.is_over() {
+            record.elapsed = self.began.elapsed();
+        }
+        record
+    }
+
+    fn is_shown_to(&self, asker: &Principal) -> bool {
+        self.record.principal == asker.subject || asker.is_admin()
+    }
 }
 
 impl RunningQueries {
-    /// At most `allowed` queries at a time.
-    pub fn new(allowed: usize) -> Self {
-        Self {
-            records: Arc::default(),
-            allowed,
-        }
-    }
-
-    /// Notes a query that starts.
-    ///
-    /// # Errors
-    /// `WEFT-RESOURCES` if too many run.
+    /// Notes a query that is to run, and returns what ends it.
     pub fn start(
         &self,
         id: QueryId,
         principal: &str,
         flows: Vec<Flow>,
         receipts: Receipts,
-    ) -> Result<(), Error> {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = records
-            .iter()
-            .filter(|(r, _)| r.state == QueryState::Running)
-            .count();
-        if running >= self.allowed {
-            return Err(Error::new(
-                ErrorKind::ResourceExhausted,
-                code::RESOURCES,
-                format!("{running} queries run already, and no more are allowed at a time"),
-            )
-            .with_hint("Try again when one of them has ended."));
-        }
-        let ended = |(record, _): &(QueryRecord, Instant)| record.state != QueryState::Running;
-        if records.len() >= REMEMBERED
-            && let Some(oldest) = records.iter().position(ended)
-        {
-            records.remove(oldest);
+    ) -> Stop {
+        let mut known = self.lock();
+        if known.entries.len() >= REMEMBERED {
+            let over = known
+                .entries
+                .iter()
+                .position(|it| it.record.state.is_over());
+            over.and_then(|oldest| known.entries.remove(oldest));
         }
         let record = QueryRecord {
             id,
             principal: principal.to_owned(),
-            state: QueryState::Running,
+            state: QueryState::Queued,
             started: SystemTime::now(),
             elapsed: Duration::ZERO,
             rows: 0,
             flows,
             receipts,
         };
-        records.push_back((record, Instant::now()));
-        Ok(())
+        let stop = Stop::default();
+        known.entries.push_back(Entry {
+            record,
+            began: Instant::now(),
+            stop: stop.clone(),
+        });
+        stop
+    }
+
+    /// Notes that a query has its place and runs.
+    pub fn begin(&self, id: QueryId) {
+        self.update(id, |record| record.state = QueryState::Running);
     }
 
     /// Notes what crosses for a query that goes on in another way than it was to.
@@ -130,42 +179,84 @@ impl RunningQueries {
 
     /// Notes how a query ended; only the first end counts.
     pub fn end(&self, id: QueryId, state: QueryState) {
-        self.update(id, |record| record.state = state);
+        let mut known = self.lock();
+        let Known { entries, ended } = &mut *known;
+        if let Some(entry) = open(entries, id) {
+            entry.record.elapsed = entry.began.elapsed();
+            entry.record.state = state;
+            ended.add(&entry.record);
+        }
     }
 
-    /// What `principal` asked, newest last.
-    pub fn of(&self, principal: &str) -> Vec<QueryRecord> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records
-            .iter()
-            .filter(|(record, _)| record.principal == principal)
-            .map(|(record, started)| {
-                let mut record = record.clone();
-                if record.state == QueryState::Running {
-                    record.elapsed = started.elapsed();
-                }
-                record
-            })
-            .collect()
+    /// Ends the query `id`, if it is `asker`'s or `asker` runs the mesh.
+    ///
+    /// # Errors
+    /// `WEFT-NOT-FOUND` if there is no such query that runs, or none that `asker` may know of.
+    pub fn kill(&self, id: QueryId, asker: &Principal) -> Result<(), Error> {
+        let mut known = self.lock();
+        let found = open(&mut known.entries, id).filter(|entry| entry.is_shown_to(asker));
+        let Some(entry) = found else {
+            let message = format!("there is no query `{id}` that runs");
+            return Err(Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
+                .with_hint("`SELECT query_id, state FROM system.runtime.queries` lists them."));
+        };
+        entry
+            .stop
+            .stop(ended(entry.record.principal != asker.subject));
+        Ok(())
+    }
+
+    /// What `asker` may know of, newest last: their own queries, or all for whoever runs the mesh.
+    pub fn shown_to(&self, asker: &Principal) -> Vec<QueryRecord> {
+        let known = self.lock();
+        let shown = known.entries.iter().filter(|it| it.is_shown_to(asker));
+        shown.map(Entry::now).collect()
     }
 
     /// The query `id` of `principal`, if it is remembered.
     pub fn one(&self, principal: &str, id: QueryId) -> Option<QueryRecord> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut own = records.iter().map(|(record, _)| record);
+        let known = self.lock();
+        let mut own = known.entries.iter().map(|it| &it.record);
         own.find(|record| record.id == id && record.principal == principal)
             .cloned()
     }
 
+    /// The numbers of all queries since the start.
+    pub fn tally(&self) -> Tally {
+        let known = self.lock();
+        let open = known.entries.iter().filter(|it| !it.record.state.is_over());
+        let mut tally = known.ended.clone();
+        open.for_each(|entry| tally.add(&entry.record));
+        tally
+    }
+
     fn update(&self, id: QueryId, change: impl FnOnce(&mut QueryRecord)) {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = records
-            .iter_mut()
-            .rev()
-            .find(|(record, _)| record.id == id && record.state == QueryState::Running);
-        if let Some((record, started)) = found {
-            record.elapsed = started.elapsed();
-            change(record);
+        let mut known = self.lock();
+        if let Some(entry) = open(&mut known.entries, id) {
+            change(&mut entry.record);
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+/// The query `id`, unless it is over.
+fn open(entries: &mut VecDeque<Entry>, id: QueryId) -> Option<&mut Entry> {
+    let mut newest_first = entries.iter_mut().rev();
+    newest_first.find(|it| it.record.id == id && !it.record.state.is_over())
+}
+
+/// What the reader of a killed query is told.
+fn ended(by_another: bool) -> Error {
+    let message = match by_another {
+        true => "the query was ended by whoever runs the mesh",
+        false => "the query was ended with KILL QUERY",
+    };
+    Error::new(ErrorKind::Cancelled, code::CANCELLED, message)
+        .with_hint("Run it again, or ask those who run the mesh why it was ended.")
+}
+
+#[cfg(test)]
+mod tests;

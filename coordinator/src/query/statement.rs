@@ -15,14 +15,15 @@ use weft_door::{Prepared, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, TableAccess, code};
 use weft_plan::{
     FullName, Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics,
-    Workers, access_schema, access_table, bind_parameters, from_datafusion, guarded,
-    parameter_schema, parameter_values, plan_query, product_accesses, receipts_schema,
-    receipts_table, session_config, unless, until, whole_groups,
+    Workers, access_schema, access_table, bind_parameters, from_datafusion, guarded, leashed,
+    parameter_schema, parameter_values, plan_query, product_accesses, query_functions,
+    receipts_schema, receipts_table, session_config, whole_groups,
 };
-use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
+use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_kill, purpose};
 
+use super::admission::Admission;
 use super::ask::Answered;
-use super::batches::Tracked;
+use super::batches::{ResultLimits, Tracked};
 use super::draft::Draft;
 use super::explain;
 use super::flow::Flow;
@@ -59,6 +60,10 @@ pub struct QueryEngine {
     pub queries: RunningQueries,
     /// Where they are written down.
     pub journal: Journal,
+    /// Who may run one more.
+    pub admission: Admission,
+    /// How large an answer may be.
+    pub results: ResultLimits,
     /// Threads with deep stacks.
     pub planner: PlannerThreads,
     /// Threads that plans run on.
@@ -119,10 +124,18 @@ impl QueryEngine {
         sql: &str,
     ) -> Result<Prepared<Statement>, Error> {
         let (text, caps) = (sql.to_owned(), self.caps.clone());
-        let parsed = self
-            .planner
-            .run(move || weft_sql::parse(&text, &caps))
-            .await?;
+        // Nothing is read, let alone planned, that would be refused at once.
+        if starts_query(sql) && !session.principal().is_admin() {
+            self.admission.check(&session.principal().subject)?;
+        }
+        // What ends a query does not wait for others to be planned.
+        let parsed = match is_kill(sql) {
+            true => weft_sql::parse(&text, &caps)?,
+            false => {
+                let parsing = self.planner.run(move || weft_sql::parse(&text, &caps));
+                parsing.await?
+            }
+        };
         let mut parameters: SchemaRef = Arc::new(Schema::empty());
         let mut fresh = None;
         let (schema, kind) = match &parsed {
@@ -148,7 +161,7 @@ impl QueryEngine {
                 (schema, StatementKind::Query)
             }
             Parsed::Show(show) => (listing::schema(show), StatementKind::Query),
-            Parsed::Use(_) | Parsed::Set { .. } => {
+            Parsed::Use(_) | Parsed::Set { .. } | Parsed::Kill(_) => {
                 (Arc::new(Schema::empty()), StatementKind::Command)
             }
         };
@@ -232,6 +245,10 @@ impl QueryEngine {
             Parsed::Show(show) => listing::show(&self.catalogs, session, show).await.map(one),
             Parsed::Use(parts) => {
                 self.catalogs.use_names(session, parts).await?;
+                Ok(nothing())
+            }
+            Parsed::Kill(query) => {
+                self.queries.kill(*query, session.principal())?;
                 Ok(nothing())
             }
             Parsed::Set { name, value } => {
@@ -329,6 +346,8 @@ impl QueryEngine {
             _ => false,
         };
         if anew {
+            // Its place is free again.
+            drop(result);
             let planned = self.planned_with(session, query, values, steps).await?;
             return self.start(session, planned).await.map(|(_, result)| result);
         }
@@ -497,32 +516,54 @@ impl QueryEngine {
         let run = Arc::new(run);
         let flows = Flow::all(cut.decided(run.shipments()), Some(&run));
         let flows = flows.map_err(from_datafusion)?;
-        self.queries.start(id, who, flows, receipts)?;
+        let who = session.principal().subject.clone();
+        // Whoever runs the mesh sees what runs also where there is no place.
+        let waits = !(session.principal().is_admin() && cut.fragments.is_empty());
+        let stop = self.queries.start(id, &who, flows, receipts);
         let purpose = run.purpose();
-        let written = self.journal.asked(id, who, purpose, &accesses, &system);
+        let written = self.journal.asked(id, &who, purpose, &accesses, &system);
         // Not taken back if nobody waits for it: how the query ended is written down, too.
         let written = tokio::spawn(written);
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
         // Nothing runs before the rows are asked for, so that a query given up by then is ended too.
         let (engine, started) = (self.clone(), Arc::clone(&run));
+        let asker = who.clone();
         let rows = async move {
             let durable = async { written.await.unwrap_or_else(|_| Err(unwritten())) };
+            let place = match waits {
+                true => Some(engine.admission.enter(&asker).await?),
+                false => None,
+            };
+            engine.queries.begin(id);
             // What reads rows before the answer waits for the disk; else it writes while the fragments are
             // asked for. No row goes anywhere before both are done.
-            if !cut.scalars.is_empty() || cut.alternative.is_some() {
-                durable.await?;
-                return engine.answer(Arc::new(state), cut, started).await;
-            }
+            let early = !cut.scalars.is_empty() || cut.alternative.is_some();
             let answer = engine.answer(Arc::new(state), cut, started);
-            let (answered, ()) = tokio::try_join!(answer, durable)?;
-            Ok(answered)
+            let rows = match early {
+                true => {
+                    durable.await?;
+                    answer.await?
+                }
+                false => tokio::try_join!(answer, durable)?.0,
+            };
+            // The place is taken until the last row has gone.
+            Ok(rows.inspect(move |_| _ = &place))
         };
         let rows = futures::stream::once(rows).try_flatten().boxed();
-        let rows = until(deadline.into(), rows, too_late);
-        let rows = unless(session.presence().clone().ended(), rows.boxed());
-        let rows = rows.map_err(move |error| error.of(id)).boxed();
         let (queries, journal) = (self.queries.clone(), self.journal.clone());
-        let batches = Tracked::new(rows, (id, who), queries, journal).boxed();
+        let tracked = Tracked::new(rows, (id, &who), queries, journal, self.results);
+        let (presence, why) = (session.presence().clone(), tracked.stopped());
+        // What ends a query ends it also while nobody reads its rows.
+        let end = async move {
+            let error = tokio::select! {
+                error = stop.stopped() => error,
+                error = presence.ended() => error,
+                () = tokio::time::sleep_until(deadline.into()) => too_late(),
+            };
+            why.get_or_init(|| error).clone()
+        };
+        let batches = leashed(end, tracked.boxed());
+        let batches = batches.map_err(move |error| error.of(id)).boxed();
         Ok((run, ResultStream { schema, batches }))
     }
 
@@ -644,6 +685,7 @@ impl QueryEngine {
             Ok(rules
                 .with_config(config)
                 .with_runtime_env(Arc::clone(self.memory.runtime()))
+                .with_scalar_functions(query_functions())
                 .with_table_functions(Default::default())
                 .with_file_formats(Vec::new())
                 .build())
@@ -679,6 +721,16 @@ impl Statement {
 fn unwritten() -> Error {
     let message = "the query could not be written to the event log";
     Error::new(ErrorKind::Unavailable, code::NOT_AUDITED, message)
+}
+
+/// Whether `sql` begins as queries do.
+fn starts_query(sql: &str) -> bool {
+    let sql = sql.trim_start();
+    let words = ["select", "with", "values", "table", "("];
+    words.iter().any(|word| {
+        let start = sql.get(..word.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+    })
 }
 
 fn is_out_of_memory_here(error: &Error) -> bool {

@@ -6,6 +6,8 @@
 mod expression;
 mod literal;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -14,14 +15,15 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
 use weft_governance::{
     DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, TableRef, code,
 };
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
-    RunningPlans, Semantics, Tables, Workers, bind_parameters, fingerprint, from_datafusion,
-    guarded, parameter_schema, plan_query, product_accesses, product_table_of, session_config,
-    shipped_table_of, whole_groups,
+    RunningPlans, Semantics, Tables, Workers, bind_parameters, bounded_calls, fingerprint,
+    from_datafusion, guarded, parameter_schema, plan_query, product_accesses, product_table_of,
+    session_config, shipped_table_of, weigh, whole_groups,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -43,6 +45,12 @@ const MOST_READINGS: usize = 8;
 pub struct EngineSettings {
     /// Bytes of memory for all running fragments together.
     pub memory: usize,
+    /// Bytes of memory for one of them.
+    pub query_memory: usize,
+    /// Bytes that one of them may write to disk when memory is short.
+    pub query_spill: usize,
+    /// Fragments, and queries of people who connect straight, at a time.
+    pub max_concurrent: usize,
     /// Partitions of one fragment's plan.
     pub partitions: usize,
     /// Planning threads at a time.
@@ -61,6 +69,8 @@ pub struct Engine {
     memory: Memory,
     workers: Workers,
     running: RunningPlans,
+    places: Arc<Semaphore>,
+    started: Arc<AtomicU64>,
     /// By time zone, and whether groups stay whole.
     states: QuerySessions<(String, bool)>,
     settings: EngineSettings,
@@ -95,7 +105,10 @@ impl Engine {
             function_names: Arc::new(functions.names()),
             functions: Arc::new(functions),
             planner: PlannerThreads::new(settings.planner_threads)?,
-            memory: Memory::new(settings.memory)?,
+            memory: Memory::new(settings.memory)?
+                .with_shares(settings.query_memory, settings.query_spill as u64),
+            places: Arc::new(Semaphore::new(settings.max_concurrent.max(1))),
+            started: Arc::default(),
             workers: Workers::start(settings.partitions)?,
             running: RunningPlans::default(),
             states: QuerySessions::default(),
@@ -116,6 +129,16 @@ impl Engine {
     /// Fragments of which some part computes.
     pub fn running(&self) -> usize {
         self.running.count()
+    }
+
+    /// Fragments that were started.
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of memory that fragments have reserved.
+    pub fn reserved(&self) -> usize {
+        self.memory.reserved()
     }
 
     /// The threads that deep statements are planned on.
@@ -354,6 +377,9 @@ impl Engine {
         session: QuerySession,
     ) -> Result<(Rows, Interrupt), Error> {
         let QuerySession { state, context } = session;
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| self.busy())?;
+        self.started.fetch_add(1, Ordering::Relaxed);
         let interrupt = self.running.start();
         let signal = interrupt.clone();
         let physical = self
@@ -363,6 +389,7 @@ impl Engine {
                     Some(bindings) => bind(plan, &bindings)?,
                     None => of_the_server(plan)?,
                 };
+                let plan = bounded_calls(plan).map_err(|e| incident::hide(id, e))?;
                 let plan = state.create_physical_plan(&plan).await;
                 plan.and_then(|plan| signal.guard(plan))
                     .map_err(|e| incident::hide(id, e))
@@ -371,7 +398,10 @@ impl Engine {
         let context = self.memory.context(physical.as_ref(), context);
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(|e| incident::hide(id, e))?;
-        let rows = stream.map_err(move |error| incident::hide(id, error));
+        let rows = stream
+            .map_err(move |error| incident::hide(id, error))
+            // Its place is taken until the last was sent.
+            .inspect(move |_| _ = &place);
         Ok((rows.boxed(), interrupt))
     }
 
@@ -410,6 +440,16 @@ impl Engine {
         Ok((schema, batches, interrupt, standing))
     }
 
+    fn busy(&self) -> Error {
+        let message = format!(
+            "the node runs {} fragments, as many as it does at a time",
+            self.settings.max_concurrent
+        );
+        Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+            .with_hint("Try again when some of them have ended.")
+            .retry_after(Duration::from_secs(1))
+    }
+
     fn convert(
         &self,
         context: &TaskContext,
@@ -426,6 +466,7 @@ impl Engine {
         let plan = plan
             .try_into_logical_plan(context, &codec)
             .map_err(|error| incident::unnumbered("a fragment could not be decoded", error))?;
+        weigh(&plan)?;
         check_leaves(&plan, expected)?;
         Ok((plan, accesses))
     }

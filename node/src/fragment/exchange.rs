@@ -11,7 +11,7 @@ use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tracing::info;
+use tracing::{Instrument, Span, info};
 use weft_door::encode::Encoder;
 use weft_door::{Compression, Exchange};
 use weft_governance::{Asker, Error, ErrorKind, FragmentId, ServerId, code};
@@ -197,14 +197,15 @@ impl Conversation {
             .workers()
             .spawn(send_all(encoder, batches, self.bounds, frames.clone()));
         let work = Work { work, interrupt };
-        tokio::spawn(supervise(
+        let supervision = supervise(
             self.id,
             work,
             self.control,
             (standing, account),
             self.deadline,
             Outlet { frames, fail },
-        ));
+        );
+        tokio::spawn(supervision.instrument(Span::current()));
         sent(ready, failed)
     }
 }

@@ -37,6 +37,11 @@ impl Incoming {
         }
     }
 
+    /// The places that are free.
+    pub(crate) fn places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.places)
+    }
+
     fn admit(&self, tcp: TcpStream, from: SocketAddr) -> Option<Connection> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             warn!(%from, "connection refused: there are too many");

@@ -17,6 +17,7 @@ mod settings;
 mod state;
 mod throttle;
 mod user;
+mod vitals;
 
 pub use oidc::{ProviderSettings, SignatureAlgorithm};
 pub use password::hash_password;

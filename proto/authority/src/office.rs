@@ -22,7 +22,7 @@ use crate::roll::Roll;
 use crate::state::{LiveLease, State};
 
 /// The group whose members let servers join and disable people.
-pub(crate) use weft_governance::MESH_ADMINS as ADMINS;
+pub(crate) use weft_governance::ADMINS;
 /// Host names that one certificate may have.
 const MOST_HOSTS: usize = 16;
 

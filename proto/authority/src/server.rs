@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Server;
 use tracing::{error, info};
 use weft_governance::{Error, ErrorKind, ServerId, code};
+use weft_operations::Vitals;
 use weft_wire::authority::JoinToken;
 use weft_wire::identity::{Identity, install_crypto_provider, secured, write_private};
 use weft_wire::rpc::authority::authority_server::AuthorityServer as Calls;
@@ -31,6 +32,7 @@ use crate::service::AuthorityService;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::user::{self, User};
+use crate::vitals::AuthorityVitals;
 
 /// Calls that one connection may have under way.
 const STREAMS: u32 = 100;
@@ -57,6 +59,7 @@ pub struct AuthorityServer {
     url: String,
     pub(crate) office: Arc<Office>,
     stop: Option<oneshot::Sender<()>>,
+    vitals: Arc<AuthorityVitals>,
     task: JoinHandle<()>,
 }
 
@@ -87,6 +90,7 @@ impl AuthorityServer {
             .max_encoding_message_size(MESSAGE);
         let (stop, stopped) = oneshot::channel();
         let incoming = Incoming::new(listener, connections);
+        let places = incoming.places();
         let incoming = secured(incoming, identity.server_config()?, connections);
         let serving = Server::builder()
             .max_concurrent_streams(STREAMS)
@@ -108,12 +112,19 @@ impl AuthorityServer {
                 never = renew(&own, &renewing) => match never {},
             }
         });
+        let vitals = Arc::new(AuthorityVitals {
+            serving: task.abort_handle(),
+            stopping: AtomicBool::new(false),
+            connections,
+            places,
+        });
         info!(%address, issuer, "authority serves");
         Ok(Self {
             address,
             url: url(address, &hosts),
             office,
             stop: Some(stop),
+            vitals,
             task,
         })
     }
@@ -164,6 +175,11 @@ impl AuthorityServer {
             .identity(server, &["localhost".to_owned(), "127.0.0.1".to_owned()])
     }
 
+    /// How it is doing.
+    pub fn vitals(&self) -> Arc<dyn Vitals> {
+        Arc::<AuthorityVitals>::clone(&self.vitals)
+    }
+
     /// Waits until it has ended by itself.
     pub async fn stopped(&mut self) {
         if !self.task.is_finished() {
@@ -174,6 +190,7 @@ impl AuthorityServer {
 
     /// Stops. Calls under way are answered if they take no longer than 5 seconds.
     pub async fn stop(mut self) {
+        self.vitals.stopping.store(true, Ordering::Relaxed);
         self.office.roll.close();
         if let Some(stop) = self.stop.take() {
             // The task may have ended by itself.

@@ -22,4 +22,7 @@ pub use backend::{
 pub use encode::{Compression, Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};
 pub use limits::Limits;
-pub use serve::{Door, Listen};
+pub use serve::{Door, DoorVitals, Listen};
+
+#[cfg(test)]
+mod properties;

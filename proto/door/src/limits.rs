@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections at a time; further ones are closed at once.
+    /// Connections at a time. A further one takes the place of the oldest on which nobody has signed
+    /// in yet, or is closed at once.
     pub connections: usize,
     /// Calls at a time on one connection.
     pub streams: u32,
@@ -20,6 +21,12 @@ pub struct Limits {
     /// Bytes of one message from a client.
     #[serde(with = "units::size")]
     pub message: usize,
+    /// Bytes of one call that brings no rows: a statement, a ticket, an action.
+    #[serde(with = "units::size")]
+    pub control: usize,
+    /// Bytes that all calls together may have sent before they are answered.
+    #[serde(with = "units::size")]
+    pub incoming: usize,
     /// Bytes of the headers of one call.
     #[serde(with = "units::size")]
     pub headers: usize,
@@ -58,6 +65,8 @@ impl Default for Limits {
             streams: 100,
             handshake: Duration::from_secs(10),
             message: 64 << 20,
+            control: 4 << 20,
+            incoming: 256 << 20,
             headers: 64 << 10,
             keepalive: Duration::from_secs(30),
             sessions: 10_000,

@@ -1,6 +1,10 @@
 //! The door itself: a listener, its connections, and their orderly end.
 
+mod calls;
 mod connection;
+mod inflow;
+mod lobby;
+mod vitals;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,12 +15,13 @@ use futures::stream::{self, Stream};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
+use tower::layer::util::{Identity, Stack};
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::identity::secured;
 
@@ -24,10 +29,18 @@ use crate::backend::Backend;
 use crate::flight::{Desk, Flight};
 use crate::limits::Limits;
 use crate::session::SWEEP;
+use calls::Calls;
 use connection::Connection;
+use inflow::Budget;
+use lobby::Lobby;
+pub use vitals::DoorVitals;
 
 /// How long a connection may take to answer whether it is still there.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long clients have to take their leave once nothing is under way.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// How long a connection that makes room may take for it.
+const ROOM: Duration = Duration::from_millis(100);
 
 /// Where a door listens.
 #[derive(Debug, Clone)]
@@ -45,6 +58,8 @@ pub struct Door {
     drain: Duration,
     connections: usize,
     free: Arc<Semaphore>,
+    calls: Calls,
+    vitals: DoorVitals,
     leave: CancellationToken,
     cut: CancellationToken,
     tasks: JoinSet<()>,
@@ -71,7 +86,6 @@ impl Door {
         let address = listener
             .local_addr()
             .map_err(|error| unusable(address).caused_by(error))?;
-        let server = server(&limits);
         let desk = Arc::new(Desk::new(backend, limits.clone())?);
         let flight = FlightServiceServer::new(Flight::new(Arc::clone(&desk)))
             .max_decoding_message_size(limits.message);
@@ -79,12 +93,25 @@ impl Door {
 
         let (leave, cut) = (CancellationToken::new(), CancellationToken::new());
         let free = Arc::new(Semaphore::new(limits.connections));
-        let incoming = accept(listener, Arc::clone(&free), limits.handshake, cut.clone());
+        let budget = Budget::new(limits.incoming);
+        let lobby = Lobby::new(cut.clone(), Arc::clone(&budget));
+        let calls = Calls::new(&limits, budget, lobby.clone());
+        let server = server(&limits).layer(calls.clone());
+        let counted = Arc::clone(&desk);
+        let vitals = DoorVitals::new(
+            calls.clone(),
+            Arc::clone(&free),
+            limits.connections,
+            move || counted.sessions().count(),
+        );
+        let incoming = accept(listener, Arc::clone(&free), limits.handshake, lobby);
         let mut tasks = JoinSet::new();
         let left = leave.clone().cancelled_owned();
         match tls {
             Some(tls) => {
-                let incoming = secured(incoming, tls, limits.connections);
+                // More than there are places: one that makes room is looked for while all of them are
+                // in the middle of a handshake.
+                let incoming = secured(incoming, tls, limits.connections.saturating_add(1));
                 tasks.spawn(serve(server, routes, incoming, left));
             }
             None => {
@@ -100,6 +127,8 @@ impl Door {
             drain,
             connections,
             free,
+            calls,
+            vitals,
             leave,
             cut,
             tasks,
@@ -111,13 +140,31 @@ impl Door {
         self.address
     }
 
+    /// How it is doing.
+    pub fn vitals(&self) -> DoorVitals {
+        self.vitals.clone()
+    }
+
+    /// Takes no new work from now on: whoever brings some is told to come back later. Results that
+    /// were announced can be fetched. Returns when nothing is under way any more, or after as long
+    /// as the limits say.
+    pub async fn drain(&self) {
+        self.calls.stop();
+        if tokio::time::timeout(self.drain, self.calls.quiet())
+            .await
+            .is_err()
+        {
+            tracing::warn!("calls are cut because they did not end in time");
+        }
+    }
+
     /// Takes no new calls, lets running ones end for as long as the limits say, then cuts them.
     pub async fn stop(mut self) {
+        self.drain().await;
         self.leave.cancel();
+        // What is under way by now, as the signs of life of nodes, does not end by itself.
         let ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.drain, ended).await.is_err() {
-            tracing::warn!("calls were cut because they did not end in time");
-        }
+        let _ = tokio::time::timeout(FAREWELL, ended).await;
         self.cut.cancel();
         let all = u32::try_from(self.connections).unwrap_or(u32::MAX);
         // The tasks of cut connections end at their next step; nothing is lost if one does not.
@@ -133,7 +180,7 @@ impl Drop for Door {
 
 /// Serves until `left`, and what runs then to its end.
 async fn serve<C>(
-    mut server: Server,
+    mut server: Server<Stack<Calls, Identity>>,
     routes: Routes,
     incoming: impl Stream<Item = std::io::Result<C>> + Send + 'static,
     left: impl Future<Output = ()> + Send + 'static,
@@ -168,26 +215,39 @@ fn accept(
     listener: TcpListener,
     free: Arc<Semaphore>,
     patience: Duration,
-    cut: CancellationToken,
+    lobby: Lobby,
 ) -> impl Stream<Item = std::io::Result<Connection>> {
     stream::unfold(
-        (listener, free, cut),
-        move |(listener, free, cut)| async move {
+        (listener, free, lobby),
+        move |(listener, free, lobby)| async move {
             loop {
-                let Ok((stream, _)) = listener.accept().await else {
+                let Ok((stream, from)) = listener.accept().await else {
                     // Out of file descriptors: wait until some are given back.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
+                let Some(place) = place(&free, &lobby).await else {
                     tracing::warn!("a connection was refused because there are too many");
                     continue;
                 };
-                let connection = Connection::new(stream, patience, cut.clone(), permit);
-                return Some((Ok(connection), (listener, free, cut)));
+                let waiting = lobby.enter(from);
+                let connection = Connection::new(stream, patience, waiting, place);
+                return Some((Ok(connection), (listener, free, lobby)));
             }
         },
     )
+}
+
+/// A free place, or that of the connection which has waited longest without a sign-in.
+async fn place(free: &Arc<Semaphore>, lobby: &Lobby) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(free).try_acquire_owned() {
+        return Some(place);
+    }
+    if !lobby.send_the_oldest_away() {
+        return None;
+    }
+    let freed = Arc::clone(free).acquire_owned();
+    tokio::time::timeout(ROOM, freed).await.ok()?.ok()
 }
 
 async fn sweep<B: Backend>(desk: Arc<Desk<B>>, leave: CancellationToken) {

@@ -42,6 +42,7 @@ codes! {
     CANCELLED = "WEFT-CANCELLED", "The query was cancelled.";
     DEADLINE = "WEFT-DEADLINE", "The query ran longer than allowed.";
     RESOURCES = "WEFT-RESOURCES", "A limit on memory, rows, bytes, sessions or streams was reached.";
+    STOPPING = "WEFT-STOPPING", "The server is about to stop and takes no new work.";
     EVALUATION = "WEFT-EVALUATION", "An expression of the query failed on the data, such as a cast or a division by zero.";
     SOURCE = "WEFT-SOURCE", "The owner's node could not read the product's data; details are in the owner's log.";
     CONTRACT = "WEFT-CONTRACT", "A contract is malformed or does not fit its data.";

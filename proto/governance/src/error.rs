@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::id::{DomainId, QueryId};
 
@@ -43,6 +45,8 @@ pub struct Error {
     domain: Option<DomainId>,
     // Boxed, so that results that may be errors stay small.
     query: Option<Box<QueryId>>,
+    /// Seconds. Errors are returned by value and stay small.
+    retry_after: Option<NonZeroU32>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -57,6 +61,7 @@ impl Error {
             hint: None,
             domain: None,
             query: None,
+            retry_after: None,
             source: None,
         }
     }
@@ -65,6 +70,16 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says after which time, in whole seconds and rounded up, the same may be tried again; before, it
+    /// would be refused again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        self.retry_after = Some(NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN));
         self
     }
 
@@ -107,6 +122,12 @@ impl Error {
     /// What to do, if that is known.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// After which time the same may be tried again, if trying again helps.
+    pub fn retries_after(&self) -> Option<Duration> {
+        self.retry_after
+            .map(|seconds| Duration::from_secs(seconds.get().into()))
     }
 
     /// The domain at which it happened, if it was not here.

@@ -33,5 +33,5 @@ pub use grant::{Cells, Columns, Grant, Grantee, Mask};
 pub use hex::hex;
 pub use id::{DomainId, FragmentId, ProductRef, QueryId, ServerId, TableRef};
 pub use limits::Limits;
-pub use principal::{MESH_ADMINS, Principal};
+pub use principal::{ADMINS, Principal};
 pub use timestamp::Timestamp;

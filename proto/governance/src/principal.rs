@@ -3,6 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// The group of those who run the mesh: they sign people in for others, disable them, and end their
+/// queries. They have no rights on data.
+pub const ADMINS: &str = "mesh-admins";
+
 /// A person or service, as an issuer vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Principal {
@@ -16,13 +20,10 @@ pub struct Principal {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// The group of those who run the mesh.
-pub const MESH_ADMINS: &str = "mesh-admins";
-
 impl Principal {
     /// Whether it is one of those who run the mesh.
-    pub fn is_mesh_admin(&self) -> bool {
-        self.groups.contains(MESH_ADMINS)
+    pub fn is_admin(&self) -> bool {
+        self.groups.contains(ADMINS)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The handle that servers hold.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
@@ -51,6 +51,8 @@ struct Shared {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     lost: Arc<AtomicU64>,
+    handed_in: AtomicU64,
+    failing: AtomicBool,
     reader: Mutex<Connection>,
     /// Whoever reads pages waits here, and not on a thread.
     turn: Arc<Semaphore>,
@@ -81,6 +83,8 @@ impl Ledger {
             jobs: Some(jobs),
             thread: Some(thread),
             lost,
+            handed_in: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
             reader: Mutex::new(reader),
             turn: Arc::new(Semaphore::new(1)),
         };
@@ -101,12 +105,38 @@ impl Ledger {
         jobs.send(Job::Append(entry, asker))
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        self.shared.handed_in.fetch_add(1, Ordering::Relaxed);
+        let recorded = answer.await.map_err(|_| LedgerError::Closed)?;
+        self.shared
+            .failing
+            .store(recorded.is_err(), Ordering::Relaxed);
+        recorded
+    }
+
+    /// Events that were handed in since it was opened.
+    pub fn handed_in(&self) -> u64 {
+        self.shared.handed_in.load(Ordering::Relaxed)
+    }
+
+    /// Events that are not in the log, and that no record counts yet.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last event that somebody waited for is in the log, and further ones are taken.
+    pub fn is_writable(&self) -> bool {
+        let taken = self
+            .shared
+            .jobs
+            .as_ref()
+            .is_some_and(|jobs| !jobs.is_closed());
+        taken && !self.shared.failing.load(Ordering::Relaxed)
     }
 
     /// Appends `event` without waiting. If it cannot be recorded, a later record of the kind
     /// [`Lost`](crate::EventKind::Lost) counts it.
     pub fn append_later(&self, event: Event) {
+        self.shared.handed_in.fetch_add(1, Ordering::Relaxed);
         let queued = Entry::new(event)
             .ok()
             .zip(self.shared.jobs.as_ref())

@@ -3,6 +3,12 @@
 use datafusion::common::{DataFusionError, SchemaError};
 use weft_governance::{Error, ErrorKind, code};
 
+const ASK_FOR_LESS: &str =
+    "Ask for fewer rows at a time, or have `limits.query_memory` or `limits.memory` raised.";
+
+/// What the engine says of a plan that may write no more to disk; it has no kind of error for it.
+const FULL_DISK: &str = "used disk space during the spilling process";
+
 /// Turns an error of planning or execution into one that says what the asker can do.
 ///
 /// The message may hold values of the data: a node that answers another domain uses only the kind
@@ -12,6 +18,9 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
         return own;
     }
     let root = root(&error);
+    if root.strip_backtrace().contains(FULL_DISK) {
+        return out_of_disk().caused_by(error);
+    }
     let (kind, code, message) = match root {
         DataFusionError::SQL(parser, _) => {
             (ErrorKind::InvalidInput, code::SYNTAX, parser.to_string())
@@ -23,11 +32,11 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::NotImplemented(message) => {
             (ErrorKind::Unsupported, code::UNSUPPORTED, message.clone())
         }
-        DataFusionError::ResourcesExhausted(message) => (
-            ErrorKind::ResourceExhausted,
-            code::RESOURCES,
-            message.clone(),
-        ),
+        DataFusionError::ResourcesExhausted(message) => {
+            let message = one_line(message);
+            let refused = Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message);
+            return refused.with_hint(ASK_FOR_LESS).caused_by(error);
+        }
         DataFusionError::Execution(message) => {
             (ErrorKind::InvalidInput, code::EVALUATION, message.clone())
         }
@@ -47,6 +56,12 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
         _ => (ErrorKind::Internal, code::INTERNAL, root.strip_backtrace()),
     };
     Error::new(kind, code, one_line(&message)).caused_by(error)
+}
+
+fn out_of_disk() -> Error {
+    let message = "the query needs more memory than it has, and more space on disk in its place";
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+        .with_hint("Ask for fewer rows at a time, or have `limits.query_memory` and `limits.query_spill` raised.")
 }
 
 /// An error of ours that travelled through DataFusion.

@@ -21,6 +21,7 @@ use sqlparser::ast;
 use weft_governance::Error;
 
 use crate::failure::from_datafusion;
+use crate::weight::weigh;
 
 /// The tables of a query, by the name that the query writes.
 pub type Tables = HashMap<TableReference, Arc<dyn TableProvider>>;
@@ -39,7 +40,7 @@ pub fn table_references(query: &ast::Query) -> Result<Vec<TableReference>, Error
 /// Plans `query` over `tables`; neither analyzed nor optimized. Needs a deep stack.
 ///
 /// # Errors
-/// If the query does not fit its tables.
+/// If the query does not fit its tables, or its expressions would grow beyond measure.
 pub fn plan_query(
     state: &SessionState,
     tables: &Tables,
@@ -54,9 +55,11 @@ pub fn plan_query(
         map_string_types_to_utf8view: true,
         ..ParserOptions::default()
     };
-    SqlToRel::new_with_options(&context, options)
+    let plan = SqlToRel::new_with_options(&context, options)
         .sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
-        .map_err(from_datafusion)
+        .map_err(from_datafusion)?;
+    weigh(&plan)?;
+    Ok(plan)
 }
 
 /// A session's functions and the query's own tables.

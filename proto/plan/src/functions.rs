@@ -1,4 +1,6 @@
-//! Which functions a node runs inside a fragment.
+//! Which functions queries may use, and which of them a node runs inside a fragment.
+
+mod bounded;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +24,14 @@ const REFUSED: &[&str] = &[
     "arrow_try_cast",
 ];
 
+pub use bounded::bounded_calls;
+
+/// The scalar functions of queries, those that make much out of little behind a bound.
+pub fn query_functions() -> Vec<Arc<ScalarUDF>> {
+    let all = SessionStateDefaults::default_scalar_functions();
+    all.into_iter().map(bounded::bounded).collect()
+}
+
 /// The closed allow-list: immutable functions of DataFusion whose memory is bounded by their input.
 #[derive(Debug, Clone)]
 pub struct FragmentFunctions {
@@ -36,7 +46,7 @@ pub struct FragmentFunctions {
 impl FragmentFunctions {
     /// The functions of this version of Weft.
     pub fn of_this_version() -> Self {
-        let scalar = SessionStateDefaults::default_scalar_functions()
+        let scalar = query_functions()
             .into_iter()
             .filter(|function| {
                 function.signature().volatility == Volatility::Immutable

@@ -1,4 +1,7 @@
-//! Memory for running plans: one bounded pool, with spilling to disk where that is right.
+//! Memory for running plans: one bounded pool, a share of it for each plan, with spilling to disk where
+//! that is right.
+
+mod share;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,6 +15,7 @@ use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use weft_governance::Error;
 
 use crate::failure::from_datafusion;
+use share::Share;
 
 /// Largest consumers that an error names.
 const NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
@@ -20,11 +24,16 @@ const NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 /// that there is, and the next one fails.
 const MERGED: usize = 8;
 
+/// Bytes that one plan may write to disk, unless something else is said.
+const SPILL: u64 = 10 << 30;
+
 /// One memory pool behind two runtimes.
 #[derive(Debug, Clone)]
 pub struct Memory {
     spilling: Arc<RuntimeEnv>,
     refusing: Arc<RuntimeEnv>,
+    most: usize,
+    spill: u64,
 }
 
 impl Memory {
@@ -49,7 +58,24 @@ impl Memory {
         Ok(Self {
             spilling: runtime(DiskManagerMode::OsTmpDirectory)?,
             refusing: runtime(DiskManagerMode::Disabled)?,
+            most: bytes,
+            spill: SPILL,
         })
+    }
+
+    /// The same, of which one plan may use `bytes` and may write `spill` bytes to disk.
+    #[must_use]
+    pub fn with_shares(self, bytes: usize, spill: u64) -> Self {
+        Self {
+            most: bytes,
+            spill,
+            ..self
+        }
+    }
+
+    /// Bytes that plans have reserved.
+    pub fn reserved(&self) -> usize {
+        self.spilling.memory_pool.reserved()
     }
 
     /// The runtime to plan with.
@@ -57,14 +83,15 @@ impl Memory {
         &self.spilling
     }
 
-    /// The context to run `plan` in.
+    /// The context to run `plan` in, with its share of the memory.
     ///
     /// A nested loop join of DataFusion 55.2 that runs out of memory goes on from disk and loses
     /// rows when its left side is a join too. Without a disk it is refused instead.
     pub fn context(&self, plan: &dyn ExecutionPlan, context: Arc<TaskContext>) -> Arc<TaskContext> {
-        if !has_nested_loop(plan) {
-            return context;
-        }
+        let runtime = match has_nested_loop(plan) {
+            true => self.of_one_plan(&self.refusing, DiskManagerMode::Disabled),
+            false => self.of_one_plan(&self.spilling, DiskManagerMode::OsTmpDirectory),
+        };
         let context = TaskContext::new(
             context.task_id(),
             context.session_id(),
@@ -73,9 +100,24 @@ impl Memory {
             context.higher_order_functions().clone(),
             context.aggregate_functions().clone(),
             context.window_functions().clone(),
-            Arc::clone(&self.refusing),
+            Arc::new(runtime),
         );
         Arc::new(context)
+    }
+
+    /// `shared` with a share of its memory, and with files of its own.
+    fn of_one_plan(&self, shared: &RuntimeEnv, mode: DiskManagerMode) -> RuntimeEnv {
+        let files = DiskManagerBuilder::default()
+            .with_mode(mode)
+            .with_max_temp_directory_size(self.spill)
+            .with_max_spill_merge_fan_in(MERGED)
+            .build();
+        let shared = shared.clone();
+        RuntimeEnv {
+            memory_pool: Share::of(Arc::clone(&shared.memory_pool), self.most),
+            disk_manager: files.map_or(shared.disk_manager, Arc::new),
+            ..shared
+        }
     }
 }
 

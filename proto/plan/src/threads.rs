@@ -2,12 +2,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Semaphore;
 use weft_governance::{Error, ErrorKind, code};
 
 use crate::runtime::OwnRuntime;
+
+/// Pieces of work that may wait for each thread.
+const WAITING: usize = 64;
 
 /// Bytes of stack for one planning thread.
 const STACK: usize = 64 << 20;
@@ -17,11 +21,13 @@ const STACK: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct PlannerThreads {
     slots: Arc<Semaphore>,
+    /// What runs or waits.
+    taken: Arc<Semaphore>,
     threads: Arc<OwnRuntime>,
 }
 
 impl PlannerThreads {
-    /// At most `threads` at a time; further work waits.
+    /// At most `threads` at a time; further work waits, so much of it and no more.
     ///
     /// # Errors
     /// If the system gives none.
@@ -35,6 +41,7 @@ impl PlannerThreads {
         )?;
         Ok(Self {
             slots: Arc::new(Semaphore::new(threads)),
+            taken: Arc::new(Semaphore::new(threads * (1 + WAITING))),
             threads: Arc::new(runtime),
         })
     }
@@ -42,18 +49,21 @@ impl PlannerThreads {
     /// Runs `work` on a planning thread.
     ///
     /// # Errors
-    /// What `work` returns, or `WEFT-INTERNAL` if it panicked.
+    /// What `work` returns, `WEFT-RESOURCES` if too much waits already, or `WEFT-INTERNAL` if it
+    /// panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        let taken = Arc::clone(&self.taken).try_acquire_owned();
+        let taken = taken.map_err(|_| busy())?;
         let slot = Arc::clone(&self.slots)
             .acquire_owned()
             .await
             .map_err(|_| defect("no thread"))?;
         let threads = self.threads.get().ok_or_else(|| defect("no thread"))?;
         let working = threads.spawn_blocking(move || {
-            let _slot = slot;
+            let _taken = (slot, taken);
             work()
         });
         working.await.map_err(|_| defect("planning failed"))?
@@ -70,6 +80,13 @@ impl PlannerThreads {
         let runtime = Handle::current();
         self.run(move || runtime.block_on(work)).await
     }
+}
+
+fn busy() -> Error {
+    let message = "more statements wait to be planned than this server lets wait";
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+        .with_hint("Try again in a second.")
+        .retry_after(Duration::from_secs(1))
 }
 
 fn defect(message: &str) -> Error {

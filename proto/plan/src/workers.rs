@@ -13,8 +13,11 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span};
 use weft_governance::{Error, ErrorKind, code};
 
 use crate::interrupt::Interrupt;
@@ -127,6 +130,58 @@ pub fn unless<T: Send + 'static>(
     .boxed()
 }
 
+/// `items` until `end` says why they end, also while nobody reads them: what they hold is given back
+/// then. Nothing happens before they are asked for.
+pub fn leashed<T: Send + 'static>(
+    end: impl Future<Output = Error> + Send + 'static,
+    mut items: Items<T>,
+) -> Items<T> {
+    let start = async move {
+        let (ready, came) = mpsc::channel(1);
+        let (fail, failed) = oneshot::channel();
+        let work = async move {
+            let pass = async {
+                while let Some(item) = items.next().await {
+                    let failed = item.is_err();
+                    if ready.send(Some(item)).await.is_err() || failed {
+                        return;
+                    }
+                }
+                // A reader that has left needs no end.
+                let _ = ready.send(None).await;
+            };
+            tokio::select! {
+                biased;
+                error = end => drop(fail.send(error)),
+                () = pass => {}
+            }
+        };
+        let task = tokio::spawn(work.instrument(Span::current()));
+        let leash = (came, failed, AbortOnDropHandle::new(task));
+        futures::stream::try_unfold(Some(leash), |leash| async move {
+            let Some((mut came, mut failed, task)) = leash else {
+                return Ok(None);
+            };
+            let next = tokio::select! {
+                biased;
+                Ok(error) = &mut failed, if !failed.is_terminated() => return Err(error),
+                next = came.recv() => next,
+            };
+            match next {
+                Some(Some(item)) => item.map(|item| Some((item, Some((came, failed, task))))),
+                Some(None) => Ok(None),
+                None => Err(failed.await.unwrap_or_else(|_| defect())),
+            }
+        })
+    };
+    futures::stream::once(start).flatten().boxed()
+}
+
+fn defect() -> Error {
+    let message = "the query failed on its way";
+    Error::new(ErrorKind::Internal, code::INTERNAL, message)
+}
+
 /// What a stream on another thread has made. Dropping it stops that stream.
 struct Driven<T> {
     /// Items, and `None` after the last: without it the stream did not come to its end.
@@ -152,9 +207,7 @@ impl<T> Stream for Driven<T> {
             }
             Poll::Ready(None) => {
                 self.ended = true;
-                let message = "the query failed on its way";
-                let defect = Error::new(ErrorKind::Internal, code::INTERNAL, message);
-                Poll::Ready(Some(Err(defect)))
+                Poll::Ready(Some(Err(defect())))
             }
         }
     }
@@ -203,5 +256,51 @@ mod tests {
         let rows: Result<Vec<i32>, Error> =
             workers.drive(broken, plans.start()).try_collect().await;
         assert_eq!(rows.expect_err("broken").code(), code::INTERNAL);
+    }
+
+    #[tokio::test]
+    async fn a_leash_passes_all_items_and_their_error_on() {
+        let never = std::future::pending::<Error>;
+        let whole = futures::stream::iter((0..5).map(Ok)).boxed();
+        let rows: Vec<i32> = leashed(never(), whole).try_collect().await.expect("whole");
+        assert_eq!(rows, [0, 1, 2, 3, 4]);
+        let refused = || Error::new(ErrorKind::NotFound, code::NOT_FOUND, "no");
+        let failing = futures::stream::iter([Ok(1), Err(refused())]).boxed();
+        let rows: Result<Vec<i32>, Error> = leashed(never(), failing).try_collect().await;
+        assert_eq!(rows.expect_err("failed").code(), code::NOT_FOUND);
+        let broken = futures::stream::iter([1])
+            .map(|row| -> Result<i32, Error> { panic!("row {row}") })
+            .boxed();
+        let rows: Result<Vec<i32>, Error> = leashed(never(), broken).try_collect().await;
+        assert_eq!(rows.expect_err("broken").code(), code::INTERNAL);
+    }
+
+    #[tokio::test]
+    async fn what_is_on_a_leash_ends_although_nobody_reads_it() {
+        let (end, ended) = oneshot::channel::<()>();
+        let (alive, gone) = oneshot::channel::<()>();
+        let endless = futures::stream::repeat_with(move || {
+            let _alive = &alive;
+            Ok(1)
+        });
+        let end_of_it = async move {
+            let _ = ended.await;
+            Error::new(ErrorKind::Cancelled, code::CANCELLED, "enough")
+        };
+        let mut rows = leashed(end_of_it, endless.boxed());
+        assert_eq!(rows.next().await.expect("a row").expect("a row"), 1);
+        end.send(()).expect("waiting");
+        assert!(gone.await.is_err(), "what the stream held is given back");
+        let error = loop {
+            match rows
+                .next()
+                .await
+                .expect("an end that is no end of the rows")
+            {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.code(), code::CANCELLED);
     }
 }

@@ -17,6 +17,8 @@ pub struct Caps {
     pub chain: usize,
     /// Nesting of parentheses.
     pub depth: usize,
+    /// Tables, each as often as the query reads it once its own definitions are put in place.
+    pub relations: u64,
 }
 
 impl Default for Caps {
@@ -26,6 +28,7 @@ impl Default for Caps {
             tokens: 50_000,
             chain: 1_000,
             depth: 100,
+            relations: 400,
         }
     }
 }
@@ -60,6 +63,28 @@ impl Caps {
         check("chained conditions", chain, self.chain)?;
         check("chained operators", longest_run, self.chain)?;
         check("nested parentheses", deepest, self.depth)
+    }
+}
+
+impl Caps {
+    /// Definitions that use others several times each grow faster than any text.
+    pub(crate) fn check_relations(&self, found: u64) -> Result<(), Error> {
+        if found <= self.relations {
+            return Ok(());
+        }
+        let message = format!(
+            "the statement reads {} tables once its definitions are put in place, and at most {} are allowed",
+            match found {
+                u64::MAX => "countless".to_owned(),
+                found => found.to_string(),
+            },
+            self.relations
+        );
+        Err(
+            Error::new(ErrorKind::InvalidInput, code::TOO_COMPLEX, message).with_hint(
+                "Read fewer tables at a time, and use each definition of WITH fewer times.",
+            ),
+        )
     }
 }
 

@@ -4,7 +4,9 @@
 //! adds to SQL. Does not know tables: names are resolved by the planner.
 
 mod caps;
+mod fan;
 pub mod govern;
+mod kill;
 mod mentioned;
 mod parse;
 mod placeholder;
@@ -14,6 +16,7 @@ mod statement;
 
 pub use caps::Caps;
 pub use govern::Govern;
+pub use kill::is_kill;
 pub use mentioned::Mentioned;
 pub use parse::parse;
 pub use purpose::{PURPOSE, purpose};

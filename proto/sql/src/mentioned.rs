@@ -57,7 +57,7 @@ impl Visitor for Mentioned {
 }
 
 /// As names are compared: as written in quotes, in small letters without.
-fn folded(name: &Ident) -> String {
+pub(crate) fn folded(name: &Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
         None => name.value.to_lowercase(),

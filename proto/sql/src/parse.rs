@@ -7,7 +7,9 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use weft_governance::Error;
 
 use crate::caps::Caps;
+use crate::fan::Fan;
 use crate::govern;
+use crate::kill;
 use crate::placeholder;
 use crate::refusal::{RECURSION, parse_error, syntax, unsupported};
 use crate::statement::{Explain, Show, Statement};
@@ -35,7 +37,7 @@ pub fn parse(sql: &str, caps: &Caps) -> Result<Statement, Error> {
     }
     let statement = match govern::parse(&mut parser)? {
         Some(statement) => Statement::Govern(Box::new(statement)),
-        None => match show_statistics(&mut parser)? {
+        None => match special(&mut parser)? {
             Some(statement) => statement,
             None => convert(parser.parse_statement().map_err(parse_error)?)?,
         },
@@ -44,6 +46,9 @@ pub fn parse(sql: &str, caps: &Caps) -> Result<Statement, Error> {
     if parser.peek_token_ref().token != Token::EOF {
         return Err(syntax("there is text after the end of the statement")
             .with_hint("Send one statement at a time."));
+    }
+    if let Statement::Query(query) | Statement::Explain(_, query) = &statement {
+        caps.check_relations(Fan::of(query))?;
     }
     match (statement, about) {
         (Statement::Explain(kind, query), Some(about)) => {
@@ -107,6 +112,14 @@ fn take_about(tokens: &mut Vec<TokenWithSpan>) -> Option<About> {
     Some(about)
 }
 
+/// What the parser does not know, or knows in another form.
+fn special(parser: &mut Parser<'_>) -> Result<Option<Statement>, Error> {
+    match kill::parse(parser)? {
+        Some(query) => Ok(Some(Statement::Kill(query))),
+        None => show_statistics(parser),
+    }
+}
+
 /// `SHOW STATS FOR table`, which the parser does not know, if the text starts like it.
 fn show_statistics(parser: &mut Parser<'_>) -> Result<Option<Statement>, Error> {
     let is_word = |place: usize, word: &str| match &parser.peek_nth_token_ref(place).token {
@@ -161,7 +174,7 @@ fn convert(statement: ast::Statement) -> Result<Statement, Error> {
         }) => set(&variable, &values),
         _ => Err(
             unsupported("the mesh is read-only, and this is not a query")
-                .with_hint("Weft runs SELECT, EXPLAIN, USE, SHOW, DESCRIBE and SET, and for rights GRANT, REVOKE, REQUEST ACCESS, APPROVE and REJECT."),
+                .with_hint("Weft runs SELECT, EXPLAIN, USE, SHOW, DESCRIBE, SET and KILL QUERY, and for rights GRANT, REVOKE, REQUEST ACCESS, APPROVE and REJECT."),
         ),
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn parse_error(error: ParserError) -> Error {
             ErrorKind::InvalidInput,
             code::TOO_COMPLEX,
             format!("the statement nests deeper than {RECURSION} levels"),
-        ),
+        )
+        .with_hint("Name inner queries in a WITH clause, one after the other."),
     }
 }

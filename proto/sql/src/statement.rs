@@ -2,6 +2,8 @@
 
 use sqlparser::ast;
 
+use weft_governance::QueryId;
+
 use crate::govern::Govern;
 
 /// A statement, parsed and within the caps.
@@ -22,6 +24,8 @@ pub enum Statement {
         /// The value, unquoted.
         value: String,
     },
+    /// Ends a query that runs: `KILL QUERY '…'`.
+    Kill(QueryId),
     /// Who is granted what, who asks for it, and what was done under it.
     Govern(Box<Govern>),
 }

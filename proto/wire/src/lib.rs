@@ -14,6 +14,7 @@ pub mod receipt;
 pub mod replay;
 pub mod status;
 pub mod token;
+pub mod trace;
 
 #[cfg(test)]
 mod fixture;

@@ -1,8 +1,10 @@
 //! Errors on the wire: kinds to gRPC codes and back, in this one place.
 //!
 //! Message, domain and hint travel as the status message, because that is all that most clients
-//! show; code, hint, domain and query as call metadata, from which Weft's own clients tell them apart.
-//! A cause stays where it happened.
+//! show; code, hint, domain, query and the time to wait before trying again as call metadata, from which
+//! Weft's own clients tell them apart. A cause stays where it happened.
+
+use std::time::Duration;
 
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
@@ -14,6 +16,11 @@ const HINT: &str = "weft-hint-bin";
 const QUERY: &str = "weft-query";
 /// What stands between message and hint.
 const BEFORE_HINT: &str = "\nhint: ";
+/// Seconds, as in HTTP.
+const RETRY_AFTER: &str = "retry-after";
+
+/// Bytes of a message or a hint: no client has to take more in.
+const LONGEST: usize = 2_000;
 
 /// What the other side gets to see of `error`.
 pub fn to_status(error: &Error) -> Status {
@@ -28,17 +35,29 @@ pub fn to_status(error: &Error) -> Status {
         metadata.insert(DOMAIN, value);
     }
     if let Some(hint) = error.hint() {
-        metadata.insert_bin(HINT, MetadataValue::from_bytes(hint.as_bytes()));
+        metadata.insert_bin(HINT, MetadataValue::from_bytes(shortened(hint).as_bytes()));
     }
     if let Some(value) = error.query().and_then(|id| id.to_string().parse().ok()) {
         metadata.insert(QUERY, value);
     }
-    let mut message = error.to_string();
+    if let Some(wait) = error.retries_after() {
+        metadata.insert(RETRY_AFTER, wait.as_secs().into());
+    }
+    let mut message = shortened(&error.to_string());
     if let Some(hint) = error.hint() {
         message.push_str(BEFORE_HINT);
-        message.push_str(hint);
+        message.push_str(&shortened(hint));
     }
     Status::with_metadata(to_code(error.kind()), message, metadata)
+}
+
+/// `text` as far as it fits among the headers of a call: it may name what a client has sent.
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(LONGEST);
+    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 /// What the other side said. A status that is not Weft's own is a broken connection or a stranger.
@@ -70,6 +89,9 @@ pub fn from_status(status: &Status) -> Error {
     }
     if let Some(query) = ascii(QUERY).and_then(|query| query.parse().ok()) {
         error = error.of(query);
+    }
+    if let Some(seconds) = ascii(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()) {
+        error = error.retry_after(Duration::from_secs(seconds));
     }
     match hint {
         Some(hint) => error.with_hint(hint),
@@ -171,6 +193,7 @@ mod tests {
             .with_hint("Run it again – später.")
             .at(domain)
             .of(QueryId::generate())
+            .retry_after(Duration::from_millis(1_500))
             .caused_by(std::io::Error::other("/secret/path"));
         let status = to_status(&error);
         assert!(!format!("{status:?}").contains("secret"));
@@ -183,7 +206,17 @@ mod tests {
         assert_eq!(back.code(), code::SCHEMA_DRIFT);
         assert_eq!(back.hint(), Some("Run it again – später."));
         assert_eq!(back.query(), error.query());
+        assert_eq!(back.retries_after(), Some(Duration::from_secs(2)));
         assert_eq!(back.to_string(), "domain `sales`: columns differ");
+    }
+
+    #[test]
+    fn a_message_fits_among_the_headers_of_a_call() {
+        let long = "é".repeat(1 << 20);
+        let error = Error::new(ErrorKind::NotFound, code::NOT_FOUND, &long).with_hint(&long);
+        let back = from_status(&to_status(&error));
+        assert!(back.message().len() <= LONGEST + 3 && back.message().ends_with("é…"));
+        assert!(back.hint().is_some_and(|hint| hint.len() <= LONGEST + 3));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use weft_node::{GrantSettings, PolicySettings};
 
 use super::Served;
 
+/// On any free port: a demo has several servers on one machine.
+const OPERATIONS: &str = "[operations]\nlisten = \"127.0.0.1:0\"\n\n";
+
 /// What a demo node is told.
 pub(super) struct NodeOptions<'a> {
     pub(super) served: &'a Served,
@@ -30,7 +33,7 @@ pub(super) fn coordinator(
     let client = format!("127.0.0.1:{}", port.unwrap_or(0));
     let token = join_token_line(token);
     format!(
-        "[coordinator]\nstate = {state}\nlisten = \"127.0.0.1:0\"\nbasic_sign_in = true\nheartbeat_interval = \"500ms\"\nclient_listen = {{ address = \"{client}\", tls = false }}\n{token}\n[authority]\nurl = {authority}\n\n[transport]\ncompression = \"{compression}\"\n",
+        "[coordinator]\nstate = {state}\nlisten = \"127.0.0.1:0\"\nbasic_sign_in = true\nheartbeat_interval = \"500ms\"\nclient_listen = {{ address = \"{client}\", tls = false }}\n{token}\n[authority]\nurl = {authority}\n\n[transport]\ncompression = \"{compression}\"\n\n{OPERATIONS}",
         state = json!(state),
         authority = json!(authority),
     )
@@ -58,7 +61,7 @@ pub(super) fn node(options: &NodeOptions<'_>) -> Result<String, Error> {
     let token = join_token_line(*token);
     let advertise = advertise.map(|address| format!("advertise = \"{address}\"\n"));
     Ok(format!(
-        "[node]\ndomain = \"{domain}\"\ndata = {data}\nstate = {state}\nlisten = \"127.0.0.1:0\"\n{advertise}{token}\n[authority]\nurl = {authority}\n\n[coordinator]\nurl = \"https://{coordinator}\"\n\n{grants}",
+        "[node]\ndomain = \"{domain}\"\ndata = {data}\nstate = {state}\nlisten = \"127.0.0.1:0\"\n{advertise}{token}\n[authority]\nurl = {authority}\n\n[coordinator]\nurl = \"https://{coordinator}\"\n\n{OPERATIONS}{grants}",
         data = json!(data),
         state = json!(state),
         advertise = advertise.unwrap_or_default(),

@@ -10,8 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use super::lobby::Waiting;
 
 /// Bytes of HTTP/2's preface. A client that sent as many has begun to speak, with TLS or without.
 const PREFACE: usize = 24;
@@ -22,6 +24,7 @@ pub(super) struct Connection {
     heard: usize,
     patience: Option<Pin<Box<Sleep>>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    _waiting: Waiting,
     _place: OwnedSemaphorePermit,
 }
 
@@ -29,7 +32,7 @@ impl Connection {
     pub(super) fn new(
         stream: TcpStream,
         patience: Duration,
-        cut: CancellationToken,
+        waiting: Waiting,
         place: OwnedSemaphorePermit,
     ) -> Self {
         if let Err(error) = stream.set_nodelay(true) {
@@ -39,7 +42,8 @@ impl Connection {
             stream,
             heard: 0,
             patience: Some(Box::pin(tokio::time::sleep(patience))),
-            cut: Box::pin(cut.cancelled_owned()),
+            cut: Box::pin(waiting.cut().cancelled_owned()),
+            _waiting: waiting,
             _place: place,
         }
     }

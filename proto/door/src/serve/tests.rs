@@ -216,3 +216,195 @@ fn limits_are_read_as_people_write_them() {
     );
     assert!(text.contains(r#""message":"64MiB""#) && text.contains(r#""handshake":"10s""#));
 }
+
+#[tokio::test]
+async fn silent_connections_make_room_for_one_that_speaks() {
+    let door = open(Limits {
+        connections: 8,
+        ..Limits::default()
+    });
+    let mut settled = connect(&door).await;
+    settled
+        .handshake("analyst", "secret")
+        .await
+        .expect("signs in");
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(TcpStream::connect(door.address()).await.expect("accepted"));
+    }
+    let mut late = connect(&door).await;
+    late.handshake("analyst", "secret").await.expect("let in");
+    for client in [&mut settled, &mut late] {
+        client
+            .execute("numbers 1".to_owned(), None)
+            .await
+            .expect("not disturbed");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_does_not_settle_a_connection() {
+    let door = open(Limits {
+        connections: 2,
+        ..Limits::default()
+    });
+    let mut guessing = Vec::new();
+    for _ in 0..6 {
+        let mut client = connect(&door).await;
+        let wrong = client.handshake("analyst", "wrong").await;
+        wrong.expect_err("refused");
+        guessing.push(client);
+    }
+    let mut honest = connect(&door).await;
+    honest.handshake("analyst", "secret").await.expect("let in");
+    // Both places are taken now by those who have signed in.
+    let mut other = connect(&door).await;
+    other.handshake("analyst", "secret").await.expect("let in");
+    let third = Channel::from_shared(format!("http://{}", door.address()));
+    let refused = async {
+        let channel = third.expect("valid").connect().await?;
+        let mut client = FlightServiceClient::new(channel);
+        let listed = client.list_actions(arrow_flight::Empty {}).await;
+        Ok::<_, tonic::transport::Error>(listed.is_err())
+    };
+    assert!(refused.await.unwrap_or(true));
+}
+
+/// What is said to a call with a statement of so many bytes that says not who makes it.
+async fn told(channel: &Channel, bytes: usize) -> weft_governance::Error {
+    let descriptor = arrow_flight::FlightDescriptor::new_cmd(vec![0; bytes]);
+    let mut client = FlightServiceClient::new(channel.clone());
+    let answer = client.get_flight_info(descriptor).await;
+    weft_wire::status::from_status(&answer.expect_err("nobody says who they are"))
+}
+
+async fn channel(door: &Door) -> Channel {
+    let channel = Channel::from_shared(format!("http://{}", door.address())).expect("valid");
+    channel.connect().await.expect("connects")
+}
+
+/// A connection on which somebody has signed in.
+async fn settled(door: &Door) -> Channel {
+    let channel = channel(door).await;
+    let mut client = FlightSqlServiceClient::new(channel.clone());
+    client.handshake("analyst", "secret").await.expect("let in");
+    channel
+}
+
+#[tokio::test]
+async fn a_call_without_rows_brings_little() {
+    let door = open(Limits::default());
+    let settled = settled(&door).await;
+    let refused = told(&settled, 5 << 20).await;
+    assert_eq!(refused.code(), code::RESOURCES, "{refused}");
+    assert!(
+        refused
+            .hint()
+            .is_some_and(|hint| hint.contains("door.control"))
+    );
+    let little = told(&settled, 1 << 20).await;
+    assert_eq!(
+        little.code(),
+        code::UNAUTHENTICATED,
+        "the control: {little}"
+    );
+}
+
+#[tokio::test]
+async fn a_stranger_brings_very_little_and_takes_nothing_from_others() {
+    let door = open(Limits {
+        incoming: 1 << 20,
+        ..Limits::default()
+    });
+    let stranger = channel(&door).await;
+    for _ in 0..8 {
+        let refused = told(&stranger, 1 << 19).await;
+        assert_eq!(refused.code(), code::RESOURCES, "{refused}");
+        assert!(refused.hint().is_some_and(|hint| hint.contains("Sign in")));
+        let little = told(&stranger, 1 << 17).await;
+        assert_eq!(
+            little.code(),
+            code::UNAUTHENTICATED,
+            "the control: {little}"
+        );
+    }
+    let settled = settled(&door).await;
+    let let_through = told(&settled, 1 << 19).await;
+    assert_eq!(let_through.code(), code::UNAUTHENTICATED, "{let_through}");
+}
+
+#[tokio::test]
+async fn all_calls_together_bring_no_more_than_is_allowed() {
+    let door = open(Limits {
+        incoming: 1 << 20,
+        ..Limits::default()
+    });
+    let settled = settled(&door).await;
+    let refused = told(&settled, 2 << 20).await;
+    assert_eq!(refused.code(), code::RESOURCES, "{refused}");
+    assert!(refused.retries_after().is_some() && refused.hint().is_some());
+    for _ in 0..8 {
+        let little = told(&settled, 1 << 19).await;
+        assert_eq!(little.code(), code::UNAUTHENTICATED, "given back: {little}");
+    }
+}
+
+#[tokio::test]
+async fn a_door_that_drains_refuses_new_work_and_lets_results_be_fetched() {
+    let door = open(Limits::default());
+    let mut client = connect(&door).await;
+    client
+        .handshake("analyst", "secret")
+        .await
+        .expect("signs in");
+    let info = client
+        .execute("numbers 3".to_owned(), None)
+        .await
+        .expect("announced");
+    assert!(door.vitals().accepting());
+    door.drain().await;
+    assert!(!door.vitals().accepting());
+    let refused = client.execute("numbers 1".to_owned(), None).await;
+    let refused = match refused.expect_err("refused") {
+        arrow_flight::error::FlightError::Tonic(status) => *status,
+        other => panic!("{other}"),
+    };
+    let refused = weft_wire::status::from_status(&refused);
+    assert_eq!(refused.code(), code::STOPPING, "{refused}");
+    assert!(refused.retries_after().is_some() && refused.hint().is_some());
+    let ticket = info.endpoint[0].ticket.clone().expect("a ticket");
+    let rows = client.do_get(ticket).await.expect("a stream");
+    let rows: Vec<_> = futures::TryStreamExt::try_collect(rows)
+        .await
+        .expect("rows");
+    assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 3);
+}
+
+#[tokio::test]
+async fn a_door_says_how_it_is_doing() {
+    let door = open(Limits::default());
+    let mut client = connect(&door).await;
+    client
+        .handshake("analyst", "wrong")
+        .await
+        .expect_err("refused");
+    client
+        .handshake("analyst", "secret")
+        .await
+        .expect("signs in");
+    let readings = format!("{:?}", super::DoorVitals::readings(&[&door.vitals()]));
+    for (name, value) in [
+        ("connections", "[(None, 1)]"),
+        ("sessions", "[(None, 1)]"),
+        (
+            "calls_failed",
+            "[(Some((\"code\", \"WEFT-UNAUTHENTICATED\")), 1)]",
+        ),
+    ] {
+        let reading = readings
+            .split("Reading {")
+            .find(|it| it.contains(&format!("\"{name}\"")));
+        let reading = reading.expect("a reading");
+        assert!(reading.contains(value), "{reading}");
+    }
+}

@@ -163,6 +163,11 @@ impl<B: Backend> Sessions<B> {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Ends a session, those beside it, and everything that they hold.
     pub(crate) async fn close(&self, session: &Arc<Session<B>>) {
         let beside = Place::Beside(*session.id());

@@ -74,6 +74,23 @@ impl TokenKeys {
             return self.known().ok_or_else(away);
         }
         *asked = Some(now);
+        self.fetch().await
+    }
+
+    /// Asks the authority for its keys, before somebody needs them.
+    ///
+    /// # Errors
+    /// `WEFT-CONNECT` if it does not answer.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        self.fetch().await.map(drop)
+    }
+
+    /// Whether tokens can be verified here: keys came, and it was said who is disabled.
+    pub fn is_ready(&self) -> bool {
+        self.known().is_some() && self.people.is_known()
+    }
+
+    async fn fetch(&self) -> Result<Arc<UserTokenVerifier>, Error> {
         let Keys { issuer, jwks } = self.authority.keys().await?;
         let verifier = Arc::new(UserTokenVerifier::new(&issuer, &jwks, &self.audience)?);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

@@ -63,6 +63,11 @@ impl People {
         }
     }
 
+    /// Whether it has.
+    pub fn is_known(&self) -> bool {
+        self.known.borrow().is_some()
+    }
+
     /// Whether what was issued to `subject` at `issued_at` is no longer good: they were disabled since.
     pub fn refuses(&self, subject: &str, issued_at: SystemTime) -> bool {
         refuses(&self.known, subject, issued_at)

@@ -1,0 +1,230 @@
+//! Whoever operates a mesh, and its processes.
+
+// The lints that spare tests spare the functions beside them too.
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use arrow_flight::FlightDescriptor;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
+use futures::StreamExt;
+use prost::Message;
+use serde_json::Value;
+use tonic::Request;
+use tonic::transport::Channel;
+
+/// Nothing here takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+struct Demo {
+    process: Child,
+    description: Value,
+    folder: tempfile::TempDir,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_weft"))
+            .args(["demo", "--serve", "--scale", "0.01", "--dir"])
+            .arg(folder.path())
+            .env("WEFT_LOG_FORMAT", "json")
+            .env_remove("WEFT_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("output");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        Self {
+            process,
+            description: serde_json::from_str(&line).expect("JSON"),
+            folder,
+        }
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        let value = self.description.pointer(pointer);
+        value.and_then(Value::as_str).expect("present")
+    }
+
+    fn pid(&self, name: &str) -> u64 {
+        self.description["pids"][name].as_u64().expect("a process")
+    }
+
+    /// What the server `name` answers at `path`; nothing if nobody listens any more.
+    fn operations(&self, name: &str, path: &str) -> Option<(u16, String)> {
+        let url = self.text(&format!("/operations/{name}"));
+        let address = url.strip_prefix("http://").expect("plain");
+        let mut stream = TcpStream::connect(address).ok()?;
+        let question = format!("GET {path} HTTP/1.1\r\nHost: weft\r\n\r\n");
+        stream.write_all(question.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    }
+
+    /// The lines of the log of `name` that are in the trace of the test.
+    fn traced(&self, name: &str) -> Vec<Value> {
+        let log = self.folder.path().join("logs").join(format!("{name}.log"));
+        let text = std::fs::read_to_string(log).expect("a log");
+        let lines = text.lines().filter(|line| line.contains(TRACE));
+        lines
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn eventually<T>(what: &str, mut happened: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(happened) = happened() {
+            return happened;
+        }
+        assert!(started.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn terminate(pid: u64) {
+    let status = Command::new("kill")
+        .args(["-TERM", &pid.to_string()])
+        .status();
+    assert!(status.expect("kill").success());
+}
+
+fn alive(pid: u64) -> bool {
+    // A process that nobody has waited for yet has ended all the same.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| {
+        let state = stat.rsplit(')').next().unwrap_or_default();
+        !state.trim().starts_with('Z')
+    })
+}
+
+/// Runs `sql` as the analyst, in the trace of the test; rows are read as `read` says.
+async fn ask<T>(
+    demo: &Demo,
+    sql: &str,
+    read: impl AsyncFnOnce(tonic::Streaming<arrow_flight::FlightData>) -> T,
+) -> T {
+    let url = demo.text("/flight_sql").replace("grpc://", "http://");
+    let channel = Channel::from_shared(url).expect("valid").connect().await;
+    let mut client = FlightServiceClient::new(channel.expect("connects"));
+    let bearer = format!("Bearer {}", demo.text("/principals/analyst/token"));
+    fn request<T>(message: T, bearer: &str) -> Request<T> {
+        let mut request = Request::new(message);
+        let trace = format!("00-{TRACE}-b7ad6b7169203331-01");
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", bearer.parse().expect("a header"));
+        metadata.insert("traceparent", trace.parse().expect("a header"));
+        request
+    }
+    let query = CommandStatementQuery {
+        query: sql.to_owned(),
+        transaction_id: None,
+    };
+    let descriptor = FlightDescriptor::new_cmd(query.as_any().encode_to_vec());
+    let info = client.get_flight_info(request(descriptor, &bearer)).await;
+    let ticket = info
+        .expect("planned")
+        .into_inner()
+        .endpoint
+        .remove(0)
+        .ticket;
+    let rows = client
+        .do_get(request(ticket.expect("a ticket"), &bearer))
+        .await;
+    read(rows.expect("a stream").into_inner()).await
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(test)
+}
+
+#[test]
+fn every_process_of_a_mesh_says_that_it_is_ready_and_a_trace_goes_through_all() {
+    let demo = Demo::start();
+    let servers: BTreeMap<String, String> =
+        serde_json::from_value(demo.description["operations"].clone()).expect("servers");
+    assert_eq!(servers.len(), 5);
+    for name in servers.keys() {
+        eventually(&format!("{name} is ready"), || {
+            demo.operations(name, "/readyz")
+                .filter(|(status, _)| *status == 200)
+        });
+        let (_, metrics) = demo.operations(name, "/metrics").expect("answered");
+        assert!(
+            metrics.contains("weft_build_info{version=") && metrics.ends_with("# EOF\n"),
+            "{metrics}"
+        );
+    }
+    let sql = "SELECT count(*) FROM sales.orders.orders JOIN crm.customers.customer ON o_custkey = c_custkey";
+    run(ask(&demo, sql, async |rows| {
+        let frames: Vec<_> = rows.collect().await;
+        assert!(frames.iter().all(Result::is_ok), "{frames:?}");
+    }));
+    let ended = eventually("the coordinator notes the end of the query", || {
+        let lines = demo.traced("coordinator");
+        lines
+            .into_iter()
+            .find(|line| line["fields"]["message"] == "query ended")
+    });
+    let query = ended["fields"]["query"].as_str().expect("an id").to_owned();
+    for domain in ["sales", "crm"] {
+        let finished = eventually(&format!("{domain} notes the end of its fragment"), || {
+            let lines = demo.traced(domain);
+            lines
+                .into_iter()
+                .find(|line| line["fields"]["message"] == "fragment finished")
+        });
+        let fragment = finished["fields"]["fragment"].as_str().expect("an id");
+        assert!(fragment.starts_with(&query), "{fragment} is of {query}");
+    }
+}
+
+#[test]
+fn a_coordinator_drains_when_it_is_told_to_stop_and_is_cut_when_it_is_told_again() {
+    let demo = Demo::start();
+    let pid = demo.pid("coordinator");
+    let sql =
+        "SELECT a.l_comment, b.l_comment FROM sales.orders.lineitem a, sales.orders.lineitem b";
+    run(ask(&demo, sql, async |mut rows| {
+        rows.message().await.expect("a schema").expect("a schema");
+        rows.message().await.expect("rows").expect("rows");
+        terminate(pid);
+        eventually("it is no longer ready", || {
+            demo.operations("coordinator", "/readyz")
+                .filter(|(status, _)| *status == 503)
+        });
+        let (status, _) = demo
+            .operations("coordinator", "/healthz")
+            .expect("it lives");
+        assert_eq!(status, 200);
+        rows.message()
+            .await
+            .expect("what runs goes on")
+            .expect("rows");
+        terminate(pid);
+        eventually("it is cut", || (!alive(pid)).then_some(()));
+    }));
+}

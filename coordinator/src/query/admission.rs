@@ -1,0 +1,318 @@
+//! Which queries run now, which wait, and which are refused at once.
+//!
+//! Those who ask share what there is: nobody runs or waits for more than a part of it, a place that
+//! becomes free goes to whoever runs least, and where no more may wait, whoever waits most gives way.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use weft_governance::{Error, ErrorKind, code};
+
+/// How many queries run and wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmissionLimits {
+    /// Queries that run at a time.
+    pub running: usize,
+    /// Those of one principal.
+    pub running_per_principal: usize,
+    /// Queries that wait for a place.
+    pub waiting: usize,
+    /// For how long one waits.
+    pub patience: Duration,
+}
+
+/// The places. Cheap to clone.
+#[derive(Clone)]
+pub struct Admission(Arc<Places>);
+
+struct Places {
+    limits: AdmissionLimits,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    running: usize,
+    /// By principal; none that runs nothing.
+    runs: HashMap<String, usize>,
+    waiting: VecDeque<Waiter>,
+}
+
+struct Waiter {
+    number: u64,
+    principal: String,
+    answer: oneshot::Sender<Verdict>,
+}
+
+enum Verdict {
+    /// The place is counted already.
+    Runs,
+    GivesWay,
+}
+
+/// The right to run one query, until it is dropped.
+pub struct Place {
+    admission: Admission,
+    principal: String,
+}
+
+impl Admission {
+    /// Places within `limits`, of each at least one.
+    pub fn new(limits: AdmissionLimits) -> Self {
+        Self(Arc::new(Places {
+            limits: AdmissionLimits {
+                running: limits.running.max(1),
+                running_per_principal: limits.running_per_principal.max(1),
+                ..limits
+            },
+            state: Mutex::default(),
+        }))
+    }
+
+    /// A place for a query of `principal`, at once or after a while.
+    ///
+    /// # Errors
+    /// `WEFT-RESOURCES` with the time after which to try again, if too many wait, or it waited too long.
+    pub async fn enter(&self, principal: &str) -> Result<Place, Error> {
+        let waiting = match self.ask(principal)? {
+            Asked::Runs(place) => return Ok(place),
+            Asked::Waits(waiting) => waiting,
+        };
+        match timeout(self.0.limits.patience, waiting.answered()).await {
+            Ok(Verdict::Runs) => Ok(self.place(principal)),
+            Ok(Verdict::GivesWay) => Err(self.full()),
+            Err(_) => Err(self.too_long()),
+        }
+    }
+
+    /// Refuses now what [`enter`](Self::enter) would refuse at once, before work is put into it.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check(&self, principal: &str) -> Result<(), Error> {
+        let state = self.lock();
+        match self.is_free(&state, principal) || self.may_wait(&state, principal) {
+            true => Ok(()),
+            false => Err(self.full()),
+        }
+    }
+
+    /// Queries that wait for a place.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Queries that have one.
+    pub fn running(&self) -> usize {
+        self.lock().running
+    }
+
+    fn ask(&self, principal: &str) -> Result<Asked, Error> {
+        let mut state = self.lock();
+        if self.is_free(&state, principal) {
+            state.begin(principal);
+            return Ok(Asked::Runs(self.place(principal)));
+        }
+        if !self.may_wait(&state, principal) {
+            return Err(self.full());
+        }
+        if state.waiting.len() >= self.0.limits.waiting {
+            state.make_way();
+        }
+        let (answer, verdict) = oneshot::channel();
+        let number = state.next;
+        state.next += 1;
+        state.waiting.push_back(Waiter {
+            number,
+            principal: principal.to_owned(),
+            answer,
+        });
+        Ok(Asked::Waits(Waiting {
+            admission: self.clone(),
+            principal: principal.to_owned(),
+            number,
+            verdict,
+        }))
+    }
+
+    /// Whether a query of `principal` can run now. Those who wait are served first, unless none of
+    /// them may run.
+    fn is_free(&self, state: &State, principal: &str) -> bool {
+        state.running < self.0.limits.running
+            && self.may_run(state, principal)
+            && !state
+                .waiting
+                .iter()
+                .any(|it| self.may_run(state, &it.principal))
+    }
+
+    fn may_run(&self, state: &State, principal: &str) -> bool {
+        state.runs_of(principal) < self.0.limits.running_per_principal
+    }
+
+    /// Whether there is room to wait, or somebody waits for more who can give way.
+    fn may_wait(&self, state: &State, principal: &str) -> bool {
+        let own = state.waits_of(principal);
+        state.waiting.len() < self.0.limits.waiting
+            || state.most_waiting().is_some_and(|(_, most)| most > own + 1)
+    }
+
+    fn place(&self, principal: &str) -> Place {
+        Place {
+            admission: self.clone(),
+            principal: principal.to_owned(),
+        }
+    }
+
+    /// Ends a query of `principal` and lets others begin.
+    fn leave(&self, principal: &str) {
+        let mut state = self.lock();
+        state.end(principal);
+        while state.running < self.0.limits.running {
+            // The first of those who run least.
+            let candidates = state.waiting.iter().enumerate();
+            let next = candidates
+                .filter(|(_, it)| self.may_run(&state, &it.principal))
+                .min_by_key(|(_, it)| state.runs_of(&it.principal))
+                .map(|(index, _)| index);
+            let Some(waiter) = next.and_then(|index| state.waiting.remove(index)) else {
+                return;
+            };
+            state.begin(&waiter.principal);
+            if waiter.answer.send(Verdict::Runs).is_err() {
+                // It has given up in this moment.
+                state.end(&waiter.principal);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn full(&self) -> Error {
+        let AdmissionLimits {
+            running, waiting, ..
+        } = self.0.limits;
+        refused(format!(
+            "{running} queries run and {waiting} wait, and no more are allowed at a time"
+        ))
+    }
+
+    fn too_long(&self) -> Error {
+        let patience = self.0.limits.patience.as_secs_f32();
+        refused(format!(
+            "the query waited {patience} s for others to end, as long as is allowed"
+        ))
+    }
+}
+
+impl State {
+    fn runs_of(&self, principal: &str) -> usize {
+        self.runs.get(principal).copied().unwrap_or(0)
+    }
+
+    fn waits_of(&self, principal: &str) -> usize {
+        let waiting = self.waiting.iter();
+        waiting.filter(|it| it.principal == principal).count()
+    }
+
+    fn begin(&mut self, principal: &str) {
+        self.running += 1;
+        *self.runs.entry(principal.to_owned()).or_insert(0) += 1;
+    }
+
+    fn end(&mut self, principal: &str) {
+        self.running = self.running.saturating_sub(1);
+        if let Some(runs) = self.runs.get_mut(principal) {
+            *runs = runs.saturating_sub(1);
+            if *runs == 0 {
+                self.runs.remove(principal);
+            }
+        }
+    }
+
+    /// Who waits for most, and for how many.
+    fn most_waiting(&self) -> Option<(&str, usize)> {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for waiter in &self.waiting {
+            *counts.entry(&waiter.principal).or_insert(0) += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count)
+    }
+
+    /// Sends the last of whoever waits for most away.
+    fn make_way(&mut self) {
+        let Some(most) = self
+            .most_waiting()
+            .map(|(principal, _)| principal.to_owned())
+        else {
+            return;
+        };
+        let last = self.waiting.iter().rposition(|it| it.principal == most);
+        if let Some(waiter) = last.and_then(|index| self.waiting.remove(index)) {
+            // Whoever has given up needs no word.
+            let _ = waiter.answer.send(Verdict::GivesWay);
+        }
+    }
+}
+
+enum Asked {
+    Runs(Place),
+    Waits(Waiting),
+}
+
+/// Somebody who waits. Dropping it gives up, also what was given and not taken yet.
+struct Waiting {
+    admission: Admission,
+    principal: String,
+    number: u64,
+    verdict: oneshot::Receiver<Verdict>,
+}
+
+impl Waiting {
+    async fn answered(mut self) -> Verdict {
+        // Whoever answers never leaves without a word.
+        (&mut self.verdict).await.unwrap_or(Verdict::GivesWay)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut state = self.admission.lock();
+        state.waiting.retain(|it| it.number != self.number);
+        drop(state);
+        // A verdict that was taken is not there any more.
+        if let Ok(Verdict::Runs) = self.verdict.try_recv() {
+            self.admission.leave(&self.principal);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admission.leave(&self.principal);
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+fn refused(message: String) -> Error {
+    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+        .with_hint("Try again when some of them have ended.")
+        .retry_after(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Functions that make much out of little, behind a bound.
+//!
+//! What an expression makes is not in any memory pool, and a process that asks for more memory than
+//! there is does not come back. So a call of such a function is measured by its arguments before it
+//! runs, one batch at a time.
+
+mod concat;
+mod size;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Documentation, Expr, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use weft_governance::{Error, ErrorKind, code};
+
+use size::Size;
+
+/// Bytes that one call may make of one batch.
+const MOST: u64 = 128 << 20;
+
+/// `function`, bounded if it can make much out of little.
+pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
+    match Size::of(function.name()) {
+        Some(_) if function.inner().is::<Bounded>() => function,
+        Some(size) => Arc::new(ScalarUDF::from(Bounded { function, size })),
+        None => function,
+    }
+}
+
+/// `plan` with every call that can make much out of little bounded, however it got into the plan.
+///
+/// # Errors
+/// If a part of the plan does not take its own expressions back.
+pub fn bounded_calls(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        node.map_expressions(|expr| expr.transform_up(|expr| Ok(bound(expr))))
+    })
+    .map(|bounded| bounded.data)
+}
+
+fn bound(expr: Expr) -> Transformed<Expr> {
+    match expr {
+        Expr::ScalarFunction(ScalarFunction { func, args }) => {
+            let bounded = bounded(Arc::clone(&func));
+            let changed = !Arc::ptr_eq(&bounded, &func);
+            let call = ScalarFunction::new_udf(bounded, args);
+            Transformed::new_transformed(Expr::ScalarFunction(call), changed)
+        }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::StringConcat,
+            right,
+        }) => Transformed::yes(concat::call(*left, *right)),
+        expr => Transformed::no(expr),
+    }
+}
+
+/// A function of the engine that refuses to make too much.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Bounded {
+    function: Arc<ScalarUDF>,
+    size: Size,
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.function.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.function.inner().schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.function.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.function.return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.function.return_field_from_args(args)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let bytes = self.size.estimate(&args.args, args.number_rows)?;
+        if bytes > MOST {
+            return Err(too_much(self.name()));
+        }
+        self.function.invoke_with_args(args)
+    }
+
+    fn evaluate_bounds(&self, input: &[&Interval]) -> Result<Interval> {
+        self.function.evaluate_bounds(input)
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.function.output_ordering(inputs)
+    }
+
+    fn preserves_lex_ordering(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        self.function.inner().preserves_lex_ordering(inputs)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.function.coerce_types(arg_types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.function.documentation()
+    }
+}
+
+/// Holds no value: it may tell about rows that the asker does not see.
+fn too_much(name: &str) -> DataFusionError {
+    let mib = MOST >> 20;
+    let message = format!("`{name}` would make more than {mib} MiB of one batch of rows");
+    let error = Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+        .with_hint("Make shorter texts or lists, or fewer of them at a time.");
+    DataFusionError::External(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests;
