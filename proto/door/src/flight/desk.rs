@@ -28,6 +28,9 @@ use crate::limits::Limits;
 use crate::session::{Handle, Pending, Session, Sessions, Statement, Work};
 use crate::ticket::{self, Seal};
 
+/// A result that may be fetched, and the session that it was asked for in.
+type Found<B> = (Arc<Session<B>>, Arc<Pending<B>>);
+
 type Batches = BoxStream<'static, Result<RecordBatch, Error>>;
 
 /// Answers the calls of signed-in clients over a backend.
@@ -336,11 +339,7 @@ impl<B: Backend> Desk<B> {
 
     /// What a sealed ticket stands for, and the session that it was made in: the caller's, or another
     /// of the same person's. The answer is the same whatever is wrong with it.
-    fn pending(
-        &self,
-        session: &Arc<Session<B>>,
-        sealed: &[u8],
-    ) -> Result<(Arc<Session<B>>, Arc<Pending<B>>), Error> {
+    fn pending(&self, session: &Arc<Session<B>>, sealed: &[u8]) -> Result<Found<B>, Error> {
         let now = SystemTime::now();
         let found = self.seal.open(sealed, now).and_then(|ticket| {
             let maker = self.sessions.of_same_owner(&ticket.session, session, now)?;
