@@ -253,7 +253,7 @@ impl Backend for Front {
     fn beside(&self, session: &Arc<Session>) -> Session {
         let who = &session.principal().subject;
         self.journal.session(EventKind::SignedIn, who);
-        session.beside()
+        self.sessions.beside(session)
     }
 
     fn owner(&self, session: &Session) -> Option<String> {

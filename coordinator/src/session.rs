@@ -36,7 +36,7 @@ pub struct Sessions {
 /// One signed-in person on one bearer token.
 pub struct Session {
     id: String,
-    _attendance: Arc<Attendance>,
+    attendance: Arc<Attendance>,
     principal: Principal,
     presence: Presence,
     subject: Arc<Subject>,
@@ -122,7 +122,7 @@ impl Sessions {
         };
         let id = QueryId::generate().to_string();
         let session = Session {
-            _attendance: self.roster.enter(&id, &principal.subject, expires_at),
+            attendance: self.roster.enter(&id, &principal.subject, expires_at),
             id,
             presence: people.presence(&principal.subject, issued_at),
             principal,
@@ -139,6 +139,24 @@ impl Sessions {
         })
     }
 
+    /// A fresh session of the same person as `session`, good for as long as that one is.
+    pub fn beside(&self, session: &Session) -> Session {
+        let id = QueryId::generate().to_string();
+        let (principal, expires_at) = (&session.principal, session.attendance.expires_at);
+        Session {
+            attendance: self.roster.enter(&id, &principal.subject, expires_at),
+            id,
+            principal: principal.clone(),
+            presence: session.presence.clone(),
+            subject: Arc::clone(&session.subject),
+            borrows: true,
+            authority: session.authority.clone(),
+            tokens: Mutex::default(),
+            state: Mutex::default(),
+            answers: Mutex::default(),
+        }
+    }
+
     /// Ends the session's lease.
     pub async fn sign_out(&self, session: &Session) {
         if let Subject::Lease(lease) = session.subject.as_ref()
@@ -151,21 +169,6 @@ impl Sessions {
 }
 
 impl Session {
-    /// A fresh session of the same person, good for as long as this one is.
-    pub fn beside(&self) -> Self {
-        Self {
-            id: QueryId::generate().to_string(),
-            principal: self.principal.clone(),
-            presence: self.presence.clone(),
-            subject: Arc::clone(&self.subject),
-            borrows: true,
-            authority: self.authority.clone(),
-            tokens: Mutex::default(),
-            state: Mutex::default(),
-            answers: Mutex::default(),
-        }
-    }
-
     /// Unique in this process.
     pub fn id(&self) -> &str {
         &self.id

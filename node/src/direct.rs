@@ -251,8 +251,14 @@ impl Direct {
         let read = self.engine.read(query, tables, values, semantics());
         let (schema, batches, interrupt) = read.await?;
         let batches = self.engine.workers().drive(batches, interrupt);
-        let batches = unless(session.presence.clone().ended(), batches);
-        let batches = until(deadline, batches, too_late).boxed();
+        let presence = session.presence.clone();
+        let end = async move {
+            tokio::select! {
+                error = presence.ended() => error,
+                () = tokio::time::sleep_until(deadline) => too_late(),
+            }
+        };
+        let batches = leashed(end, batches);
         Ok(ResultStream { schema, batches })
     }
 }

@@ -502,7 +502,6 @@ impl QueryEngine {
             state,
             at: _,
         } = planned;
-        let who = &session.principal().subject;
         let deadline = Instant::now() + self.deadline;
         let run = QueryRun::new(
             id,
