@@ -170,6 +170,8 @@ pub fn leashed<T: Send + 'static>(
             match next {
                 Some(Some(item)) => item.map(|item| Some((item, Some((came, failed, task))))),
                 Some(None) => Ok(None),
+                // It said why it ended, or broke.
+                None if failed.is_terminated() => Err(defect()),
                 None => Err(failed.await.unwrap_or_else(|_| defect())),
             }
         })

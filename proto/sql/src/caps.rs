@@ -73,7 +73,7 @@ impl Caps {
             return Ok(());
         }
         let message = format!(
-            "the statement reads {} tables once its definitions are put in place, and at most {} are allowed",
+            "the statement goes through {} tables, each counted as often as it is gone through, and at most {} are allowed",
             match found {
                 u64::MAX => "countless".to_owned(),
                 found => found.to_string(),
@@ -82,7 +82,7 @@ impl Caps {
         );
         Err(
             Error::new(ErrorKind::InvalidInput, code::TOO_COMPLEX, message).with_hint(
-                "Read fewer tables at a time, and use each definition of WITH fewer times.",
+                "Read fewer tables at a time, use each definition of WITH fewer times, and give CUBE fewer columns.",
             ),
         )
     }

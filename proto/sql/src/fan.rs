@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Query, TableFactor, Visit, Visitor};
+use sqlparser::ast::{Expr, Query, TableFactor, Visit, Visitor};
 
 use crate::mentioned::folded;
 
@@ -68,6 +68,15 @@ impl Visitor for Fan {
                 Some(name) => drop(outer.defined.insert(name, tables.max(1))),
                 None => outer.tables = outer.tables.saturating_add(tables),
             }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What is grouped in many ways is gone through as many times.
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Cube(columns) = expr {
+            let columns = u32::try_from(columns.len()).unwrap_or(u32::MAX);
+            self.read(1_u64.checked_shl(columns).unwrap_or(u64::MAX));
         }
         ControlFlow::Continue(())
     }
@@ -138,6 +147,15 @@ mod tests {
         ] {
             assert_eq!(tables(sql), found, "{sql}");
         }
+    }
+
+    #[test]
+    fn groups_in_every_way_are_counted() {
+        assert_eq!(tables("SELECT count(*) FROM a GROUP BY CUBE (x, y, z)"), 9);
+        let columns: Vec<String> = (0..24).map(|column| format!("c{column}")).collect();
+        let cube = format!("SELECT 1 FROM a GROUP BY CUBE ({})", columns.join(", "));
+        let refused = parse(&cube, &Caps::default()).expect_err("too many");
+        assert_eq!(refused.code(), code::TOO_COMPLEX);
     }
 
     #[test]
