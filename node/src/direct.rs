@@ -34,9 +34,6 @@ use crate::fragment::{Engine, FragmentService, Running, too_late};
 use crate::product;
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
-/// How long a query of a direct connection may run.
-const TIMEOUT: Duration = Duration::from_secs(600);
-
 /// Answers people and, for fragments, coordinators.
 pub(crate) struct Direct {
     /// Checks passwords.
@@ -49,6 +46,8 @@ pub(crate) struct Direct {
     pub(crate) rights: Rights,
     /// Runs.
     pub(crate) engine: Engine,
+    /// How long a query may run.
+    pub(crate) deadline: Duration,
     /// Answers coordinators.
     pub(crate) fragments: FragmentService,
 }
@@ -161,9 +160,13 @@ impl Direct {
             // Nothing has to be granted for it.
             Readable::System(_) => return Ok(answered(access_schema(), None)),
         };
-        let planned = self
-            .engine
-            .plan(query.clone(), tables, Vec::new(), semantics(), TIMEOUT);
+        let planned = self.engine.plan(
+            query.clone(),
+            tables,
+            Vec::new(),
+            semantics(),
+            self.deadline,
+        );
         let fragment = planned.await?;
         let purpose = session.state().purpose.clone();
         let asker = asker(session, purpose.as_deref());
@@ -247,7 +250,7 @@ impl Direct {
         values: Vec<ScalarValue>,
     ) -> Result<ResultStream, Error> {
         self.rights.read_by(&session.principal, &query).await?;
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + self.deadline;
         let read = self.engine.read(query, tables, values, semantics());
         let (schema, batches, interrupt) = read.await?;
         let batches = self.engine.workers().drive(batches, interrupt);
@@ -401,7 +404,7 @@ impl Backend for Direct {
             .map(parameter_values)
             .transpose()?
             .unwrap_or_default();
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + self.deadline;
         let query = match statement.as_ref() {
             DirectStatement::Query(query) => query.as_ref().clone(),
             DirectStatement::Use(start) => {
@@ -423,7 +426,7 @@ impl Backend for Direct {
         };
         let planned = self
             .engine
-            .plan(query, tables, values, semantics(), TIMEOUT);
+            .plan(query, tables, values, semantics(), self.deadline);
         let fragment = planned.await?;
         let purpose = session.state().purpose.clone();
         let asker = asker(session, purpose.as_deref());

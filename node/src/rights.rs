@@ -330,7 +330,7 @@ impl Rights {
     /// # Errors
     /// `WEFT-NOT-AUDITED` if it cannot be written down.
     pub(crate) async fn read_by(&self, by: &Principal, query: &ast::Query) -> Result<(), Error> {
-        let details = excerpt(&query.to_string());
+        let details = excerpt(&query.to_string(), None);
         self.record(EventKind::Statement, Some(by), details).await
     }
 
@@ -402,8 +402,7 @@ impl Rights {
             return Ok(());
         }
         let refusal = check::not_an_owner(by, self.policy().domain());
-        let mut details = excerpt(statement);
-        details["refused"] = refusal.code().into();
+        let details = excerpt(statement, Some(&refusal));
         self.record(EventKind::Denied, Some(by), details).await?;
         Err(refusal)
     }
@@ -478,11 +477,16 @@ fn event(kind: EventKind, by: Option<&Principal>, details: serde_json::Value) ->
 
 /// What the log keeps of a statement that changes nothing: the beginning of a long one, and the digest of
 /// all of it.
-fn excerpt(statement: &str) -> serde_json::Value {
+fn excerpt(statement: &str, refused: Option<&Error>) -> serde_json::Value {
     let end = statement.floor_char_boundary(LONGEST_STATEMENT);
     let shown = statement.get(..end).unwrap_or(statement);
     let digest = hex(&sha256(statement.as_bytes()));
-    serde_json::json!({"statement": shown, "length": statement.len(), "digest": digest})
+    serde_json::json!({
+        "statement": shown,
+        "length": statement.len(),
+        "digest": digest,
+        "refused": refused.map(Error::code),
+    })
 }
 
 fn unread(cause: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -127,6 +127,7 @@ impl Node {
             gate: gate.clone(),
             rights: rights.clone(),
             engine: engine.clone(),
+            deadline: settings.limits.deadline,
             fragments: FragmentService::new(
                 me.clone(),
                 Arc::clone(&keys),

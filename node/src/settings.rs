@@ -78,6 +78,8 @@ fn usual_refresh() -> Duration {
 /// Limits of fragments.
 #[derive(Debug, Clone)]
 pub struct NodeLimits {
+    /// How long a query of somebody who connects straight may run; fragments have their query's time.
+    pub deadline: Duration,
     /// Bytes of memory for all of them together.
     pub memory: usize,
     /// Bytes of memory for one of them.
@@ -96,6 +98,7 @@ impl Default for NodeLimits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
+            deadline: Duration::from_secs(600),
             memory: 1 << 30,
             query_memory: 1 << 29,
             query_spill: 10 << 30,

@@ -69,6 +69,7 @@ pub struct Mesh {
     domains: Vec<(String, PathBuf, Vec<GrantSettings>)>,
     folder: TempDir,
     node_memory: usize,
+    node_deadline: Duration,
     door: weft_door::Limits,
     policy: Option<PolicySettings>,
     authority_url: String,
@@ -146,6 +147,7 @@ impl Mesh {
         let main = ServerId::coordinator("main").expect("name");
         let identity = authority.identity(&main).expect("identity");
         let client = Authority::connect(&authority.url(), &identity).expect("authority");
+        let node_deadline = options.query_limits.deadline;
         let settings = CoordinatorSettings {
             listen: loopback(),
             client_listen: Some(ClientListen {
@@ -173,6 +175,7 @@ impl Mesh {
             domains: options.domains,
             folder,
             node_memory: options.node_memory,
+            node_deadline,
             door: options.door,
             policy: options.policy,
         };
@@ -254,6 +257,7 @@ impl Mesh {
             owners: vec![Grantee::Group(format!("{domain}-owners"))],
             policy: self.policy.clone(),
             limits: NodeLimits {
+                deadline: self.node_deadline,
                 memory: self.node_memory,
                 ..NodeLimits::default()
             },

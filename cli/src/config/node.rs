@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use weft_door::limits::units;
@@ -51,6 +52,8 @@ pub(crate) struct Owners {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
+    #[serde(with = "units::duration")]
+    pub(crate) deadline: Duration,
     #[serde(with = "units::size")]
     pub(crate) memory: usize,
     #[serde(with = "units::size")]
@@ -80,6 +83,7 @@ impl Default for Node {
 impl Default for Limits {
     fn default() -> Self {
         let NodeLimits {
+            deadline,
             memory,
             query_memory,
             query_spill,
@@ -88,6 +92,7 @@ impl Default for Limits {
             planner_threads,
         } = NodeLimits::default();
         Self {
+            deadline,
             memory,
             query_memory,
             query_spill,
@@ -156,6 +161,10 @@ impl NodeConfig {
                 "policy.refresh",
                 "About how often the authority is asked for a newer policy.",
             ),
+            (
+                "limits.deadline",
+                "How long a query of somebody who connects straight may run.",
+            ),
             ("limits.memory", "Memory for all fragments together."),
             ("limits.query_memory", "Memory for one fragment."),
             (
@@ -196,6 +205,7 @@ impl NodeConfig {
             None => vec![Grantee::Group(format!("{domain}-owners"))],
         };
         let Limits {
+            deadline,
             memory,
             query_memory,
             query_spill,
@@ -219,6 +229,7 @@ impl NodeConfig {
             owners,
             policy: self.policy.clone(),
             limits: NodeLimits {
+                deadline,
                 memory,
                 query_memory,
                 query_spill,
