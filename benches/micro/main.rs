@@ -4,6 +4,7 @@
 //! `cargo test --workspace --bench micro`.
 #![allow(clippy::expect_used, clippy::indexing_slicing)] // They measure what works.
 
+mod audit;
 mod keys;
 mod plans;
 mod transport;

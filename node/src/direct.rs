@@ -30,7 +30,7 @@ use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
 use weft_wire::rpc::node::ColumnAccess;
 
 use crate::enforce::{Account, Gate, VisibleTable, explain};
-use crate::fragment::{Engine, FragmentService, Running, too_late};
+use crate::fragment::{Engine, FragmentService, Running};
 use crate::product;
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
@@ -631,6 +631,12 @@ fn semantics() -> Semantics {
         time_zone: "+00:00".to_owned(),
         query_start_ns: i64::try_from(now).unwrap_or(i64::MAX),
     }
+}
+
+fn too_late() -> Error {
+    let message = "the query ran longer than this node allows";
+    Error::new(ErrorKind::DeadlineExceeded, code::DEADLINE, message)
+        .with_hint("Ask for less, or have `limits.deadline` of the node raised.")
 }
 
 fn mixed() -> Error {

@@ -24,7 +24,6 @@ use weft_plan::QuerySession;
 
 pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
-pub(crate) use exchange::too_late;
 pub use key_filter::KeySummary;
 pub(crate) use key_filter::KeyTest;
 pub use shipped::ShipmentSummary;

@@ -1,5 +1,6 @@
 //! A Flight SQL client.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
@@ -208,7 +209,15 @@ impl Client {
         let info = info.map_err(failure)?;
         let (rows, bytes) = (info.total_records, info.total_bytes);
         let schema = info.try_decode_schema().expect("a schema");
-        Ok(format!("{schema:?} {rows} {bytes}"))
+        let fields = schema.fields().iter().map(|field| {
+            // In an order of its own each time it is decoded.
+            let metadata: BTreeMap<_, _> = field.metadata().iter().collect();
+            let (name, data_type, nullable) =
+                (field.name(), field.data_type(), field.is_nullable());
+            format!("{name} {data_type} {nullable} {metadata:?}")
+        });
+        let fields: Vec<String> = fields.collect();
+        Ok(format!("{} {rows} {bytes}", fields.join("\n")))
     }
 
     /// The answers to the calls by which drivers find out what there is: catalogs, schemas, tables

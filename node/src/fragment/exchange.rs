@@ -364,7 +364,7 @@ async fn supervise(
     }
 }
 
-pub(crate) fn too_late() -> Error {
+fn too_late() -> Error {
     let message = "the fragment ran longer than its query allows";
     Error::new(ErrorKind::DeadlineExceeded, code::DEADLINE, message)
 }

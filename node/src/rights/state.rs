@@ -184,8 +184,9 @@ fn unsigned(sequence: u64) -> Error {
         "record {sequence} of the event log changes rights, and this node has not signed it as the next change"
     );
     Error::new(ErrorKind::Internal, code::NOT_AUDITED, message).with_hint(
-        "`weft audit verify` tells what was changed. If the log is another node's or from before rights were \
-         signed, move `events.db` out of the state folder; what was given in SQL has to be given anew.",
+        "`weft audit verify` tells what was changed. If the log is another node's, of a mesh with another CA, or \
+         from before rights were signed, move `events.db` out of the state folder; what was given in SQL has to \
+         be given anew.",
     )
 }
 
