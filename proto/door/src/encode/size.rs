@@ -19,8 +19,8 @@ pub fn logical_size(array: &dyn Array) -> usize {
         DataType::LargeUtf8 => span(array.as_string::<i64>().value_offsets()).1 + 8 * rows,
         DataType::Binary => span(array.as_binary::<i32>().value_offsets()).1 + 4 * rows,
         DataType::LargeBinary => span(array.as_binary::<i64>().value_offsets()).1 + 8 * rows,
-        DataType::Utf8View => view_bytes(array.as_string_view().views()) + 4 * rows,
-        DataType::BinaryView => view_bytes(array.as_binary_view().views()) + 4 * rows,
+        DataType::Utf8View => view_bytes(array, array.as_string_view().views()) + 4 * rows,
+        DataType::BinaryView => view_bytes(array, array.as_binary_view().views()) + 4 * rows,
         DataType::List(_) => list_size(array.as_list::<i32>()),
         DataType::LargeList(_) => list_size(array.as_list::<i64>()),
         DataType::FixedSizeList(_, _) => logical_size(array.as_fixed_size_list().values()),
@@ -58,9 +58,22 @@ fn span<O: OffsetSizeTrait>(offsets: &[O]) -> (usize, usize) {
     }
 }
 
+/// Bytes of the values behind the `views` of `array`. What stands where a value is NULL is not written out,
+/// and may be that of a row that was filtered out: readers of files leave it there.
+fn view_bytes(array: &dyn Array, views: &[u128]) -> usize {
+    match array.nulls() {
+        Some(nulls) => nulls
+            .valid_indices()
+            .filter_map(|row| views.get(row))
+            .map(view_length)
+            .sum(),
+        None => views.iter().map(view_length).sum(),
+    }
+}
+
 /// A view keeps its length in its lowest 32 bits.
-fn view_bytes(views: &[u128]) -> usize {
-    views.iter().map(|view| *view as u32 as usize).sum()
+fn view_length(view: &u128) -> usize {
+    *view as u32 as usize
 }
 
 fn list_size<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> usize {
@@ -95,8 +108,11 @@ fn length_of(values: &ArrayRef) -> Option<Box<dyn Fn(usize) -> usize + '_>> {
     fn by_offsets<O: OffsetSizeTrait>(offsets: &[O]) -> Box<dyn Fn(usize) -> usize + '_> {
         Box::new(|index| offsets.get(index..index + 2).map_or(0, |pair| span(pair).1))
     }
-    fn by_views(views: &[u128]) -> Box<dyn Fn(usize) -> usize + '_> {
-        Box::new(|index| views.get(index).map_or(0, |view| *view as u32 as usize))
+    fn by_views<'a>(values: &'a ArrayRef, views: &'a [u128]) -> Box<dyn Fn(usize) -> usize + 'a> {
+        Box::new(|index| match views.get(index) {
+            Some(view) if values.is_valid(index) => view_length(view),
+            _ => 0,
+        })
     }
     let any = values.as_any();
     match values.data_type() {
@@ -106,10 +122,10 @@ fn length_of(values: &ArrayRef) -> Option<Box<dyn Fn(usize) -> usize + '_>> {
         DataType::LargeBinary => Some(by_offsets(values.as_binary::<i64>().value_offsets())),
         DataType::Utf8View => any
             .downcast_ref::<StringViewArray>()
-            .map(|array| by_views(array.views())),
+            .map(|array| by_views(values, array.views())),
         DataType::BinaryView => any
             .downcast_ref::<BinaryViewArray>()
-            .map(|array| by_views(array.views())),
+            .map(|array| by_views(values, array.views())),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int32Type, IntervalUnit, Schema,
 use arrow_flight::FlightData;
 use proptest::prelude::*;
 
-use super::{Compression, Encoder, MAX_BYTES, wire_schema};
+use super::{Compression, Encoder, MAX_BYTES, logical_size, wire_schema};
 use crate::guard::{DecodeLimits, Decoded, Decoder};
 
 fn one_column(array: ArrayRef) -> RecordBatch {
@@ -427,4 +427,36 @@ fn a_client_gets_padded_headers_and_no_row_that_it_does_not_take() {
     assert_eq!(frames(Some(6 << 20), &wide).expect("encodes").len(), 4);
     let error = frames(Some(4 << 20), &wide).expect_err("refused");
     assert_eq!(error.code(), weft_governance::code::RESOURCES);
+}
+
+#[test]
+fn what_stands_where_a_value_is_null_is_neither_counted_nor_sent() {
+    let there = StringViewArray::from(vec!["shown", "SECRET", "a SECRET too long for a view"]);
+    let (views, buffers, _) = there.into_parts();
+    let nulls = NullBuffer::from(vec![true, false, false]);
+    let veiled: ArrayRef = Arc::new(StringViewArray::new(views, buffers, Some(nulls)));
+    let clean: ArrayRef = Arc::new(StringViewArray::from(vec![Some("shown"), None, None]));
+    let refer = |values: &ArrayRef| -> ArrayRef {
+        let keys = Int32Array::from(vec![0, 1, 2, 2]);
+        Arc::new(DictionaryArray::new(keys, Arc::clone(values)))
+    };
+    let pairs = [
+        (veiled.clone(), clean.clone()),
+        (veiled.slice(1, 2), clean.slice(1, 2)),
+        (refer(&veiled), refer(&clean)),
+    ];
+    for (veiled, clean) in pairs {
+        assert_eq!(logical_size(&veiled), logical_size(&clean));
+        let sent = [veiled, clean].map(|array| {
+            let batch = one_column(array);
+            let mut encoder = Encoder::new(batch.schema());
+            encoder.encode(&batch).expect("encodes")
+        });
+        let [veiled, clean] = sent.map(|frames| {
+            let parts = frames.into_iter();
+            let parts = parts.map(|frame| [frame.data_header, frame.data_body].concat());
+            parts.collect::<Vec<_>>().concat()
+        });
+        assert_eq!(veiled, clean);
+    }
 }
