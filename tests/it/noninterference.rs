@@ -22,6 +22,10 @@ fn hidden_rows_and_masked_cells_change_nothing_that_is_told() {
 fn the_same_queries_tell_the_worlds_apart_where_everything_is_granted() {
     run(async {
         let compared = compare_hidden_pairs(&HiddenPairs::granted_everything(60, 1)).await;
-        assert!(compared.leaks.len() * 2 >= compared.pairs, "{compared}");
+        assert!(compared.with_rows * 4 >= compared.pairs, "{compared}");
+        assert!(
+            compared.leaks.len() * 10 >= compared.with_rows * 9,
+            "{compared}"
+        );
     });
 }
