@@ -3,9 +3,10 @@
 // The lints that spare tests spare the functions beside them too.
 #![cfg(test)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod demo;
+
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
@@ -19,44 +20,19 @@ use arrow_ipc::writer::IpcWriteOptions;
 use flatbuffers::FlatBufferBuilder;
 use futures::{Stream, StreamExt};
 use prost::Message;
-use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+
+use demo::Demo;
 
 /// So much may a server keep of all that was sent to it.
 const KEPT: u64 = 64 << 20;
 /// The HTTP/2 preface and a frame of empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
-struct Demo {
-    process: Child,
-    description: Value,
-    _folder: tempfile::TempDir,
-}
-
 impl Demo {
     fn start() -> Self {
-        let folder = tempfile::tempdir().expect("folder");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_weft"))
-            .args(["demo", "--serve", "--scale", "0.01", "--dir"])
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("output");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        Self {
-            process,
-            description: serde_json::from_str(&line).expect("JSON"),
-            _folder: folder,
-        }
-    }
-
-    fn text(&self, pointer: &str) -> &str {
-        let value = self.description.pointer(pointer);
-        value.and_then(Value::as_str).expect("present")
+        Self::start_with(|demo, folder| demo.arg("--dir").arg(folder))
     }
 
     /// Where clients connect in plain text.
@@ -68,7 +44,7 @@ impl Demo {
 
     /// Bytes of memory that the process `name` has now.
     fn resident(&self, name: &str) -> u64 {
-        let pid = self.description["pids"][name].as_u64().expect("a process");
+        let pid = self.pid(name);
         let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).expect("it lives");
         let pages = statm.split(' ').nth(1).map(|pages| pages.parse::<u64>());
         pages.expect("a number").expect("a number") * 4096
@@ -82,13 +58,6 @@ impl Demo {
             inner: FlightServiceClient::new(channel.expect("connects")),
             bearer,
         }
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -3,10 +3,12 @@
 // The lints that spare tests spare the functions beside them too.
 #![cfg(test)]
 
+mod demo;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use arrow_flight::FlightDescriptor;
@@ -18,45 +20,18 @@ use serde_json::Value;
 use tonic::Request;
 use tonic::transport::Channel;
 
+use demo::Demo;
+
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-struct Demo {
-    process: Child,
-    description: Value,
-    folder: tempfile::TempDir,
-}
-
 impl Demo {
     fn start() -> Self {
-        let folder = tempfile::tempdir().expect("folder");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_weft"))
-            .args(["demo", "--serve", "--scale", "0.01", "--dir"])
-            .arg(folder.path())
-            .env("WEFT_LOG_FORMAT", "json")
-            .env_remove("WEFT_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("output");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        Self {
-            process,
-            description: serde_json::from_str(&line).expect("JSON"),
-            folder,
-        }
-    }
-
-    fn text(&self, pointer: &str) -> &str {
-        let value = self.description.pointer(pointer);
-        value.and_then(Value::as_str).expect("present")
-    }
-
-    fn pid(&self, name: &str) -> u64 {
-        self.description["pids"][name].as_u64().expect("a process")
+        Self::start_with(|demo, folder| {
+            demo.arg("--dir").arg(folder);
+            demo.env("WEFT_LOG_FORMAT", "json").env_remove("WEFT_LOG")
+        })
     }
 
     /// What the server `name` answers at `path`; nothing if nobody listens any more.
@@ -81,13 +56,6 @@ impl Demo {
         lines
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -3,24 +3,21 @@
 // The lints that spare tests spare the functions beside them too.
 #![cfg(test)]
 
+mod demo;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use demo::Demo;
+
 const WEFT: &str = env!("CARGO_BIN_EXE_weft");
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A demo that serves.
-struct Demo {
-    process: Child,
-    description: Value,
-    folder: tempfile::TempDir,
-}
 
 impl Demo {
     fn start() -> Self {
@@ -30,33 +27,6 @@ impl Demo {
     /// Without a folder of its own: it makes one.
     fn start_in_passing() -> Self {
         Self::start_with(|demo, folder| demo.env("TMPDIR", folder))
-    }
-
-    fn start_with(place: impl for<'a> FnOnce(&'a mut Command, &Path) -> &'a mut Command) -> Self {
-        let folder = tempfile::tempdir().expect("folder");
-        let mut demo = Command::new(WEFT);
-        demo.args(["demo", "--serve", "--scale", "0.01"]);
-        let mut process = place(&mut demo, folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("output");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        let description = serde_json::from_str(&line).expect("JSON");
-        Self {
-            process,
-            description,
-            folder,
-        }
-    }
-
-    fn text(&self, pointer: &str) -> &str {
-        self.description
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .expect("present")
     }
 
     fn pids(&self) -> BTreeMap<String, u64> {
@@ -86,13 +56,6 @@ impl Demo {
     /// Runs it to its end.
     fn sql(&self, user: &str, sql: &str) -> Output {
         self.command(user, sql).output().expect("run")
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

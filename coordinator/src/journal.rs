@@ -64,8 +64,7 @@ impl Journal {
     }
 
     /// Writes down that `principal` asks for what `accesses` say, for `purpose`, and reads the coordinator's
-    /// own tables `system`. On disk when the future
-    /// ends.
+    /// own tables `system`. On disk when the future ends.
     pub fn asked(
         &self,
         id: QueryId,
@@ -81,8 +80,8 @@ impl Journal {
         let tables: Vec<Value> = products.chain(own).collect();
         let details = json!({"purpose": purpose, "tables": tables});
         let event = event(EventKind::Asked, Some(principal), Some(id), details);
-        let ledger = self.ledger.clone();
-        async move { ledger.append(event).await.map(|_| ()).map_err(unwritten) }
+        let journal = self.clone();
+        async move { journal.append(event).await }
     }
 
     /// Writes down how the query `id` ended: after `rows` of its answer, with `error` if that was it.
@@ -110,11 +109,7 @@ impl Journal {
         }
         let details = json!({"refused": error.code(), "why": error.message()});
         let event = event(EventKind::Denied, Some(principal), None, details);
-        self.ledger
-            .append(event)
-            .await
-            .map(|_| ())
-            .map_err(unwritten)
+        self.append(event).await
     }
 
     /// Writes down, some time soon, that `kind` happened to `principal`.
@@ -155,7 +150,11 @@ impl Journal {
     /// `WEFT-NOT-AUDITED` if it cannot be written down.
     pub async fn myself(&self, kind: EventKind) -> Result<(), Error> {
         let details = json!({"version": env!("CARGO_PKG_VERSION")});
-        let written = self.ledger.append(event(kind, None, None, details)).await;
+        self.append(event(kind, None, None, details)).await
+    }
+
+    async fn append(&self, event: Event) -> Result<(), Error> {
+        let written = self.ledger.append(event).await;
         written.map(|_| ()).map_err(unwritten)
     }
 }

@@ -32,12 +32,11 @@ pub(super) struct Tracked {
     sent: u64,
     bytes: u64,
     started: Instant,
-    state: QueryState,
     id: QueryId,
     principal: String,
     queries: RunningQueries,
     journal: Journal,
-    ended: bool,
+    ended: Option<QueryState>,
     stopped: Arc<OnceLock<Error>>,
 }
 
@@ -55,13 +54,11 @@ impl Tracked {
             sent: 0,
             bytes: 0,
             started: Instant::now(),
-            // Unless something else comes of it.
-            state: QueryState::Cancelled,
             id,
             principal: principal.to_owned(),
             queries,
             journal,
-            ended: false,
+            ended: None,
             stopped: Arc::default(),
         }
     }
@@ -73,10 +70,10 @@ impl Tracked {
 
     /// Notes how it ended; only the first end counts.
     fn end(&mut self, state: QueryState, error: Option<&Error>) {
-        if std::mem::replace(&mut self.ended, true) {
+        if self.ended.is_some() {
             return;
         }
-        self.state = state;
+        self.ended = Some(state);
         self.queries.end(self.id, state);
         let kind = match (state, error) {
             (QueryState::Failed, _) | (QueryState::Cancelled, Some(_)) => EventKind::Failed,
@@ -133,7 +130,7 @@ impl Drop for Tracked {
         self.end(QueryState::Cancelled, stopped.get());
         info!(
             query = %self.id,
-            state = self.state.name(),
+            state = self.ended.map(QueryState::name),
             rows = self.sent,
             bytes = self.bytes,
             elapsed_ms = self.started.elapsed().as_millis() as u64,

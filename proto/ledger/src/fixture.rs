@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
-use weft_governance::QueryId;
+use weft_governance::{QueryId, hex};
 
 use crate::record::{COLUMNS, Stored};
 use crate::{
@@ -173,12 +173,7 @@ pub(crate) fn witness(checkpoint: &Checkpoint) -> Result<(), SealError> {
 
 fn signature(statement: &str, certificate: &[u8]) -> String {
     let signed = [b"secret".as_slice(), certificate, statement.as_bytes()].concat();
-    let digest = digest(&SHA256, &signed);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(digest(&SHA256, &signed).as_ref())
 }
 
 /// Numbers that look random and are the same in every run: xorshift of Marsaglia.

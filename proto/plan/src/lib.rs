@@ -51,4 +51,4 @@ pub use shipped::{PlannedShipment, ShippedTable, shipped_table_of};
 pub use statistics::{ColumnStatistics, Selectivities, TableStatistics, unqualified};
 pub use threads::PlannerThreads;
 pub use weight::weigh;
-pub use workers::{Workers, leashed, unless, until};
+pub use workers::{Workers, leashed, unless};

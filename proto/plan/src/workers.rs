@@ -15,7 +15,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 use weft_governance::{Error, ErrorKind, code};
@@ -97,21 +96,6 @@ impl Workers {
         }
         .boxed()
     }
-}
-
-/// `rows` until `deadline`, then the error that says so.
-pub fn until<T: Send + 'static>(
-    deadline: Instant,
-    rows: Items<T>,
-    too_late: fn() -> Error,
-) -> Items<T> {
-    futures::stream::try_unfold(rows, move |mut rows| async move {
-        match timeout_at(deadline, rows.try_next()).await {
-            Ok(next) => next.map(|item| item.map(|item| (item, rows))),
-            Err(_) => Err(too_late()),
-        }
-    })
-    .boxed()
 }
 
 /// `items` until `lost` says why they end. What has come by then is not the answer.

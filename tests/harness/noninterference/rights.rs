@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use weft_governance::hex;
 use weft_wire::token::sha256;
 
 use super::filter::Filter;
@@ -273,11 +274,7 @@ impl Mask {
                 let end: String = text.chars().skip(hidden).collect();
                 Value::Text(("X".repeat(hidden) + &end).leak())
             }
-            (Self::Digest, Value::Text(text)) => {
-                let digest = sha256(text.as_bytes());
-                let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                Value::Text(hex.leak())
-            }
+            (Self::Digest, Value::Text(text)) => Value::Text(hex(&sha256(text.as_bytes())).leak()),
             (Self::Year, Value::Number(number)) if of == Type::Moment => {
                 Value::Number(first_of_year(number.div_euclid(MICROS)) * MICROS)
             }

@@ -1,4 +1,5 @@
 use serde_json::json;
+use weft_governance::hex;
 
 use super::*;
 use crate::fixture::{Log, event};
@@ -234,7 +235,7 @@ async fn a_changed_record_with_a_matching_hash_breaks_the_next_link() {
     })
     .expect("an entry")
     .hash(2, &records[1].previous);
-    let hex: String = forged.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&forged);
     log.tamper(&format!(
         "UPDATE events SET principal = 'bob', hash = x'{hex}' WHERE sequence = 2"
     ));
