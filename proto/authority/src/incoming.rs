@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::warn;
 
@@ -119,12 +119,82 @@ impl AsyncWrite for Connection {
     }
 }
 
+/// Connections of `incoming` that are closed if nothing is said on them within `patience`: whoever keeps
+/// quiet takes nobody's place for long.
+pub(crate) fn prompt<S, C>(
+    incoming: S,
+    patience: Duration,
+) -> impl Stream<Item = io::Result<Prompt<C>>>
+where
+    S: Stream<Item = io::Result<C>>,
+{
+    incoming.map(move |connection| connection.map(|stream| Prompt::new(stream, patience)))
+}
+
+/// A connection whose other side has to begin to speak.
+pub(crate) struct Prompt<C> {
+    stream: C,
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl<C> Prompt<C> {
+    fn new(stream: C, patience: Duration) -> Self {
+        let patience = Some(Box::pin(tokio::time::sleep(patience)));
+        Self { stream, patience }
+    }
+}
+
+impl<C: Connected> Connected for Prompt<C> {
+    type ConnectInfo = C::ConnectInfo;
+
+    fn connect_info(&self) -> C::ConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Prompt<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.patience = None;
+        }
+        match &mut self.patience {
+            Some(patience) if read.is_pending() => {
+                ready!(patience.as_mut().poll(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            _ => read,
+        }
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Prompt<C> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
-    use tokio_stream::StreamExt;
-
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn a_connection_too_many_is_closed_and_a_place_that_is_left_is_given_again() {
@@ -142,5 +212,26 @@ mod tests {
         drop(held);
         let _third = TcpStream::connect(address).await.expect("connected");
         assert!(incoming.next().await.expect("open").is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_says_nothing_is_not_listened_to_for_long() {
+        let patience = Duration::from_millis(20);
+        let (_silent, server) = tokio::io::duplex(16);
+        let mut byte = [0];
+        let heard = Prompt::new(server, patience).read(&mut byte).await;
+        assert_eq!(heard.expect_err("silent").kind(), io::ErrorKind::TimedOut);
+        let (mut slow, server) = tokio::io::duplex(16);
+        let mut server = Prompt::new(server, patience);
+        slow.write_all(b"a").await.expect("open");
+        assert_eq!(server.read(&mut byte).await.expect("said"), 1);
+        // Whoever has begun may take their time.
+        let late = async {
+            tokio::time::sleep(patience * 3).await;
+            slow.write_all(b"b").await
+        };
+        let (read, written) = tokio::join!(server.read(&mut byte), late);
+        written.expect("open");
+        assert_eq!(read.expect("said"), 1);
     }
 }

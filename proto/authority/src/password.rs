@@ -1,12 +1,13 @@
 //! Passwords: argon2id, a few at a time, with equal work for people who do not exist.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use weft_governance::{Error, ErrorKind, Principal, code};
 use zeroize::Zeroizing;
 
@@ -17,6 +18,8 @@ use crate::user::{LONGEST_NAME, User, by_name};
 const AT_A_TIME: usize = 4;
 /// Sign-ins that wait for their hash or compute it; more are turned away.
 const WAITING: usize = 256;
+/// Names that have their passwords checked at a time; some share a place in the row.
+const LANES: usize = 256;
 /// Longer passwords are refused unread.
 const LONGEST: usize = 1_024;
 
@@ -46,6 +49,9 @@ pub(crate) struct Passwords {
     queue: Semaphore,
     slots: Arc<Semaphore>,
     throttle: Throttle,
+    /// Passwords of one name are checked one after another.
+    lanes: Vec<Mutex<()>>,
+    hasher: RandomState,
 }
 
 impl Passwords {
@@ -57,6 +63,8 @@ impl Passwords {
             queue: Semaphore::new(WAITING),
             slots: Arc::new(Semaphore::new(AT_A_TIME)),
             throttle: Throttle::new(),
+            lanes: (0..LANES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
         })
     }
 
@@ -70,6 +78,9 @@ impl Passwords {
             return Err(refused());
         }
         let _waiting = self.queue.try_acquire().map_err(|_| busy())?;
+        // Many sign-ins of one person at a time are right, and none of them is a guess: each knows how the
+        // one before it ended.
+        let _lane = self.lane(user).await;
         self.throttle.attempt(user, Instant::now())?;
         let known = self.users.get(user).filter(|user| !user.disabled);
         let hash = known
@@ -79,6 +90,13 @@ impl Passwords {
         let user = known.filter(|_| right).ok_or_else(refused)?;
         self.throttle.succeeded(&user.name);
         Ok(self.principal(user))
+    }
+
+    /// Waits until no other password of `user` is checked.
+    async fn lane(&self, user: &str) -> Option<MutexGuard<'_, ()>> {
+        let lane = self.hasher.hash_one(user) % LANES as u64;
+        let lane = self.lanes.get(usize::try_from(lane).ok()?)?;
+        Some(lane.lock().await)
     }
 
     /// Whether the settings disable `subject`, if they know them.

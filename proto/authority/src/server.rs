@@ -22,7 +22,7 @@ use weft_wire::rpc::authority::authority_server::AuthorityServer as Calls;
 use weft_wire::token::UserTokenSigner;
 
 use crate::ca::Ca;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, prompt};
 use crate::office::{Office, OpenedJoin};
 use crate::oidc::Providers;
 use crate::password::Passwords;
@@ -44,6 +44,8 @@ const MESSAGE: usize = 160 << 10;
 const HEADERS: u32 = 16 << 10;
 /// A connection on which nothing arrives is probed this often.
 const PROBE: Duration = Duration::from_secs(20);
+/// How long a connection may take to say something.
+const FIRST_WORDS: Duration = Duration::from_secs(10);
 /// How long a probe may stay unanswered.
 const SILENCE: Duration = Duration::from_secs(10);
 /// Nobody sleeps longer before the certificate is looked at: clocks are set.
@@ -92,6 +94,7 @@ impl AuthorityServer {
         let incoming = Incoming::new(listener, connections);
         let places = incoming.places();
         let incoming = secured(incoming, identity.server_config()?, connections);
+        let incoming = prompt(incoming, FIRST_WORDS);
         let serving = Server::builder()
             .max_concurrent_streams(STREAMS)
             .http2_max_header_list_size(HEADERS)

@@ -77,6 +77,16 @@ async fn the_password_that_is_checked_for_nobody_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn one_person_signs_in_as_often_at_a_time_as_they_like() {
+    let mesh = Mesh::start().await;
+    let coordinator = mesh.client("coordinator/main");
+    let attempts = (0..24).map(|_| coordinator.sign_in("ann", PASSWORD));
+    for lease in futures::future::join_all(attempts).await {
+        lease.expect("right");
+    }
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down_for_one_name_alone() {
     let mesh = Mesh::start().await;
     let coordinator = mesh.client("coordinator/main");
