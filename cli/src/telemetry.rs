@@ -1,4 +1,8 @@
-//! Logs: to standard error, as text or as JSON.
+//! Logs, to standard error, as text or as JSON; traces, to a collector.
+
+mod traces;
+
+pub(crate) use traces::Traces;
 
 use tracing_subscriber::EnvFilter;
 

@@ -64,7 +64,8 @@ impl Journal {
     }
 
     /// Writes down that `principal` asks for what `accesses` say, for `purpose`, and reads the coordinator's
-    /// own tables `system`. On disk when the future ends.
+    /// own tables `system`; of rows that the client fetches at a node by itself, at which one. On disk when
+    /// the future ends.
     pub fn asked(
         &self,
         id: QueryId,
@@ -72,13 +73,17 @@ impl Journal {
         purpose: Option<&str>,
         accesses: &[TableAccess],
         system: &[FullName],
+        fetched_at: Option<&ServerId>,
     ) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let products = accesses
             .iter()
             .map(|access| json!({"table": access.table.to_string(), "columns": access.columns}));
         let own = system.iter().map(|name| json!({"table": name.to_string()}));
         let tables: Vec<Value> = products.chain(own).collect();
-        let details = json!({"purpose": purpose, "tables": tables});
+        let mut details = json!({"purpose": purpose, "tables": tables});
+        if let (Some(node), Some(details)) = (fetched_at, details.as_object_mut()) {
+            details.insert("fetched_at".to_owned(), json!(node.to_string()));
+        }
         let event = event(EventKind::Asked, Some(principal), Some(id), details);
         let journal = self.clone();
         async move { journal.append(event).await }

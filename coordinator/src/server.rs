@@ -11,7 +11,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::service::Routes;
 use tracing::{error, info};
 use weft_door::{
-    Backend, Credentials, Door, Listen, Opened, Prepared, ResultStream, TableEntry, TableKind,
+    Backend, Credentials, Door, Elsewhere, Listen, Opened, Prepared, Recipient, ResultStream,
+    TableEntry, TableKind,
 };
 use weft_governance::{Error, Principal};
 use weft_ledger::{EventKind, Sealing};
@@ -305,6 +306,24 @@ impl Backend for Front {
             schema,
             batches: unless(session.presence().clone().ended(), batches),
         })
+    }
+
+    fn fetches_elsewhere(&self, session: &Session) -> bool {
+        session.is_direct()
+    }
+
+    async fn elsewhere(
+        &self,
+        session: &Arc<Session>,
+        statement: &Arc<Statement>,
+        parameters: Option<RecordBatch>,
+        recipient: Recipient<'_>,
+    ) -> Result<Option<Elsewhere>, Error> {
+        let elsewhere = self
+            .engine
+            .elsewhere(session, statement, parameters, recipient)
+            .await;
+        self.audited(session, elsewhere).await
     }
 
     async fn tables(&self, session: &Arc<Session>) -> Result<Vec<TableEntry>, Error> {

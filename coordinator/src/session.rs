@@ -60,6 +60,8 @@ struct State {
     time_zone: String,
     optimizations: Optimizations,
     purpose: Option<String>,
+    /// Whether rows of one node are fetched there.
+    direct: bool,
 }
 
 impl Default for State {
@@ -69,6 +71,7 @@ impl Default for State {
             time_zone: "+00:00".to_owned(),
             optimizations: Optimizations::default(),
             purpose: None,
+            direct: false,
         }
     }
 }
@@ -245,6 +248,16 @@ impl Session {
     /// forgotten.
     pub fn set_purpose(&self, purpose: Option<String>) {
         lock(&self.state).purpose = purpose;
+    }
+
+    /// Whether the client fetches the rows of a query that one node answers at that node.
+    pub fn is_direct(&self) -> bool {
+        lock(&self.state).direct
+    }
+
+    /// Has the client fetch such rows at the node, or not.
+    pub fn set_direct(&self, direct: bool) {
+        lock(&self.state).direct = direct;
     }
 
     /// What the planner does to make this session's queries ship less.

@@ -29,8 +29,8 @@ use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose
 use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
 use weft_wire::rpc::node::ColumnAccess;
 
-use crate::enforce::{Account, Gate, VisibleTable, explain};
-use crate::fragment::{Engine, FragmentService, Running};
+use crate::enforce::{Account, Gate, Permit, VisibleTable, explain};
+use crate::fragment::{Engine, FragmentService, Running, Via};
 use crate::product;
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
@@ -208,6 +208,36 @@ impl Direct {
             true => who.clone(),
             false => self.gate.met(subject),
         }
+    }
+
+    /// Runs what `permit` allows for a person who reads it here, while they may and until `deadline`.
+    async fn release(
+        &self,
+        permit: Permit,
+        presence: Presence,
+        deadline: Instant,
+    ) -> Result<ResultStream, Error> {
+        let Running {
+            schema,
+            batches,
+            interrupt,
+            standing,
+            account,
+        } = self.engine.run(permit).await?;
+        let batches = self.engine.workers().drive(batches, interrupt);
+        let standing = standing.of(presence);
+        // What ends a query ends it also while nobody reads its rows.
+        let end = async move {
+            tokio::select! {
+                lost = standing.lost() => lost,
+                () = tokio::time::sleep_until(deadline) => too_late(),
+            }
+        };
+        let batches = leashed(end, batches);
+        Ok(ResultStream {
+            schema,
+            batches: accounted(account, batches),
+        })
     }
 
     /// What `query` may read of what `session` may see.
@@ -431,27 +461,35 @@ impl Backend for Direct {
         let purpose = session.state().purpose.clone();
         let asker = asker(session, purpose.as_deref());
         let permit = self.gate.admit(&asker, fragment).await?;
-        let Running {
-            schema,
-            batches,
-            interrupt,
-            standing,
-            account,
-        } = self.engine.run(permit).await?;
-        let batches = self.engine.workers().drive(batches, interrupt);
-        let standing = standing.of(session.presence.clone());
-        // What ends a query ends it also while nobody reads its rows.
-        let end = async move {
-            tokio::select! {
-                lost = standing.lost() => lost,
-                () = tokio::time::sleep_until(deadline) => too_late(),
-            }
+        self.release(permit, session.presence.clone(), deadline)
+            .await
+    }
+
+    async fn redeem(&self, ticket: &[u8], bearer: [u8; 32]) -> Result<Option<ResultStream>, Error> {
+        let Some(reserved) = self.fragments.reserved(ticket, bearer) else {
+            return Ok(None);
         };
-        let batches = leashed(end, batches);
-        Ok(ResultStream {
-            schema,
-            batches: accounted(account, batches),
-        })
+        let people = self.keys.people();
+        people.known().await?;
+        let presence = people.presence(&reserved.principal.subject, reserved.issued_at);
+        presence.check()?;
+        self.gate.meet(&reserved.principal);
+        let via = Via::Reserved(reserved.coordinator.clone());
+        let request = reserved.request.clone();
+        let purpose = request.purpose.clone();
+        let fragment = self.engine.decode(request, via, reserved.digest).await?;
+        let asker = Asker {
+            principal: &reserved.principal,
+            purpose: purpose.as_deref(),
+            at: SystemTime::now().into(),
+        };
+        let deadline = Instant::now() + fragment.timeout().min(self.deadline);
+        let permit = self.gate.admit(&asker, fragment).await?;
+        let ResultStream { batches, .. } = self.release(permit, presence, deadline).await?;
+        Ok(Some(ResultStream {
+            schema: Arc::clone(&reserved.announced),
+            batches,
+        }))
     }
 
     async fn tables(&self, session: &Arc<DirectSession>) -> Result<Vec<TableEntry>, Error> {

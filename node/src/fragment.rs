@@ -10,6 +10,7 @@ mod control;
 mod engine;
 mod exchange;
 mod key_filter;
+mod reserved;
 mod shipped;
 mod terminal;
 
@@ -26,6 +27,7 @@ pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
 pub use key_filter::KeySummary;
 pub(crate) use key_filter::KeyTest;
+pub(crate) use reserved::{Reservations, Reserved};
 pub use shipped::ShipmentSummary;
 
 /// A plan, what it reads, and where it came from.
@@ -50,14 +52,27 @@ pub struct Fragment {
 pub enum Via {
     /// Through this coordinator.
     Coordinator(ServerId),
+    /// Planned by this coordinator, and fetched on a connection of its own.
+    Reserved(ServerId),
     /// On a connection of its own.
     Directly,
+}
+
+impl Via {
+    /// Whether a person reads the rows, not a coordinator.
+    pub(crate) fn is_read_directly(&self) -> bool {
+        match self {
+            Self::Coordinator(_) => false,
+            Self::Reserved(_) | Self::Directly => true,
+        }
+    }
 }
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Coordinator(server) => write!(f, "{server}"),
+            Self::Reserved(server) => write!(f, "{server}, fetched directly"),
             Self::Directly => f.write_str("directly"),
         }
     }

@@ -314,6 +314,10 @@ fn announcement(
         functions: functions.iter().cloned().collect(),
         epoch: policy.epoch(),
         products,
+        client_endpoint: settings
+            .client_address
+            .as_ref()
+            .map(|host| format!("https://{host}")),
     }
 }
 

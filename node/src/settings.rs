@@ -25,6 +25,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `HOST:PORT` at which coordinators reach it, if that is not where it listens.
     pub advertise: Option<String>,
+    /// `HOST:PORT` at which clients reach it, if that is not where coordinators do.
+    pub client_address: Option<String>,
     /// The coordinator that it joins.
     pub coordinator: Option<CoordinatorAddress>,
     /// Who may read what, beside what owners grant in SQL. Nobody may read what no grant names.

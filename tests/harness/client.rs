@@ -1,6 +1,7 @@
 //! A Flight SQL client.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
@@ -12,7 +13,9 @@ use arrow_flight::sql::{
     CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, CommandPreparedStatementQuery,
     ProstMessageExt,
 };
-use arrow_flight::{Action, FlightDescriptor, FlightInfo, HandshakeRequest, Ticket};
+use arrow_flight::{
+    Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, Ticket,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::BoxStream;
@@ -59,16 +62,26 @@ impl Client {
         client
     }
 
+    /// Connects from `address` of this machine, with a token in place of a sign-in.
+    pub async fn with_token_from(address: IpAddr, url: &str, token: &str) -> Self {
+        let endpoint = endpoint(url).local_address(Some(address));
+        let mut client = Self::over(endpoint).await;
+        client.inner.set_token(token.to_owned());
+        client
+    }
+
     async fn connect(url: &str, tls: Option<(String, ServerId)>) -> Self {
-        let mut endpoint = Endpoint::from_shared(url.to_owned())
-            .expect("url")
-            .timeout(Duration::from_secs(120));
+        let mut endpoint = endpoint(url);
         if let Some((ca, server)) = tls {
             let config = ClientTlsConfig::new()
                 .ca_certificate(Certificate::from_pem(ca))
                 .domain_name(tls_name(&server));
             endpoint = endpoint.tls_config(config).expect("tls");
         }
+        Self::over(endpoint).await
+    }
+
+    async fn over(endpoint: Endpoint) -> Self {
         let channel = endpoint.connect().await.expect("the server can be reached");
         let inner = FlightServiceClient::new(channel).max_decoding_message_size(64 << 20);
         Self {
@@ -105,6 +118,27 @@ impl Client {
     pub async fn announce(&mut self, sql: &str) -> Result<Ticket, Failure> {
         let info = self.inner.execute(sql.to_owned(), None).await;
         Ok(ticket(info.map_err(failure)?))
+    }
+
+    /// Where the rows of a query are fetched.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn announce_endpoint(&mut self, sql: &str) -> Result<FlightEndpoint, Failure> {
+        let info = self.inner.execute(sql.to_owned(), None).await;
+        let [endpoint] = <[_; 1]>::try_from(info.map_err(failure)?.endpoint).expect("one");
+        Ok(endpoint)
+    }
+
+    /// Where the rows of a query are fetched, which may be where they are made.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn announce_directly(&mut self, sql: &str) -> Result<FlightEndpoint, Failure> {
+        self.inner.set_header("x-weft-direct", "1");
+        let endpoint = self.announce_endpoint(sql).await;
+        self.inner.set_header("x-weft-direct", "0");
+        endpoint
     }
 
     /// The rows behind a ticket as they come.
@@ -280,6 +314,11 @@ impl Client {
             Err(error) => error,
         }
     }
+}
+
+fn endpoint(url: &str) -> Endpoint {
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("url");
+    endpoint.timeout(Duration::from_secs(120))
 }
 
 fn ticket(info: FlightInfo) -> Ticket {

@@ -138,6 +138,7 @@ impl HostileCoordinator {
             ordinal: 0,
             compression: 0,
             purpose: self.purpose.clone(),
+            reservation: None,
         }
     }
 

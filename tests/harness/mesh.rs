@@ -1,6 +1,7 @@
 //! An authority, a coordinator and nodes.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct MeshOptions {
     pub door: weft_door::Limits,
     /// How rows travel from nodes.
     pub transport: Transport,
+    /// Where clients are told to reach the nodes of some domains.
+    pub client_addresses: BTreeMap<String, String>,
     /// Domains to whose nodes the connections can be cut.
     pub wired: Vec<String>,
     /// Whose signatures put a federated policy in force.
@@ -71,6 +74,7 @@ pub struct Mesh {
     node_memory: usize,
     node_deadline: Duration,
     door: weft_door::Limits,
+    client_addresses: BTreeMap<String, String>,
     policy: Option<PolicySettings>,
     authority_url: String,
 }
@@ -113,6 +117,7 @@ impl MeshOptions {
             query_limits: QueryLimits::default(),
             door: weft_door::Limits::default(),
             transport: Transport::default(),
+            client_addresses: BTreeMap::new(),
             wired: Vec::new(),
             policy: None,
         }
@@ -177,6 +182,7 @@ impl Mesh {
             node_memory: options.node_memory,
             node_deadline,
             door: options.door,
+            client_addresses: options.client_addresses,
             policy: options.policy,
         };
         for domain in options.wired {
@@ -249,6 +255,7 @@ impl Mesh {
             state,
             listen: loopback(),
             advertise: self.wires.get(domain).map(|it| it.address().to_string()),
+            client_address: self.client_addresses.get(domain).cloned(),
             coordinator: Some(CoordinatorAddress {
                 url: format!("https://{}", self.coordinator.address()),
                 name: "main".to_owned(),
@@ -412,6 +419,12 @@ impl Mesh {
     pub async fn bring(&self, bearer: &str) -> Client {
         let address = self.coordinator.client_address().expect("client address");
         Client::with_token(&format!("http://{address}"), None, bearer).await
+    }
+
+    /// Connects to the coordinator from `address` of this machine, with a bearer.
+    pub async fn bring_from(&self, address: IpAddr, bearer: &str) -> Client {
+        let coordinator = self.coordinator.client_address().expect("client address");
+        Client::with_token_from(address, &format!("http://{coordinator}"), bearer).await
     }
 
     /// A token of `user`'s for `server`, as a script brings one.

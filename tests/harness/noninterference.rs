@@ -8,6 +8,7 @@
 //! ```text
 //! cargo test --test it noninterference                 500 pairs of grants and queries, always the same
 //! WEFT_HIDDEN_PAIRS=10000 WEFT_HIDDEN_SEED=7 …         any number of others
+//! WEFT_HIDDEN_FROM=3 …                                begins with the fourth world
 //! WEFT_HIDDEN_ONLY=3:41 …                              the pair 41 of the fourth world again
 //! WEFT_HIDDEN_PRINT=1 …                                prints every query, with `--nocapture`
 //! ```
@@ -41,6 +42,8 @@ pub struct HiddenPairs {
     pub per_world: usize,
     /// Determines everything.
     pub seed: u64,
+    /// The first world.
+    pub from: u64,
     /// Only this pair of this world.
     pub only: Option<(u64, usize)>,
     /// Whether to explain every query in every way, not each in one.
@@ -69,6 +72,7 @@ impl HiddenPairs {
             // Two meshes take seconds to start and to know their tables.
             per_world: (pairs / 2).clamp(PEOPLE, 250),
             seed: number("WEFT_HIDDEN_SEED").unwrap_or(seed),
+            from: number("WEFT_HIDDEN_FROM").unwrap_or_default(),
             thorough: pairs > 1_000 || only.is_some(),
             only,
             print: number("WEFT_HIDDEN_PRINT").is_some(),
@@ -82,6 +86,7 @@ impl HiddenPairs {
             pairs,
             per_world: pairs,
             seed,
+            from: 0,
             only: None,
             thorough: false,
             print: false,
@@ -135,11 +140,16 @@ impl fmt::Display for HiddenCompared {
 /// Compares as many pairs as `asked`.
 pub async fn compare_hidden_pairs(asked: &HiddenPairs) -> HiddenCompared {
     let mut compared = HiddenCompared::default();
-    let mut world = asked.only.map_or(0, |(world, _)| world);
+    let mut world = asked.only.map_or(asked.from, |(world, _)| world);
     while compared.pairs < asked.pairs {
         let wanted = asked.per_world.min(asked.pairs - compared.pairs);
         let place = Place::new(asked, world).await;
-        compared.add(Arc::new(place).compare(wanted).await);
+        let of_world = Arc::new(place).compare(wanted).await;
+        if asked.pairs > 1_000 {
+            let apart = of_world.leaks.iter().chain(&of_world.wrong);
+            apart.for_each(|report| println!("{report}"));
+        }
+        compared.add(of_world);
         world += 1;
         if asked.only.is_some() {
             break;

@@ -29,12 +29,22 @@ fn python_clients_do_all_that_they_do_elsewhere() {
     let clients = [
         "adbc",
         "adbc_low_level",
+        "direct",
         "sessions",
         "dataframes",
         "alchemy",
         "jdbc",
     ];
     drive(&clients, tpch());
+}
+
+#[test]
+fn rows_of_a_node_that_clients_cannot_reach_come_from_the_coordinator() {
+    let mut options = owned();
+    // Nobody listens there.
+    let nowhere = "127.0.0.1:9".to_owned();
+    options.client_addresses.insert("sales".to_owned(), nowhere);
+    drive(&["unreachable"], Mesh::start(options));
 }
 
 #[test]
@@ -53,7 +63,15 @@ fn logic_tests_have_one_schema_before_and_after_they_run() {
 }
 
 async fn tpch() -> Mesh {
-    Mesh::start(MeshOptions::tpch(0.01)).await
+    Mesh::start(owned()).await
+}
+
+/// TPC-H, with somebody who sees the whole log of a domain.
+fn owned() -> MeshOptions {
+    let mut options = MeshOptions::tpch(0.01);
+    let owners = vec!["sales-owners".to_owned()];
+    options.users.push(("owner".to_owned(), owners));
+    options
 }
 
 #[test]

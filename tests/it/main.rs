@@ -11,6 +11,7 @@ mod barrier;
 mod bombs;
 mod clients;
 mod compression;
+mod direct;
 mod drift;
 mod engine_defects;
 mod faults;

@@ -339,6 +339,7 @@ fn message(plan: Vec<u8>, keys_follow: bool, shipped: Vec<ShippedRows>) -> (Vec<
         ordinal: 0,
         compression: 0,
         purpose: None,
+        reservation: None,
     };
     (request.encode_to_vec(), query)
 }

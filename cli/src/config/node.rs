@@ -37,6 +37,7 @@ pub(crate) struct Node {
     pub(crate) state: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: Option<String>,
+    pub(crate) client_address: Option<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) join_token_file: Option<PathBuf>,
 }
@@ -74,6 +75,7 @@ impl Default for Node {
             state: PathBuf::from("weft-node"),
             listen: ([127, 0, 0, 1], 7462).into(),
             advertise: None,
+            client_address: None,
             hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             join_token_file: None,
         }
@@ -121,6 +123,10 @@ impl NodeConfig {
             (
                 "node.advertise",
                 "HOST:PORT at which coordinators reach it, if that is elsewhere.",
+            ),
+            (
+                "node.client_address",
+                "HOST:PORT at which clients that fetch rows by themselves reach it, if that is elsewhere.",
             ),
             ("node.hosts", "Host names and addresses of its certificate."),
             (
@@ -224,6 +230,7 @@ impl NodeConfig {
             state: self.node.state.clone(),
             listen: self.node.listen,
             advertise: self.node.advertise.clone(),
+            client_address: self.node.client_address.clone(),
             coordinator: self.coordinator.clone(),
             grants: self.grants.clone(),
             owners,

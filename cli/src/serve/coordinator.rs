@@ -7,6 +7,7 @@ use weft_wire::authority::Authority;
 
 use super::{Signals, Until, announce, check_identity, claim, identity, shown};
 use crate::config::{CoordinatorConfig, Loaded};
+use crate::telemetry::Traces;
 
 /// Serves until it is time to stop.
 ///
@@ -40,6 +41,7 @@ pub(crate) async fn run(loaded: Loaded<CoordinatorConfig>, until: Until) -> Resu
         )
     })?;
     let _claim = claim(&own.state).await?;
+    let traces = Traces::start(identity.id())?;
     let authority = Authority::connect(&url, &identity)?;
     let coordinator = Coordinator::start(settings, identity, authority).await?;
     announce(&json!({
@@ -51,5 +53,6 @@ pub(crate) async fn run(loaded: Loaded<CoordinatorConfig>, until: Until) -> Resu
     let mut signals = Signals::watch(until)?;
     signals.stop().await;
     signals.unless_told_again(coordinator.stop()).await;
+    traces.stop().await;
     Ok(())
 }

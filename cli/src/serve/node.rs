@@ -7,6 +7,7 @@ use weft_wire::authority::Authority;
 
 use super::{Signals, Until, announce, check_identity, claim, identity, shown};
 use crate::config::NodeConfig;
+use crate::telemetry::Traces;
 
 /// Serves until it is time to stop.
 ///
@@ -25,9 +26,12 @@ pub(crate) async fn run(config: NodeConfig, until: Until) -> Result<(), Error> {
         )
     })?;
     let _claim = claim(&own.state).await?;
+    let traces = Traces::start(identity.id())?;
     let authority = Authority::connect(&url, &identity)?;
     let node = Node::start(settings, identity, authority).await?;
-    until_stopped(node, until).await
+    let stopped = until_stopped(node, until).await;
+    traces.stop().await;
+    stopped
 }
 
 /// Says that `node` is ready and lets it serve until it is time to stop.

@@ -224,6 +224,7 @@ mod tests {
             id: id.clone(),
             domain: "sales".parse().expect("valid"),
             endpoint: "https://127.0.0.1:1".to_owned(),
+            client_endpoint: "https://127.0.0.1:1".to_owned(),
             status: NodeStatus::Up,
             since: now,
             epoch: 1,

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use prost::Message;
 use tokio::sync::oneshot;
-use tonic::metadata::{Ascii, MetadataValue};
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Request, Streaming};
 use weft_door::Compression;
 use weft_door::guard::{DecodeLimits, Decoded, Decoder};
@@ -27,7 +27,7 @@ use weft_wire::rpc::fragment::{
 };
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
-use weft_wire::trace::TRACEPARENT;
+use weft_wire::trace::{Step, StepKind, TRACEPARENT, TraceContext};
 
 use super::bound::Bounds;
 use super::keys::Keys;
@@ -109,8 +109,13 @@ pub(super) async fn open(
 ) -> Result<Rows, Error> {
     let domain = fragment.site.domain.clone();
     let mut lost = run.registry().watch(&fragment.site.node)?;
+    let context = run.trace().next();
+    let mut step = Step::begin(context, StepKind::Called, "fragment");
+    step.note("weft.query", || run.id().to_string());
+    step.note("weft.fragment", || fragment.ordinal.to_string());
+    step.note("weft.node", || fragment.site.node.to_string());
     let opened = tokio::select! {
-        opened = request(&fragment, luggage, keys, &run) => opened,
+        opened = request(&fragment, luggage, keys, &run, context) => opened,
         () = lost.lost() => Err(gone(&domain)),
     };
     let Opened {
@@ -118,7 +123,10 @@ pub(super) async fn open(
         decoder,
         request,
         channel,
-    } = opened.map_err(|error| at(error, &domain))?;
+    } = opened.map_err(|error| {
+        step.fail(error.code());
+        at(error, &domain)
+    })?;
     let reading = Reading {
         frames,
         lost,
@@ -129,6 +137,7 @@ pub(super) async fn open(
         node: fragment.site.node.clone(),
         run,
         request,
+        step,
         _channel: channel,
     };
     Ok(
@@ -155,28 +164,15 @@ async fn request(
     luggage: &Luggage,
     keys: Option<Promised>,
     run: &QueryRun,
+    step: TraceContext,
 ) -> Result<Opened, Error> {
     let entry = run.registry().up(&fragment.site.node)?;
     let compression = run.transport().compression(&entry.endpoint);
-    let now = SystemTime::now();
-    let token = run.session().token_for(&fragment.site.node, now).await?;
     let message = FragmentRequest {
         keys_follow: keys.is_some(),
-        ..message(fragment, luggage, compression, run)?
+        ..message(fragment, &luggage.shipped, compression, run)?
     };
-    let message = Bytes::from(message.encode_to_vec());
-    let delegation = Delegation {
-        fragment: sha256(&message),
-        user_token: sha256(token.as_bytes()),
-        audience: fragment.site.node.clone(),
-        query: run.id(),
-    }
-    .sign(run.identity(), now, DELEGATION_LIFETIME)?;
-    let first = FlightData {
-        flight_descriptor: Some(FlightDescriptor::new_cmd(FRAGMENT_COMMAND)),
-        app_metadata: message,
-        ..FlightData::default()
-    };
+    let (first, metadata) = introduced(&message, &fragment.site.node, run, step).await?;
     let newest = Newest::new(
         luggage.bounds.clone(),
         Arc::clone(&fragment.output),
@@ -190,10 +186,7 @@ async fn request(
     let waits = expected.is_some();
     let (open, control) = OpenRequest::new(expected, newest);
     let mut request = Request::new(futures::stream::iter([first]).chain(control));
-    let metadata = request.metadata_mut();
-    metadata.insert("authorization", header(&format!("Bearer {token}"))?);
-    metadata.insert(DELEGATION_HEADER, header(&delegation)?);
-    metadata.insert(TRACEPARENT, header(&run.trace().next().to_string())?);
+    *request.metadata_mut() = metadata;
     let channel = run.channels().data(&entry).await?;
     let mut client = FlightServiceClient::new(channel.channel())
         .max_decoding_message_size(FRAME_BYTES)
@@ -215,9 +208,39 @@ async fn request(
     })
 }
 
-fn message(
+/// The first frame of a conversation about `message`, and the headers that prove who asks for it.
+pub(super) async fn introduced(
+    message: &FragmentRequest,
+    node: &ServerId,
+    run: &QueryRun,
+    step: TraceContext,
+) -> Result<(FlightData, MetadataMap), Error> {
+    let now = SystemTime::now();
+    let token = run.session().token_for(node, now).await?;
+    let message = Bytes::from(message.encode_to_vec());
+    let delegation = Delegation {
+        fragment: sha256(&message),
+        user_token: sha256(token.as_bytes()),
+        audience: node.clone(),
+        query: run.id(),
+    }
+    .sign(run.identity(), now, DELEGATION_LIFETIME)?;
+    let first = FlightData {
+        flight_descriptor: Some(FlightDescriptor::new_cmd(FRAGMENT_COMMAND)),
+        app_metadata: message,
+        ..FlightData::default()
+    };
+    let mut metadata = MetadataMap::new();
+    metadata.insert("authorization", header(&format!("Bearer {token}"))?);
+    metadata.insert(DELEGATION_HEADER, header(&delegation)?);
+    metadata.insert(TRACEPARENT, header(&step.to_string())?);
+    Ok((first, metadata))
+}
+
+/// What the node of `fragment` is asked for, with the rows of `shipped`.
+pub(super) fn message(
     fragment: &FragmentPlan,
-    luggage: &Luggage,
+    shipped: &[Arc<ReadyRows>],
     compression: Compression,
     run: &QueryRun,
 ) -> Result<FragmentRequest, Error> {
@@ -250,13 +273,10 @@ fn message(
         tables,
         output_schema: weft_door::schema::to_bytes(&fragment.output),
         keys_follow: false,
-        shipped: luggage
-            .shipped
-            .iter()
-            .map(|it| it.message.clone())
-            .collect(),
+        shipped: shipped.iter().map(|it| it.message.clone()).collect(),
         compression: compression.into(),
         purpose: run.purpose().map(str::to_owned),
+        reservation: None,
     })
 }
 
@@ -270,12 +290,30 @@ struct Reading {
     node: ServerId,
     run: Arc<QueryRun>,
     request: OpenRequest,
+    step: Step,
     _channel: DataChannel,
 }
 
 impl Reading {
     /// The next batch, or the end if the terminal message says that all rows came.
     async fn next(mut self) -> Result<Option<(RecordBatch, Option<Self>)>, Error> {
+        let next = self.read().await;
+        match next {
+            Ok(Some(batch)) => Ok(Some((batch, Some(self)))),
+            Ok(None) => {
+                let (rows, bytes) = (self.decoder.rows(), self.decoder.bytes());
+                self.step.note("weft.rows", || rows.to_string());
+                self.step.note("weft.bytes", || bytes.to_string());
+                Ok(None)
+            }
+            Err(error) => {
+                self.step.fail(error.code());
+                Err(error)
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<RecordBatch>, Error> {
         loop {
             let frame = tokio::select! {
                 frame = self.frames.message() => frame,
@@ -291,8 +329,7 @@ impl Reading {
                 Decoded::Schema(_) => {}
                 Decoded::Batch(batch) => {
                     self.count();
-                    let batch = self.restore(batch)?;
-                    return Ok(Some((batch, Some(self))));
+                    return self.restore(batch).map(Some);
                 }
                 Decoded::Metadata(bytes) => {
                     self.count();

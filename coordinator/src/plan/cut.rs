@@ -130,6 +130,15 @@ impl CutPlan {
         })
     }
 
+    /// The fragment that is the whole query: nothing is left for the coordinator to do.
+    pub fn whole(&self) -> Option<&Arc<FragmentPlan>> {
+        let waits = !self.scalars.is_empty() || self.alternative.is_some();
+        match self.fragments.as_slice() {
+            [_] if !waits => RemoteFragment::of(&self.plan).map(RemoteFragment::fragment),
+            _ => None,
+        }
+    }
+
     /// The query once the first of its scalars have `values`.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use tracing::info;
 use weft_door::encode::logical_size;
 use weft_governance::{Error, ErrorKind, QueryId, code};
 use weft_ledger::EventKind;
+use weft_wire::trace::{Step, StepKind, TraceContext};
 
 use super::running::{QueryState, RunningQueries};
 use crate::journal::Journal;
@@ -37,6 +38,7 @@ pub(super) struct Tracked {
     queries: RunningQueries,
     journal: Journal,
     ended: Option<QueryState>,
+    step: Step,
     stopped: Arc<OnceLock<Error>>,
 }
 
@@ -47,7 +49,10 @@ impl Tracked {
         queries: RunningQueries,
         journal: Journal,
         limits: ResultLimits,
+        trace: TraceContext,
     ) -> Self {
+        let mut step = Step::begin(trace, StepKind::Worked, "query");
+        step.note("weft.query", || id.to_string());
         Self {
             rows,
             limits,
@@ -59,6 +64,7 @@ impl Tracked {
             queries,
             journal,
             ended: None,
+            step,
             stopped: Arc::default(),
         }
     }
@@ -74,6 +80,11 @@ impl Tracked {
             return;
         }
         self.ended = Some(state);
+        let sent = self.sent;
+        self.step.note("weft.rows", || sent.to_string());
+        if let Some(error) = error {
+            self.step.fail(error.code());
+        }
         self.queries.end(self.id, state);
         let kind = match (state, error) {
             (QueryState::Failed, _) | (QueryState::Cancelled, Some(_)) => EventKind::Failed,

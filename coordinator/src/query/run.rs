@@ -91,7 +91,7 @@ impl QueryRun {
             shipment_counters: counters(&|form| form.shipments.len()),
             bound_counters: of_fragments(),
             spare: Arc::default(),
-            trace: TraceContext::current().unwrap_or_else(TraceContext::begin),
+            trace: TraceContext::current().map_or_else(TraceContext::begin, TraceContext::next),
             shipments: AtomicUsize::new(cut.forms().count() - 1),
         }
     }
@@ -118,7 +118,7 @@ impl QueryRun {
         &self.asked
     }
 
-    /// The trace that it is a part of.
+    /// Its step of the trace that it is a part of.
     pub fn trace(&self) -> TraceContext {
         self.trace
     }

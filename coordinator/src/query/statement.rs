@@ -11,7 +11,8 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio_util::task::AbortOnDropHandle;
-use weft_door::{Prepared, ResultStream, StatementKind};
+use tracing::debug;
+use weft_door::{Elsewhere, Prepared, Recipient, ResultStream, StatementKind};
 use weft_governance::{Error, ErrorKind, QueryId, TableAccess, code};
 use weft_plan::{
     FullName, Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics,
@@ -33,7 +34,7 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
-use crate::execute::{Relay, Shipped, physical_plan};
+use crate::execute::{Relay, Shipped, physical_plan, reserve};
 use crate::journal::Journal;
 use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
@@ -48,6 +49,8 @@ const FRUGAL_RESERVATION: usize = 2 << 20;
 
 /// Settings of this prefix switch steps of the planner.
 const OPTIMIZER: &str = "weft.optimizer.";
+/// Whether the client fetches rows at the node that makes them.
+const DIRECT: &str = "weft.direct";
 
 /// What every query of a coordinator uses.
 #[derive(Clone)]
@@ -196,11 +199,9 @@ impl QueryEngine {
         let (planned, schema, _) = self
             .plan(session, query, Some(values.clone()), steps)
             .await?;
-        let mut fresh = statement
-            .fresh
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *fresh = planned.map(|planned| (values, planned));
+        if let Some(planned) = planned {
+            statement.keep_fresh(values, planned);
+        }
         Ok(Some(schema))
     }
 
@@ -354,6 +355,56 @@ impl QueryEngine {
         let ResultStream { schema, batches } = result;
         let batches = futures::stream::iter(first).chain(batches).boxed();
         Ok(ResultStream { schema, batches })
+    }
+
+    /// Where `recipient` fetches the rows of a statement that one node answers alone, if that node keeps
+    /// them; otherwise they are fetched here.
+    ///
+    /// # Errors
+    /// If the statement may not be run, or cannot be written down.
+    pub async fn elsewhere(
+        &self,
+        session: &Arc<Session>,
+        statement: &Statement,
+        parameters: Option<RecordBatch>,
+        recipient: Recipient<'_>,
+    ) -> Result<Option<Elsewhere>, Error> {
+        let Parsed::Query(query) = &statement.parsed else {
+            return Ok(None);
+        };
+        let values = parameters.as_ref().map(parameter_values).transpose()?;
+        let values = values.unwrap_or_default();
+        let planned = match statement.take_fresh(&values) {
+            Some(planned) => planned,
+            None => self.planned(session, query, values.clone()).await?,
+        };
+        let Some(fragment) = planned.cut.whole().map(Arc::clone) else {
+            statement.keep_fresh(values, planned);
+            return Ok(None);
+        };
+        let run = QueryRun::new(
+            planned.id,
+            Arc::clone(session),
+            planned.semantics.clone(),
+            Instant::now() + self.deadline,
+            self.resources.clone(),
+            &planned.cut,
+        );
+        let elsewhere = match reserve(&fragment, &recipient, &run).await {
+            Ok(elsewhere) => elsewhere,
+            Err(error) => {
+                debug!(query = %planned.id, %error, "the rows are fetched here");
+                statement.keep_fresh(values, planned);
+                return Ok(None);
+            }
+        };
+        let (who, node) = (&session.principal().subject, &fragment.site.node);
+        let (purpose, accesses) = (run.purpose(), &planned.accesses);
+        let asked = self
+            .journal
+            .asked(planned.id, who, purpose, accesses, &[], Some(node));
+        asked.await?;
+        Ok(Some(elsewhere))
     }
 
     /// Runs `query` to its end, and returns how it was cut, its rows and its flows.
@@ -520,7 +571,9 @@ impl QueryEngine {
         let waits = !(session.principal().is_admin() && cut.fragments.is_empty());
         let stop = self.queries.start(id, &who, flows, receipts);
         let purpose = run.purpose();
-        let written = self.journal.asked(id, &who, purpose, &accesses, &system);
+        let written = self
+            .journal
+            .asked(id, &who, purpose, &accesses, &system, None);
         // Not taken back if nobody waits for it: how the query ended is written down, too.
         let written = tokio::spawn(written);
         let schema: SchemaRef = Arc::new(cut.plan.schema().as_arrow().clone());
@@ -550,7 +603,8 @@ impl QueryEngine {
         };
         let rows = futures::stream::once(rows).try_flatten().boxed();
         let (queries, journal) = (self.queries.clone(), self.journal.clone());
-        let tracked = Tracked::new(rows, (id, &who), queries, journal, self.results);
+        let trace = run.trace();
+        let tracked = Tracked::new(rows, (id, &who), queries, journal, self.results, trace);
         let (presence, why) = (session.presence().clone(), tracked.stopped());
         // What ends a query ends it also while nobody reads its rows.
         let end = async move {
@@ -707,6 +761,11 @@ impl Planned {
 }
 
 impl Statement {
+    fn keep_fresh(&self, values: Vec<ScalarValue>, planned: Planned) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        *fresh = Some((values, planned));
+    }
+
     fn take_fresh(&self, values: &[ScalarValue]) -> Option<Planned> {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
         fresh
@@ -773,6 +832,10 @@ fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
             session.set_purpose(purpose(value)?);
             Ok(())
         }
+        DIRECT => {
+            session.set_direct(on_or_off(name, value)?);
+            Ok(())
+        }
         _ => Err(no_setting(name)),
     }
 }
@@ -780,19 +843,20 @@ fn set(session: &Session, name: &str, value: &str) -> Result<(), Error> {
 fn set_optimization(session: &Session, step: &str, value: &str) -> Result<(), Error> {
     let step =
         Optimization::named(step).ok_or_else(|| no_setting(&format!("{OPTIMIZER}{step}")))?;
-    let on = match value.to_lowercase().as_str() {
-        "on" | "true" => true,
-        "off" | "false" => false,
-        _ => {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                code::SETTINGS,
-                format!("`{OPTIMIZER}{}` is on or off, not `{value}`", step.name()),
-            ));
-        }
-    };
+    let on = on_or_off(&format!("{OPTIMIZER}{}", step.name()), value)?;
     session.set_optimization(step, on);
     Ok(())
+}
+
+fn on_or_off(name: &str, value: &str) -> Result<bool, Error> {
+    match value.to_lowercase().as_str() {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => {
+            let message = format!("`{name}` is on or off, not `{value}`");
+            Err(Error::new(ErrorKind::InvalidInput, code::SETTINGS, message))
+        }
+    }
 }
 
 /// Rights are shown and changed by the owner alone, who trusts no coordinator.
@@ -812,7 +876,7 @@ fn no_setting(name: &str) -> Error {
         format!("there is no session setting `{name}`"),
     )
     .with_hint(format!(
-        "The session settings are `timezone`, `{PURPOSE}`{}.",
+        "The session settings are `timezone`, `{PURPOSE}`, `{DIRECT}`{}.",
         steps.concat()
     ))
 }

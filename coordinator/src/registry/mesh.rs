@@ -22,6 +22,8 @@ pub struct NodeEntry {
     pub domain: DomainId,
     /// Where: `https://HOST:PORT`.
     pub endpoint: String,
+    /// Where clients reach it, in the same form.
+    pub client_endpoint: String,
     /// Whether it can be reached.
     pub status: NodeStatus,
     /// Since when it has this status.
@@ -159,6 +161,7 @@ mod tests {
             id: ServerId::node(domain.clone(), "n1").expect("valid"),
             domain,
             endpoint: "https://127.0.0.1:1".to_owned(),
+            client_endpoint: "https://127.0.0.1:1".to_owned(),
             status: NodeStatus::Up,
             since: at,
             epoch: 1,

@@ -190,6 +190,7 @@ fn entry(id: &ServerId, connection: u64, announcement: Announcement) -> Result<N
         functions,
         epoch,
         products,
+        client_endpoint,
     } = announcement;
     if protocol_major != PROTOCOL_MAJOR {
         return Err(Error::new(
@@ -217,11 +218,14 @@ fn entry(id: &ServerId, connection: u64, announcement: Announcement) -> Result<N
     if names > MOST_NAMES {
         return Err(malformed("announcement is too large"));
     }
-    let uri: Uri = endpoint
-        .parse()
-        .map_err(|_| malformed("endpoint is no URL"))?;
-    if uri.scheme_str() != Some("https") || uri.port_u16().is_none() {
-        return Err(malformed("endpoint is not `https://HOST:PORT`"));
+    let client_endpoint = client_endpoint.unwrap_or_else(|| endpoint.clone());
+    for endpoint in [&endpoint, &client_endpoint] {
+        let uri: Uri = endpoint
+            .parse()
+            .map_err(|_| malformed("endpoint is no URL"))?;
+        if uri.scheme_str() != Some("https") || uri.port_u16().is_none() {
+            return Err(malformed("endpoint is not `https://HOST:PORT`"));
+        }
     }
     let domain = id.domain().cloned().ok_or_else(not_a_node)?;
     let now = SystemTime::now();
@@ -229,6 +233,7 @@ fn entry(id: &ServerId, connection: u64, announcement: Announcement) -> Result<N
         id: id.clone(),
         domain,
         endpoint,
+        client_endpoint,
         status: NodeStatus::Up,
         since: now,
         epoch,

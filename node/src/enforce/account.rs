@@ -43,7 +43,7 @@ impl Meter {
             .collect();
         Self(Arc::new(Metered {
             budgets,
-            weighs: !limits.is_empty() || *via == Via::Directly,
+            weighs: !limits.is_empty() || via.is_read_directly(),
             limits,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),

@@ -22,8 +22,8 @@ use weft_governance::{
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
     RunningPlans, Semantics, Tables, Workers, bind_parameters, bounded_calls, fingerprint,
-    from_datafusion, guarded, parameter_schema, plan_query, product_accesses, product_table_of,
-    session_config, shipped_table_of, weigh, whole_groups,
+    from_datafusion, guarded, parameter_schema, plan_query, product_accesses,
+    product_table_of, session_config, shipped_table_of, weigh, whole_groups,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -170,6 +170,7 @@ impl Engine {
             shipped,
             compression: _,
             purpose: _,
+            reservation: _,
         } = request;
         if encoding != FRAGMENT_ENCODING {
             return Err(protocol(format!(

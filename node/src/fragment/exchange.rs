@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{Instrument, Span, info};
-use weft_door::encode::Encoder;
-use weft_door::{Compression, Exchange};
+use weft_door::encode::{Encoder, can_be_sent_as};
+use weft_door::{Compression, Exchange, schema};
 use weft_governance::{Asker, Error, ErrorKind, FragmentId, ServerId, code};
 use weft_plan::Interrupt;
 use weft_wire::authority::TokenKeys;
@@ -21,11 +21,11 @@ use weft_wire::identity::Peer;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND};
 use weft_wire::replay::ReplayCache;
 use weft_wire::rpc::fragment::fragment_terminal::End;
-use weft_wire::rpc::fragment::{self, FragmentRequest};
+use weft_wire::rpc::fragment::{self, FragmentRequest, Reservation};
 use weft_wire::token::{Delegation, VerifiedUser, sha256};
 
 use super::control::{Bounds, Control};
-use super::{Engine, Running, Via, terminal};
+use super::{Engine, Reservations, Reserved, Running, Via, terminal};
 use crate::enforce::{Account, Gate, Standing};
 
 /// Frames that may wait for a slow reader.
@@ -41,6 +41,7 @@ pub struct FragmentService {
     replays: Arc<ReplayCache>,
     gate: Gate,
     engine: Engine,
+    reservations: Reservations,
 }
 
 impl FragmentService {
@@ -58,6 +59,7 @@ impl FragmentService {
             replays,
             gate,
             engine,
+            reservations: Reservations::default(),
         }
     }
 
@@ -81,11 +83,7 @@ impl FragmentService {
             .as_ref()
             .is_some_and(|d| d.cmd.as_ref() == FRAGMENT_COMMAND);
         if !is_fragment {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                code::UNSUPPORTED,
-                "this exchange is not a fragment",
-            ));
+            return Err(unsupported("this exchange is not a fragment"));
         }
         let peer =
             peer.ok_or_else(|| delegation("no server certificate came with the fragment"))?;
@@ -95,6 +93,10 @@ impl FragmentService {
         let user = self
             .authenticate(&peer, &metadata, &request, digest)
             .await?;
+        if let Some(reservation) = request.reservation.clone() {
+            let sent = (request, digest, peer.server);
+            return self.reserve(reservation, sent, user).await;
+        }
         let principal = user.principal;
         let presence = self.keys.people();
         let presence = presence.presence(&principal.subject, user.issued_at);
@@ -130,6 +132,57 @@ impl FragmentService {
             bounds,
         };
         Ok(conversation.stream(&self.engine, running, encoder))
+    }
+
+    /// Keeps a fragment for the client that `reservation` names. Nothing is decided, nothing runs.
+    async fn reserve(
+        &self,
+        reservation: Reservation,
+        (request, digest, coordinator): (FragmentRequest, [u8; 32], ServerId),
+        user: VerifiedUser,
+    ) -> Result<BoxStream<'static, Result<FlightData, Error>>, Error> {
+        let bearer = reservation.bearer.as_slice().try_into();
+        let bearer = bearer.map_err(|_| delegation("the digest of the bearer is malformed"))?;
+        if request.keys_follow || !request.shipped.is_empty() {
+            return Err(unsupported("a fragment that waits for others is not kept"));
+        }
+        let announced = Arc::new(schema::from_bytes(&reservation.announced)?);
+        let via = Via::Reserved(coordinator.clone());
+        let fragment = self.engine.decode(request.clone(), via, digest).await?;
+        if !can_be_sent_as(fragment.output(), &announced) {
+            let message = "the fragment's answer does not fit what its reader was told";
+            return Err(Error::new(
+                ErrorKind::SchemaDrift,
+                code::SCHEMA_DRIFT,
+                message,
+            ));
+        }
+        let lifetime = user.expires_at.duration_since(SystemTime::now());
+        let ticket = self.reservations.keep(Reserved {
+            request,
+            digest,
+            coordinator,
+            principal: user.principal,
+            issued_at: user.issued_at,
+            announced,
+            bearer,
+            expires_at: user.expires_at,
+        })?;
+        let lifetime_ms = lifetime.unwrap_or_default().as_millis();
+        let reserved = fragment::Reserved {
+            ticket: ticket.to_vec(),
+            lifetime_ms: u64::try_from(lifetime_ms).unwrap_or(u64::MAX),
+        };
+        let frame = FlightData {
+            app_metadata: reserved.encode_to_vec().into(),
+            ..FlightData::default()
+        };
+        Ok(futures::stream::iter([Ok(frame)]).boxed())
+    }
+
+    /// What `ticket` was given for, if the reader with `bearer` presents it.
+    pub(crate) fn reserved(&self, ticket: &[u8], bearer: [u8; 32]) -> Option<Arc<Reserved>> {
+        self.reservations.of(ticket, bearer)
     }
 
     /// Who asks, proved by a token for this node, sent by a coordinator that the token was made
@@ -386,6 +439,10 @@ fn unauthenticated() -> Error {
         code::UNAUTHENTICATED,
         "no user token came with the fragment",
     )
+}
+
+fn unsupported(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, code::UNSUPPORTED, message)
 }
 
 fn delegation(message: &'static str) -> Error {

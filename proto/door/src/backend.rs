@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use tonic::metadata::MetadataMap;
 use weft_governance::{Error, ErrorKind, code};
@@ -85,6 +86,26 @@ impl fmt::Debug for ResultStream {
             .field("schema", &self.schema)
             .finish_non_exhaustive()
     }
+}
+
+/// Where a client may fetch the rows of a result by itself, instead of here.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// The other server, as Flight names places: `grpc+tls://HOST:PORT`.
+    pub location: String,
+    /// What the other server takes for the rows.
+    pub ticket: Bytes,
+    /// When it no longer does.
+    pub expires_at: SystemTime,
+}
+
+/// The client for whom a result is set aside at another server.
+#[derive(Debug)]
+pub struct Recipient<'a> {
+    /// The schema that the client was told, in wire form.
+    pub announced: &'a SchemaRef,
+    /// SHA-256 of the bearer that the client presents.
+    pub bearer: [u8; 32],
 }
 
 /// Whose table it is.
@@ -239,6 +260,38 @@ pub trait Backend: Send + Sync + 'static {
         statement: Arc<Self::Statement>,
         parameters: Option<RecordBatch>,
     ) -> Result<ResultStream, Error>;
+
+    /// Whether results of the session are fetched where they are made, if they can be.
+    fn fetches_elsewhere(&self, session: &Self::Session) -> bool {
+        let _ = session;
+        false
+    }
+
+    /// Where `recipient` may fetch the rows of a statement, with the parameters of [`run`](Self::run);
+    /// nothing if only here. Whether they are fetched there or here is up to the client.
+    ///
+    /// # Errors
+    /// If the statement may not be run.
+    async fn elsewhere(
+        &self,
+        session: &Arc<Self::Session>,
+        statement: &Arc<Self::Statement>,
+        parameters: Option<RecordBatch>,
+        recipient: Recipient<'_>,
+    ) -> Result<Option<Elsewhere>, Error> {
+        let _ = (session, statement, parameters, recipient);
+        Ok(None)
+    }
+
+    /// The rows that this server gave `ticket` for, as [`Elsewhere::ticket`], to whoever
+    /// presents `bearer`; nothing if there is no such ticket.
+    ///
+    /// # Errors
+    /// If the rows may not be read, or cannot be.
+    async fn redeem(&self, ticket: &[u8], bearer: [u8; 32]) -> Result<Option<ResultStream>, Error> {
+        let _ = (ticket, bearer);
+        Ok(None)
+    }
 
     /// Every table that the session may know of, from what is at hand: no other server is asked.
     ///

@@ -20,7 +20,7 @@ use weft_wire::receipt::{Sent, StreamDigest};
 
 pub use size::logical_size;
 pub(crate) use wire::same_columns;
-pub use wire::wire_schema;
+pub use wire::{can_be_sent_as, wire_schema};
 
 /// Bytes of rows that one message aims at.
 const TARGET_BYTES: usize = 1 << 20;

@@ -35,12 +35,15 @@ use tracing::{Instrument, Span, field, info_span};
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::identity::peer_of;
 use weft_wire::status::{from_status, to_status};
+use weft_wire::token::sha256;
+use zeroize::Zeroizing;
 
 pub(crate) use desk::Desk;
 
 use crate::backend::{Backend, Exchange};
 use crate::session::{Place, Presented, sign_in_first};
-use entry::{Entered, asks_to_share, cookie};
+use entry::{Caller, Entered, Roaming, asks_for_direct, asks_to_share, cookie};
+use outflow::Outflow;
 use reader::Reader;
 
 /// Messages that a client may send after it was answered; they are not looked at.
@@ -58,22 +61,59 @@ impl<B: Backend> Flight<B> {
         Self(desk)
     }
 
-    async fn enter(&self, metadata: &MetadataMap) -> Result<Entered<B>, Error> {
+    async fn enter(&self, caller: Caller<'_>) -> Result<Entered<B>, Error> {
+        let Caller { metadata, from } = caller;
         let presented = Presented::read(metadata)?;
+        let bearer = presented
+            .bearer()
+            .map(|text| Zeroizing::new(text.to_owned()));
         let sessions = self.0.sessions();
         let session = sessions
-            .authenticate(presented, cookie(metadata), SystemTime::now())
+            .authenticate(presented, cookie(metadata), from, SystemTime::now())
             .await?;
         Span::current().record("session", field::debug(session.id()));
         let offer = sessions.offer(&session)?;
-        Ok(Entered { session, offer })
+        let roams =
+            || asks_for_direct(metadata) || self.0.backend().fetches_elsewhere(session.inner());
+        let roaming = match (bearer, from) {
+            // What others sign in with too is not to be shown to other servers.
+            (Some(bearer), Some(from)) if !session.is_shared() && roams() => {
+                let own = sessions.is_named(&session, &bearer);
+                let bearer = sha256(bearer.as_bytes());
+                own.then_some(Roaming { bearer, from })
+            }
+            _ => None,
+        };
+        Ok(Entered {
+            session,
+            offer,
+            roaming,
+        })
+    }
+
+    /// The rows behind a ticket that this server gave for a result that another one announced.
+    async fn redeem(
+        &self,
+        metadata: &MetadataMap,
+        ticket: &Ticket,
+        reader: Reader,
+    ) -> Result<Option<Outflow>, Error> {
+        let presented = Presented::read(metadata)?;
+        match presented.bearer() {
+            Some(bearer) => {
+                let bearer = sha256(bearer.as_bytes());
+                self.0.redeem(ticket, bearer, reader).await
+            }
+            None => Ok(None),
+        }
     }
 
     async fn shake_hands(
         &self,
-        metadata: &MetadataMap,
+        caller: Caller<'_>,
         messages: Streaming<HandshakeRequest>,
     ) -> Result<Response<Replies<HandshakeResponse>>, Error> {
+        let Caller { metadata, from } = caller;
         let presented = Presented::read(metadata)?;
         let place = match asks_to_share(metadata) {
             true => Place::Shared,
@@ -82,7 +122,7 @@ impl<B: Backend> Flight<B> {
         let (session, bearer) = self
             .0
             .sessions()
-            .sign_in(presented, place, SystemTime::now())
+            .sign_in(presented, place, from, SystemTime::now())
             .await?;
         Span::current().record("session", field::debug(session.id()));
         let reply = HandshakeResponse {
@@ -137,9 +177,14 @@ impl<B: Backend> FlightService for Flight<B> {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         // The credentials are in the metadata; the messages of old clients hold nothing more.
+        let from = Caller::of(&request).from;
         let (metadata, _, messages) = request.into_parts();
         let deadline = outflow::deadline(&metadata);
-        traced("Handshake", deadline, self.shake_hands(&metadata, messages)).await
+        let caller = Caller {
+            metadata: &metadata,
+            from,
+        };
+        traced("Handshake", deadline, self.shake_hands(caller, messages)).await
     }
 
     async fn list_flights(
@@ -147,7 +192,7 @@ impl<B: Backend> FlightService for Flight<B> {
         request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
         traced("ListFlights", None, async {
-            self.enter(request.metadata()).await?;
+            self.enter(Caller::of(&request)).await?;
             Err(unsupported("flights are not listed").with_hint("Ask for the tables instead."))
         })
         .await
@@ -159,10 +204,10 @@ impl<B: Backend> FlightService for Flight<B> {
     ) -> Result<Response<FlightInfo>, Status> {
         let deadline = outflow::deadline(request.metadata());
         traced("GetFlightInfo", deadline, async {
-            let entered = self.enter(request.metadata()).await?;
+            let entered = self.enter(Caller::of(&request)).await?;
             let info = self
                 .0
-                .flight_info(&entered.session, request.into_inner())
+                .flight_info(&entered.session, request.into_inner(), entered.roaming)
                 .await?;
             Ok(entered.answer(info))
         })
@@ -175,10 +220,10 @@ impl<B: Backend> FlightService for Flight<B> {
     ) -> Result<Response<PollInfo>, Status> {
         let deadline = outflow::deadline(request.metadata());
         traced("PollFlightInfo", deadline, async {
-            let entered = self.enter(request.metadata()).await?;
+            let entered = self.enter(Caller::of(&request)).await?;
             let info = self
                 .0
-                .flight_info(&entered.session, request.into_inner())
+                .flight_info(&entered.session, request.into_inner(), entered.roaming)
                 .await?;
             // No descriptor to poll with: the one endpoint is all there will be.
             Ok(entered.answer(PollInfo {
@@ -197,7 +242,7 @@ impl<B: Backend> FlightService for Flight<B> {
     ) -> Result<Response<SchemaResult>, Status> {
         let deadline = outflow::deadline(request.metadata());
         traced("GetSchema", deadline, async {
-            let entered = self.enter(request.metadata()).await?;
+            let entered = self.enter(Caller::of(&request)).await?;
             let schema = self
                 .0
                 .schema(&entered.session, request.into_inner())
@@ -213,8 +258,12 @@ impl<B: Backend> FlightService for Flight<B> {
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let deadline = outflow::deadline(request.metadata());
         traced("DoGet", deadline, async {
-            let entered = self.enter(request.metadata()).await?;
             let reader = Reader::read(request.metadata(), deadline)?;
+            let redeemed = self.redeem(request.metadata(), request.get_ref(), reader);
+            if let Some(outflow) = redeemed.await? {
+                return Ok(Response::new(outflow.boxed()));
+            }
+            let entered = self.enter(Caller::of(&request)).await?;
             let outflow = self
                 .0
                 .fetch(&entered.session, request.into_inner(), reader)
@@ -230,7 +279,7 @@ impl<B: Backend> FlightService for Flight<B> {
     ) -> Result<Response<Self::DoPutStream>, Status> {
         let deadline = outflow::deadline(request.metadata());
         traced("DoPut", deadline, async {
-            let entered = self.enter(request.metadata()).await?;
+            let entered = self.enter(Caller::of(&request)).await?;
             let mut messages = request.into_inner();
             let reply = self.0.put(&entered.session, &mut messages).await?;
             let patience = self.0.limits().handshake;
@@ -252,7 +301,7 @@ impl<B: Backend> FlightService for Flight<B> {
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let deadline = outflow::deadline(request.metadata());
         traced("DoAction", deadline, async {
-            let entered = self.enter(request.metadata()).await?;
+            let entered = self.enter(Caller::of(&request)).await?;
             let reply = self.0.act(&entered.session, request.into_inner()).await?;
             Ok(entered.answer(stream::iter(reply.map(Ok)).boxed()))
         })
@@ -264,7 +313,7 @@ impl<B: Backend> FlightService for Flight<B> {
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
         traced("ListActions", None, async {
-            let entered = self.enter(request.metadata()).await?;
+            let entered = self.enter(Caller::of(&request)).await?;
             Ok(entered.answer(stream::iter(action::list().map(Ok)).boxed()))
         })
         .await

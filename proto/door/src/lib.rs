@@ -16,8 +16,8 @@ mod session;
 mod ticket;
 
 pub use backend::{
-    Backend, Credentials, Exchange, ForeignKey, Opened, Prepared, Remark, ResultStream,
-    StatementKind, TableEntry, TableKind,
+    Backend, Credentials, Elsewhere, Exchange, ForeignKey, Opened, Prepared, Recipient, Remark,
+    ResultStream, StatementKind, TableEntry, TableKind,
 };
 pub use encode::{Compression, Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};

@@ -11,7 +11,8 @@ mod presented;
 mod table;
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::RecordBatch;
@@ -32,6 +33,8 @@ pub(crate) struct Session<B: Backend> {
     expires_at: SystemTime,
     owner: Option<String>,
     place: Place,
+    /// Where its client is, if that is the only place that it may be used from.
+    settled: OnceLock<IpAddr>,
     statements: Handles<Statement<B>>,
     results: Handles<Pending<B>>,
 }
@@ -50,6 +53,7 @@ impl<B: Backend> Session<B> {
             expires_at,
             owner,
             place,
+            settled: OnceLock::new(),
             statements: Handles::new(limits.prepared, limits.prepared_lifetime),
             results: Handles::new(limits.results, limits.result_lifetime),
         })
@@ -78,6 +82,18 @@ impl<B: Backend> Session<B> {
     /// Whether several clients may use it without knowing of each other.
     pub(crate) fn is_shared(&self) -> bool {
         self.place == Place::Shared
+    }
+
+    /// Makes the session one that can be used from `address` alone: its bearer is about to be shown to
+    /// another server. Tells whether it is.
+    pub(crate) fn settle(&self, address: IpAddr) -> bool {
+        *self.settled.get_or_init(|| address) == address
+    }
+
+    /// Whether it can be used from `address`.
+    fn is_open_to(&self, address: Option<IpAddr>) -> bool {
+        let settled = self.settled.get();
+        settled.is_none_or(|settled| Some(*settled) == address)
     }
 
     /// Whether it is the same person's as `other`.

@@ -25,6 +25,17 @@ pub(crate) struct Ticket {
     pub(crate) expires_at: SystemTime,
 }
 
+/// A ticket as clients carry it. Each server reads its own part.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Carried {
+    /// What the server sealed that announced the result.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) sealed: Vec<u8>,
+    /// What another server takes for the same rows; nothing if there is none.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) elsewhere: Vec<u8>,
+}
+
 /// Seals tickets and opens them.
 pub(crate) struct Seal(LessSafeKey);
 

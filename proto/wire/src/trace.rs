@@ -4,8 +4,12 @@
 //! servers goes on in the same trace. The context comes from strangers: it is read strictly, decides
 //! nothing, and only its ids are kept.
 
+mod step;
+
 use std::fmt;
 use std::future::Future;
+
+pub use step::{Ended, Step, StepKind, collect};
 
 /// The header's name.
 pub const TRACEPARENT: &str = "traceparent";
@@ -15,8 +19,13 @@ pub const TRACEPARENT: &str = "traceparent";
 pub struct TraceContext {
     trace: u128,
     step: u64,
+    /// The step that this one was made within.
+    parent: Option<u64>,
     flags: u8,
 }
+
+/// Whoever began the trace wants its steps collected.
+const SAMPLED: u8 = 1;
 
 tokio::task_local! {
     static CURRENT: TraceContext;
@@ -28,8 +37,9 @@ impl TraceContext {
         let random = uuid::Uuid::new_v4().as_u128();
         Self {
             trace: random | 1,
-            step: step(),
-            flags: 0,
+            step: new_step(),
+            parent: None,
+            flags: if step::are_collected() { SAMPLED } else { 0 },
         }
     }
 
@@ -43,6 +53,7 @@ impl TraceContext {
         let context = Self {
             trace: number(trace, 32)?,
             step: u64::try_from(number(step, 16)?).ok()?,
+            parent: None,
             flags: u8::try_from(number(flags, 2)?).ok()?,
         };
         (known && context.trace != 0 && context.step != 0).then_some(context)
@@ -52,7 +63,8 @@ impl TraceContext {
     #[must_use]
     pub fn next(self) -> Self {
         Self {
-            step: step(),
+            step: new_step(),
+            parent: Some(self.step),
             ..self
         }
     }
@@ -72,6 +84,16 @@ impl TraceContext {
         CURRENT.sync_scope(self, work)
     }
 
+    /// The trace, the step, and the step that it was made within, as numbers.
+    pub fn ids(&self) -> (u128, u64, Option<u64>) {
+        (self.trace, self.step, self.parent)
+    }
+
+    /// Whether whoever began the trace wants its steps collected.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
     /// The trace's id, as logs and headers write it.
     pub fn id(&self) -> impl fmt::Display {
         TraceId(self.trace)
@@ -81,7 +103,9 @@ impl TraceContext {
 /// As the header writes it.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trace, step, flags } = self;
+        let Self {
+            trace, step, flags, ..
+        } = self;
         write!(f, "00-{trace:032x}-{step:016x}-{flags:02x}")
     }
 }
@@ -95,7 +119,7 @@ impl fmt::Display for TraceId {
 }
 
 /// A new id that is not zero.
-fn step() -> u64 {
+fn new_step() -> u64 {
     let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
     random | 1
 }

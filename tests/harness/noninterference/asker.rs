@@ -18,8 +18,7 @@ const EXPLANATIONS: [(&str, &str); 4] = [
 /// How the last query that somebody asked straight at a node was decided, and how it ended.
 const NEWEST: &str = "SELECT kind, principal, purpose, tables, columns, grants, policy, rows, bytes, code, \
     statement, details FROM system.events.log WHERE kind IN ('admitted', 'denied', 'finished', 'failed') \
-    AND query_id = (SELECT max(query_id) FROM system.events.log WHERE digest IS NOT NULL AND digest <> '') \
-    ORDER BY sequence";
+    AND query_id = (SELECT max(query_id) FROM system.events.log WHERE digest IS NOT NULL AND digest <> '')";
 
 /// A person at one of the meshes.
 pub(super) struct Asker {
@@ -70,7 +69,8 @@ impl Asker {
         let mut elsewhere = DOMAINS.iter().filter(|domain| **domain != self.domain);
         if elsewhere.all(|domain| !sql.contains(&format!("{domain}."))) {
             told.insert("near", answer(&mut self.near, sql, *ordered).await);
-            told.insert("near log", answer(&mut self.near, NEWEST, true).await);
+            // What reads a table twice is admitted twice, in whatever order.
+            told.insert("near log", answer(&mut self.near, NEWEST, false).await);
         }
         told
     }

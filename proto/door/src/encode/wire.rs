@@ -29,6 +29,16 @@ pub(crate) fn same_columns(to: &Schema, from: &Schema) -> bool {
             .all(|(to, from)| to.name() == from.name() && fits(from.data_type(), to.data_type()))
 }
 
+/// Whether rows with the columns of `from` can be sent as those of `announced`, column by column,
+/// whatever they are called.
+pub fn can_be_sent_as(from: &Schema, announced: &Schema) -> bool {
+    let columns = || from.fields().iter().zip(announced.fields());
+    from.fields().len() == announced.fields().len()
+        && columns().all(|(from, to)| {
+            fits(from.data_type(), to.data_type()) && (to.is_nullable() || !from.is_nullable())
+        })
+}
+
 fn wire_field(field: &FieldRef) -> FieldRef {
     let data_type = wire_type(field.data_type());
     if data_type == *field.data_type() {

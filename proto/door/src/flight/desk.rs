@@ -9,7 +9,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::metadata::{SqlInfoData, XdbcTypeInfoData};
 use arrow_flight::sql::{Any, Command, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{
-    FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, SchemaResult, Ticket,
+    FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, Location, SchemaAsIpc, SchemaResult,
+    Ticket,
 };
 use arrow_ipc::writer::IpcWriteOptions;
 use bytes::Bytes;
@@ -19,14 +20,19 @@ use prost::Message;
 use tokio_util::sync::CancellationToken;
 use weft_governance::{Error, ErrorKind, code};
 
+use super::entry::Roaming;
 use super::outflow::{Outflow, Stop};
 use super::reader::Reader;
 use super::{catalog, info, malformed, types, unsupported};
-use crate::backend::{Backend, Prepared, ResultStream, StatementKind};
+use crate::backend::{Backend, Elsewhere, Prepared, Recipient, ResultStream, StatementKind};
 use crate::encode::{Encoder, logical_size, same_columns, wire_schema};
 use crate::limits::Limits;
 use crate::session::{Handle, Pending, Session, Sessions, Statement, Work};
-use crate::ticket::{self, Seal};
+use crate::ticket::{self, Carried, Seal};
+
+/// The place of whoever announced a result, as Flight names it: the last resort of clients that
+/// cannot reach another one.
+const SAME_CONNECTION: &str = "arrow-flight-reuse-connection://?";
 
 /// A result that may be fetched, and the session that it was asked for in.
 type Found<B> = (Arc<Session<B>>, Arc<Pending<B>>);
@@ -87,22 +93,24 @@ impl<B: Backend> Desk<B> {
         &self.types
     }
 
-    /// Announces a result: its schema and one ticket. A command runs here, once.
+    /// Announces a result: its schema and one ticket. A command runs here, once. A client that is
+    /// `roaming` may be told of another place for the rows of a query.
     pub(super) async fn flight_info(
         &self,
         session: &Arc<Session<B>>,
         descriptor: FlightDescriptor,
+        roaming: Option<Roaming>,
     ) -> Result<FlightInfo, Error> {
         let command = read_command(&descriptor.cmd)?;
         let info = match &command {
             Command::CommandStatementQuery(query) => {
                 outside_transactions(query.transaction_id.as_ref())?;
                 let statement = self.prepare(session, &query.query).await?;
-                self.begin(session, &statement).await?
+                self.begin(session, &statement, roaming).await?
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let statement = prepared(session, &query.prepared_statement_handle)?;
-                self.begin(session, &statement).await?
+                self.begin(session, &statement, roaming).await?
             }
             command => {
                 let schema = catalog::schema(command).ok_or_else(|| unknown(command))?;
@@ -142,8 +150,8 @@ impl<B: Backend> Desk<B> {
     ) -> Result<Outflow, Error> {
         let deadline = reader.deadline;
         let command = read_command(&ticket.ticket).map_err(|_| no_such_ticket())?;
-        if let Command::TicketStatementQuery(ticket) = &command {
-            let (session, pending) = self.pending(session, &ticket.statement_handle)?;
+        if let Command::TicketStatementQuery(_) = &command {
+            let (session, pending) = self.pending(session, &carried(&ticket)?.sealed)?;
             let stop = Stop {
                 deadline,
                 cancel: pending.cancel.clone(),
@@ -188,19 +196,19 @@ impl<B: Backend> Desk<B> {
 
     /// Ends the result behind a ticket, wherever it is being worked on.
     pub(super) fn cancel(&self, session: &Arc<Session<B>>, ticket: &Ticket) -> Result<(), Error> {
-        let (_, pending) = self.pending(session, &statement_handle(ticket)?)?;
+        let (_, pending) = self.pending(session, &carried(ticket)?.sealed)?;
         pending.cancel.cancel();
         Ok(())
     }
 
-    /// The same result for as long again.
+    /// The same result for as long again, to be fetched here.
     pub(super) fn renew(
         &self,
         session: &Arc<Session<B>>,
         endpoint: FlightEndpoint,
     ) -> Result<FlightEndpoint, Error> {
         let ticket = endpoint.ticket.as_ref().ok_or_else(no_such_ticket)?;
-        let sealed = statement_handle(ticket)?;
+        let Carried { sealed, .. } = carried(ticket)?;
         self.pending(session, &sealed)?;
         let now = SystemTime::now();
         let known = self.seal.open(&sealed, now).ok_or_else(no_such_ticket)?;
@@ -209,9 +217,8 @@ impl<B: Backend> Desk<B> {
             ..known
         };
         Ok(FlightEndpoint {
-            location: endpoint.location,
             app_metadata: endpoint.app_metadata,
-            ..self.redeemable(&renewed)?
+            ..self.redeemable(&renewed, None)?
         })
     }
 
@@ -289,6 +296,7 @@ impl<B: Backend> Desk<B> {
         &self,
         session: &Session<B>,
         statement: &Statement<B>,
+        roaming: Option<Roaming>,
     ) -> Result<FlightInfo, Error> {
         let mut schema = Arc::clone(&statement.schema);
         let (work, rows) = match statement.kind {
@@ -311,6 +319,10 @@ impl<B: Backend> Desk<B> {
                 (Work::Replay(batches), i64::try_from(rows).unwrap_or(-1))
             }
         };
+        let elsewhere = match roaming {
+            Some(roaming) => self.elsewhere(session, &schema, &work, roaming).await?,
+            None => None,
+        };
         let pending = Pending {
             schema: Arc::clone(&schema),
             work,
@@ -321,16 +333,85 @@ impl<B: Backend> Desk<B> {
             result: session.results().insert(pending, Instant::now())?,
             expires_at: SystemTime::now() + self.limits.result_lifetime,
         };
-        announce(&schema, self.redeemable(&ticket)?, rows)
+        announce(&schema, self.redeemable(&ticket, elsewhere)?, rows)
     }
 
-    /// Where the result behind `ticket` is fetched, and until when.
-    fn redeemable(&self, ticket: &ticket::Ticket) -> Result<FlightEndpoint, Error> {
-        let sealed = TicketStatementQuery {
-            statement_handle: self.seal.close(ticket)?.into(),
+    /// Where else the client may fetch the rows of `work`, if anywhere. The bearer of the session is
+    /// shown there, so that from then on the session is only used from where the client is.
+    async fn elsewhere(
+        &self,
+        session: &Session<B>,
+        announced: &SchemaRef,
+        work: &Work<B>,
+        Roaming { bearer, from }: Roaming,
+    ) -> Result<Option<Elsewhere>, Error> {
+        let Work::Run {
+            statement,
+            parameters,
+        } = work
+        else {
+            return Ok(None);
         };
-        let mut endpoint = endpoint(sealed.as_any());
-        let until = ticket.expires_at.duration_since(UNIX_EPOCH);
+        let once = parameters.as_ref().is_none_or(|rows| rows.num_rows() == 1);
+        if !once || !session.settle(from) {
+            return Ok(None);
+        }
+        let recipient = Recipient { announced, bearer };
+        self.backend
+            .elsewhere(session.inner(), statement, parameters.clone(), recipient)
+            .await
+    }
+
+    /// The rows that this server gave its part of `ticket` for, if it did.
+    pub(super) async fn redeem(
+        &self,
+        ticket: &Ticket,
+        bearer: [u8; 32],
+        reader: Reader,
+    ) -> Result<Option<Outflow>, Error> {
+        let Ok(Carried { elsewhere, .. }) = carried(ticket) else {
+            return Ok(None);
+        };
+        if elsewhere.is_empty() {
+            return Ok(None);
+        }
+        let Some(result) = self.backend.redeem(&elsewhere, bearer).await? else {
+            return Ok(None);
+        };
+        let encoder = reader.served_by(Encoder::new(result.schema))?;
+        let stop = Stop {
+            deadline: reader.deadline,
+            cancel: CancellationToken::new(),
+        };
+        Ok(Some(Outflow::new(encoder, result.batches, stop)))
+    }
+
+    /// Where the result behind `ticket` is fetched, and until when: here, and perhaps `elsewhere`.
+    fn redeemable(
+        &self,
+        ticket: &ticket::Ticket,
+        elsewhere: Option<Elsewhere>,
+    ) -> Result<FlightEndpoint, Error> {
+        let sealed = self.seal.close(ticket)?;
+        let (locations, elsewhere, until) = match elsewhere {
+            Some(Elsewhere {
+                location,
+                ticket: other,
+                expires_at,
+            }) => (
+                vec![location, SAME_CONNECTION.to_owned()],
+                other.to_vec(),
+                expires_at.min(ticket.expires_at),
+            ),
+            None => (Vec::new(), Vec::new(), ticket.expires_at),
+        };
+        let handle = Carried { sealed, elsewhere };
+        let ticket = TicketStatementQuery {
+            statement_handle: handle.encode_to_vec().into(),
+        };
+        let mut endpoint = endpoint(ticket.as_any());
+        endpoint.location = locations.into_iter().map(|uri| Location { uri }).collect();
+        let until = until.duration_since(UNIX_EPOCH);
         let until = until.unwrap_or_default().as_secs();
         endpoint.expiration_time.get_or_insert_default().seconds =
             i64::try_from(until).unwrap_or(i64::MAX);
@@ -351,9 +432,11 @@ impl<B: Backend> Desk<B> {
 }
 
 /// What a ticket for a statement's result holds.
-fn statement_handle(ticket: &Ticket) -> Result<Bytes, Error> {
+fn carried(ticket: &Ticket) -> Result<Carried, Error> {
     match read_command(&ticket.ticket) {
-        Ok(Command::TicketStatementQuery(ticket)) => Ok(ticket.statement_handle),
+        Ok(Command::TicketStatementQuery(ticket)) => {
+            Carried::decode(ticket.statement_handle).map_err(|_| no_such_ticket())
+        }
         _ => Err(no_such_ticket()),
     }
 }

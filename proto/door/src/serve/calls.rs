@@ -26,7 +26,7 @@ use tower::{Layer, Service};
 use tracing::{Instrument, Span, info_span};
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::status::to_status;
-use weft_wire::trace::{TRACEPARENT, TraceContext};
+use weft_wire::trace::{Step, StepKind, TRACEPARENT, TraceContext};
 
 use super::inflow::{Budget, Held, Inflow};
 use super::lobby::Lobby;
@@ -146,7 +146,7 @@ impl Calls {
     }
 
     /// Notes how a call ended, if `headers` say so.
-    fn note(&self, headers: &HeaderMap) {
+    fn note(&self, headers: &HeaderMap, step: &mut Step) {
         let Some(status) = headers.get(Status::GRPC_STATUS) else {
             return;
         };
@@ -156,13 +156,14 @@ impl Calls {
         let own = headers.get("weft-code").and_then(|it| it.to_str().ok());
         // The transport's own errors have none of ours.
         let code = own.and_then(code::known).unwrap_or("none");
+        step.fail(code);
         let mut failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
         *failed.entry(code).or_insert(0) += 1;
     }
 
-    fn refuse(&self, error: &Error) -> Response<Body> {
+    fn refuse(&self, error: &Error, step: &mut Step) -> Response<Body> {
         let response = to_status(error).into_http();
-        self.note(response.headers());
+        self.note(response.headers(), step);
         response
     }
 }
@@ -209,6 +210,7 @@ impl Service<Request<Body>> for Watched {
         let context = context(request.headers());
         let span = info_span!("request", trace = %context.id());
         let kind = Kind::of(request.uri().path());
+        let mut step = Step::begin(context, StepKind::Served, method(request.uri().path()));
         let from = origin(&request);
         // A server of the mesh has said who it is before its first call.
         if let Some(from) = from.filter(|_| is_certified(&request)) {
@@ -216,12 +218,12 @@ impl Service<Request<Body>> for Watched {
         }
         let worked = async move {
             if kind.is_new() && calls.is_stopping() {
-                return Ok(calls.refuse(&stopping()));
+                return Ok(calls.refuse(&stopping(), &mut step));
             }
             let sign_in = match kind {
                 Kind::SignIn => match Arc::clone(&calls.0.sign_ins).try_acquire_owned() {
                     Ok(place) => Some(place),
-                    Err(_) => return Ok(calls.refuse(&too_many_sign_ins())),
+                    Err(_) => return Ok(calls.refuse(&too_many_sign_ins(), &mut step)),
                 },
                 _ => None,
             };
@@ -239,7 +241,7 @@ impl Service<Request<Body>> for Watched {
             let response = routes.call(request).await?;
             held.release();
             drop(sign_in);
-            calls.note(response.headers());
+            calls.note(response.headers(), &mut step);
             // An answer that begins with its end is an error, also one that strangers get.
             let begins = !response.headers().contains_key(Status::GRPC_STATUS);
             if let Some(from) = from.filter(|_| begins) {
@@ -252,6 +254,7 @@ impl Service<Request<Body>> for Watched {
                     calls,
                     context,
                     span,
+                    step,
                     _token: token,
                 })
             }))
@@ -265,6 +268,26 @@ fn context(headers: &HeaderMap) -> TraceContext {
     let header = headers.get(TRACEPARENT).and_then(|it| it.to_str().ok());
     let came = header.and_then(TraceContext::read);
     came.map_or_else(TraceContext::begin, TraceContext::next)
+}
+
+/// The method that a call is of, as far as there is such a one.
+fn method(path: &str) -> &'static str {
+    const FLIGHT: [&str; 10] = [
+        "Handshake",
+        "ListFlights",
+        "GetFlightInfo",
+        "PollFlightInfo",
+        "GetSchema",
+        "DoGet",
+        "DoPut",
+        "DoExchange",
+        "DoAction",
+        "ListActions",
+    ];
+    let (service, called) = path.rsplit_once('/').unwrap_or_default();
+    let of_flight = service == "/arrow.flight.protocol.FlightService";
+    let known = FLIGHT.into_iter().find(|name| of_flight && *name == called);
+    known.unwrap_or("call")
 }
 
 /// Where the connection of a call comes from.
@@ -289,6 +312,8 @@ struct Outflow {
     calls: Calls,
     context: TraceContext,
     span: Span,
+    /// The call, for whoever collects traces.
+    step: Step,
     _token: Option<TaskTrackerToken>,
 }
 
@@ -310,7 +335,8 @@ impl http_body::Body for Outflow {
                 sent.fetch_add(data.len() as u64, Ordering::Relaxed);
             }
             if let Some(trailers) = frame.trailers_ref() {
-                self.calls.note(trailers);
+                let this = &mut *self;
+                this.calls.note(trailers, &mut this.step);
             }
         }
         Poll::Ready(frame)

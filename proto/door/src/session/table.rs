@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -67,10 +68,11 @@ impl<B: Backend> Sessions<B> {
         &self,
         presented: Presented,
         place: Place,
+        from: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<(Arc<Session<B>>, String), Error> {
         if let Some(bearer) = presented.bearer().map(str::to_owned) {
-            let session = self.authenticate(presented, None, now).await?;
+            let session = self.authenticate(presented, None, from, now).await?;
             let bearer = self.offer(&session)?.unwrap_or(bearer);
             return Ok((session, bearer));
         }
@@ -109,20 +111,25 @@ impl<B: Backend> Sessions<B> {
 
     /// The session of a call. A token or password is verified by the backend at its first call and
     /// remembered until the session ends. A `cookie` with the bearer of a session beside the one that
-    /// is presented leads to that; it lets nobody in by itself.
+    /// is presented leads to that; it lets nobody in by itself. `from` is where the call comes from.
     pub(crate) async fn authenticate(
         &self,
         presented: Presented,
         cookie: Option<&str>,
+        from: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<Arc<Session<B>>, Error> {
         let session = self.presented(presented, now).await?;
-        match cookie.filter(|_| session.is_shared()) {
+        let session = match cookie.filter(|_| session.is_shared()) {
             Some(cookie) if self.seal.promised(cookie).as_ref() == Some(session.id()) => {
                 let own = Presented::Session(cookie.to_owned().into());
-                self.presented(own, now).await
+                self.presented(own, now).await?
             }
-            _ => Ok(session),
+            _ => session,
+        };
+        match session.is_open_to(from) {
+            true => Ok(session),
+            false => Err(sign_in_first()),
         }
     }
 
@@ -161,6 +168,14 @@ impl<B: Backend> Sessions<B> {
             Some(session) => Ok(session),
             None => self.open(digest, credentials, Place::Shared, now).await,
         }
+    }
+
+    /// Whether `bearer` by itself names `session`.
+    pub(crate) fn is_named(&self, session: &Arc<Session<B>>, bearer: &str) -> bool {
+        let digest = self.digest(&Presented::Session(bearer.to_owned().into()));
+        let open = self.lock();
+        let named = open.get(&digest).map(|entry| &entry.session);
+        named.is_some_and(|named| Arc::ptr_eq(named, session))
     }
 
     /// How many there are.
