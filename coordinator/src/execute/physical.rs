@@ -10,7 +10,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
-use weft_plan::bounded_calls;
+use weft_plan::{bounded_calls, in_partitions};
 
 use super::relay::Relay;
 use super::remote_exec::RemoteFragmentExec;
@@ -29,7 +29,9 @@ pub async fn physical_plan(
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
     let plan = bounded_calls(plan.clone())?;
-    planner.create_physical_plan(&plan, state).await
+    let (planner, plan) = (&planner, &plan);
+    let planning = |state| async move { planner.create_physical_plan(plan, &state).await };
+    in_partitions(state, planning).await
 }
 
 struct RemotePlanner {

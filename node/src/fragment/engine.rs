@@ -22,7 +22,7 @@ use weft_governance::{
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
     RunningPlans, Semantics, Tables, Workers, bind_parameters, bounded_calls, fingerprint,
-    from_datafusion, guarded, parameter_schema, plan_query, product_accesses,
+    from_datafusion, guarded, in_partitions, parameter_schema, plan_query, product_accesses,
     product_table_of, session_config, shipped_table_of, weigh, whole_groups,
 };
 use weft_sql::ast;
@@ -391,7 +391,11 @@ impl Engine {
                     None => of_the_server(plan)?,
                 };
                 let plan = bounded_calls(plan).map_err(|e| incident::hide(id, e))?;
-                let plan = state.create_physical_plan(&plan).await;
+                let plan = in_partitions(&state, |state| {
+                    let plan = plan.clone();
+                    async move { state.create_physical_plan(&plan).await }
+                });
+                let plan = plan.await;
                 plan.and_then(|plan| signal.guard(plan))
                     .map_err(|e| incident::hide(id, e))
             })
