@@ -35,3 +35,4 @@ mod statistics;
 mod tighten;
 mod tpcds;
 mod tpch;
+mod wire;
