@@ -64,7 +64,7 @@ impl Journal {
     }
 
     /// Writes down that `principal` asks for what `accesses` say, for `purpose`, and reads the coordinator's
-    /// own tables `system`. On disk when the future ends.
+    /// own tables `system`. On disk when the future ends; some time soon if no table is read at all.
     pub fn asked(
         &self,
         id: QueryId,
@@ -78,10 +78,16 @@ impl Journal {
             .map(|access| json!({"table": access.table.to_string(), "columns": access.columns}));
         let own = system.iter().map(|name| json!({"table": name.to_string()}));
         let tables: Vec<Value> = products.chain(own).collect();
+        let reads = !tables.is_empty();
         let details = json!({"purpose": purpose, "tables": tables});
         let event = event(EventKind::Asked, Some(principal), Some(id), details);
         let journal = self.clone();
-        async move { journal.append(event).await }
+        async move {
+            match reads {
+                true => journal.append(event).await,
+                false => journal.append_soon(event),
+            }
+        }
     }
 
     /// Writes down how the query `id` ended: after `rows` of its answer, with `error` if that was it.
@@ -151,6 +157,14 @@ impl Journal {
     pub async fn myself(&self, kind: EventKind) -> Result<(), Error> {
         let details = json!({"version": env!("CARGO_PKG_VERSION")});
         self.append(event(kind, None, None, details)).await
+    }
+
+    fn append_soon(&self, event: Event) -> Result<(), Error> {
+        if !self.ledger.is_writable() {
+            return Err(unwritten(LedgerError::Closed));
+        }
+        self.ledger.append_later(event);
+        Ok(())
     }
 
     async fn append(&self, event: Event) -> Result<(), Error> {
