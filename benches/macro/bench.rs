@@ -4,6 +4,7 @@
 //! none of Weft's servers; whoever does hands Weft in as one more [`Engine`].
 
 mod answer;
+mod calls;
 mod datafusion;
 mod duckdb;
 mod engine;
@@ -18,12 +19,14 @@ mod reference;
 mod report;
 mod settings;
 mod table;
+mod transfer;
 mod trust;
 mod unit;
 mod wire;
 mod worker;
 
 pub use answer::{Answer, Digest};
+pub use calls::{Call, Calls};
 pub use datafusion::{DataFusion, serve as serve_datafusion};
 pub use duckdb::{DuckDb, Installed};
 pub use engine::{Engine, EngineKind, Flow, Run};
@@ -37,5 +40,9 @@ pub use race::{Outcome, Raced, Turns, Verdict, race};
 pub use reference::{Bytes, Reference};
 pub use report::Report;
 pub use settings::Settings;
+pub use transfer::{
+    Carry, Fetch, Leg, Payload, Reader, ReaderKind, Sender, Source, SourceProcess, Tls, Transfer,
+    serve_transfer_reader,
+};
 pub use trust::{Grants, Keys};
 pub use wire::Wire;

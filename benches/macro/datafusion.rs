@@ -1,6 +1,5 @@
 //! DataFusion in one process, on the same Parquet files, as it comes out of the box.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use super::worker::{Asked, Ready, Told, Worker};
+use super::worker::{Asked, Ready, Told, Worker, say};
 use super::{BenchError, Digest, Engine, EngineKind, Run, cpu_time};
 use crate::tpch::Table;
 
@@ -99,14 +98,6 @@ async fn answer(engine: &SessionContext, sql: &str) -> Result<Told, DataFusionEr
         cpu_seconds: cpu.map(|time| time.as_secs_f64()),
         answer: Digest::of(&batches)?,
     })
-}
-
-fn say<T: serde::Serialize>(message: &T) -> Result<(), BenchError> {
-    let line = serde_json::to_string(message).map_err(BenchError::query)?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(BenchError::query)
 }
 
 #[cfg(test)]

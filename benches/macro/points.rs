@@ -93,7 +93,7 @@ fn sql(order_key: u64) -> String {
 }
 
 /// The key of the `nth` order that is asked for. Of 32 keys in a row the benchmark uses the first eight.
-fn order_key(nth: usize, scale: f64) -> u64 {
+pub(super) fn order_key(nth: usize, scale: f64) -> u64 {
     let orders = ((ORDERS * scale) as u64).max(1);
     let order = (nth as u64).wrapping_mul(STRIDE) % orders + 1;
     order / 8 * 32 + order % 8

@@ -1,11 +1,13 @@
 //! What is said of all queries: tables for people, JSON for programs.
 
+mod calls;
 mod catalog;
 mod crossings;
 mod json;
 mod latency;
 mod price;
 mod times;
+mod transfer;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -13,7 +15,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{EngineKind, Grants, Keys, Machine, Planning, Points, Raced, Settings, Verdict, unit};
+use super::{
+    Calls, EngineKind, Grants, Keys, Machine, Planning, Points, Raced, Settings, Transfer, Verdict,
+    unit,
+};
 
 /// The domains that the reference figures are for. Nothing was held back from them.
 const REFERENCE_DOMAINS: usize = 3;
@@ -31,6 +36,10 @@ pub struct Report {
     pub points: Option<Points>,
     /// Planning with many products, if that was asked for.
     pub planning: Option<Planning>,
+    /// Rows from one process to another, if that was asked for.
+    pub transfer: Option<Transfer>,
+    /// Small statements, if that was asked for.
+    pub calls: Option<Calls>,
     /// The most memory that each process had, in bytes.
     pub peak_memory: BTreeMap<String, u64>,
 }
@@ -38,7 +47,10 @@ pub struct Report {
 impl Report {
     /// Whether a query has a wrong answer or none.
     pub fn is_bad(&self) -> bool {
-        let wrong = self.points.iter().any(|points| points.wrong.is_some());
+        let points = self.points.iter().filter_map(|it| it.wrong.as_ref());
+        let transfer = self.transfer.iter().filter_map(|it| it.wrong.as_ref());
+        let calls = self.calls.iter().filter_map(|it| it.wrong.as_ref());
+        let wrong = points.chain(transfer).chain(calls).next().is_some();
         wrong || self.queries.iter().any(|query| query.verdict().is_bad())
     }
 
@@ -106,6 +118,8 @@ impl fmt::Display for Report {
         wire::write(f, self)?;
         latency::write(f, self)?;
         catalog::write(f, self)?;
+        transfer::write(f, self)?;
+        calls::write(f, self)?;
         for query in &self.queries {
             match query.verdict() {
                 Verdict::Equal | Verdict::Unchecked => {}
@@ -191,6 +205,8 @@ pub(super) mod tests {
             queries,
             points: None,
             planning: None,
+            transfer: None,
+            calls: None,
             peak_memory: BTreeMap::from([("coordinator".to_owned(), 64_000_000)]),
         }
     }

@@ -1,8 +1,10 @@
 //! An engine in a process of its own: one line of JSON in for each query, one out.
 
+use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -47,10 +49,17 @@ pub(super) enum Told {
 
 impl Worker {
     /// Starts `command` and waits until it is ready.
-    pub(super) async fn start(
+    pub(super) async fn start(engine: &'static str, command: Command) -> Result<Self, BenchError> {
+        let (mut worker, ready): (Self, Ready) = Self::start_saying(engine, command).await?;
+        worker.version = ready.version;
+        Ok(worker)
+    }
+
+    /// Starts `command` and waits for what it says first.
+    pub(super) async fn start_saying<T: DeserializeOwned>(
         engine: &'static str,
         mut command: Command,
-    ) -> Result<Self, BenchError> {
+    ) -> Result<(Self, T), BenchError> {
         let program = command.as_std().get_program().to_owned();
         let mut process = command
             .stdin(Stdio::piped())
@@ -73,9 +82,8 @@ impl Worker {
             output: BufReader::new(output).lines(),
             _process: process,
         };
-        let ready: Ready = worker.line().await?;
-        worker.version = ready.version;
-        Ok(worker)
+        let first = worker.line().await?;
+        Ok((worker, first))
     }
 
     /// Its process id.
@@ -93,14 +101,7 @@ impl Worker {
         let asked = Asked {
             sql: sql.to_owned(),
         };
-        let mut line = serde_json::to_string(&asked).map_err(BenchError::query)?;
-        line.push('\n');
-        let sent = self.input.write_all(line.as_bytes()).await;
-        sent.map_err(|error| BenchError::Ended {
-            engine: self.engine,
-            message: error.to_string(),
-        })?;
-        match self.line().await? {
+        match self.ask(&asked).await? {
             Told::Done {
                 seconds,
                 cpu_seconds,
@@ -116,7 +117,22 @@ impl Worker {
         }
     }
 
-    async fn line<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, BenchError> {
+    /// What it says to `asked`.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &mut self,
+        asked: &impl Serialize,
+    ) -> Result<T, BenchError> {
+        let mut line = serde_json::to_string(asked).map_err(BenchError::query)?;
+        line.push('\n');
+        let sent = self.input.write_all(line.as_bytes()).await;
+        sent.map_err(|error| BenchError::Ended {
+            engine: self.engine,
+            message: error.to_string(),
+        })?;
+        self.line().await
+    }
+
+    async fn line<T: DeserializeOwned>(&mut self) -> Result<T, BenchError> {
         let line = self.output.next_line().await.ok().flatten();
         let line = line.ok_or_else(|| BenchError::Ended {
             engine: self.engine,
@@ -127,6 +143,15 @@ impl Worker {
             line,
         })
     }
+}
+
+/// Says `message` on the standard output of this process, which is a worker.
+pub(super) fn say<T: Serialize>(message: &T) -> Result<(), BenchError> {
+    let line = serde_json::to_string(message).map_err(BenchError::query)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(BenchError::query)
 }
 
 /// Seconds that another process counted; zero if they are no time.

@@ -58,7 +58,13 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Answer the queries of `weft bench` with DataFusion in this process
     #[command(hide = true)]
-    BenchDatafusion(BenchDatafusionArgs),
+    BenchDatafusion(BenchTablesArgs),
+    /// Send the rows of `weft bench --transfer` from memory
+    #[command(hide = true)]
+    BenchSource(BenchTablesArgs),
+    /// Read the rows of `weft bench --transfer`
+    #[command(hide = true)]
+    BenchReader,
 }
 
 #[derive(Debug, Args)]
@@ -435,10 +441,17 @@ pub(crate) struct BenchArgs {
     /// Also plan a query with so many more products in the catalog
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) catalog: usize,
+    /// Also send the largest table so many times from a node and the coordinator, beside raw TCP and plain
+    /// Arrow Flight
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) transfer: usize,
+    /// Also make so many calls of small statements, by one client and by 16 at a time
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) calls: usize,
     /// Leave out these engines
     #[arg(long, value_enum, value_name = "ENGINE", value_delimiter = ',')]
     pub(crate) without: Vec<Other>,
-    /// Python interpreter with the module `duckdb`; otherwise `duckdb` is looked for on the PATH
+    /// Python interpreter with the modules `duckdb` and, for --transfer, `pyarrow`; otherwise `duckdb` is looked for on the PATH
     #[arg(long, value_name = "PATH", env = "WEFT_BENCH_PYTHON")]
     pub(crate) python: Option<PathBuf>,
     /// Write all figures to this file
@@ -458,7 +471,7 @@ pub(crate) enum Other {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BenchDatafusionArgs {
+pub(crate) struct BenchTablesArgs {
     /// Folder with one Parquet file for each table
     #[arg(long, value_name = "DIR")]
     pub(crate) tables: PathBuf,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use arrow_flight::HandshakeRequest;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use arrow_flight::{HandshakeRequest, Ticket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::BoxStream;
@@ -97,6 +97,17 @@ impl Client {
         handshake(client, user, password, true).await
     }
 
+    /// Has `sql` planned, and returns the ticket for its rows.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(crate) async fn announce(&mut self, sql: &str) -> Result<Ticket, Error> {
+        let info = self.inner.execute(sql.to_owned(), None).await;
+        let mut endpoints = info.map_err(failure)?.endpoint.into_iter();
+        let ticket = endpoints.next().and_then(|endpoint| endpoint.ticket);
+        ticket.ok_or_else(without_ticket)
+    }
+
     /// Runs `sql`.
     ///
     /// # Errors
@@ -116,13 +127,7 @@ impl Client {
             .into_iter()
             .next()
             .and_then(|endpoint| endpoint.ticket);
-        let ticket = ticket.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Internal,
-                code::PROTOCOL,
-                "the server gave no ticket for the rows",
-            )
-        })?;
+        let ticket = ticket.ok_or_else(without_ticket)?;
         let rows = self.inner.do_get(ticket).await.map_err(failure)?;
         let batches = rows.map_err(failure).boxed();
         Ok(Rows {
@@ -214,6 +219,11 @@ fn endpoint(target: &Target) -> Result<Endpoint, Error> {
         .tcp_nodelay(true)
         .initial_stream_window_size(16 << 20)
         .initial_connection_window_size(64 << 20))
+}
+
+fn without_ticket() -> Error {
+    let message = "the server gave no ticket for the rows";
+    Error::new(ErrorKind::Internal, code::PROTOCOL, message)
 }
 
 fn failure(error: FlightError) -> Error {

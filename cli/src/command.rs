@@ -57,6 +57,8 @@ pub(crate) fn run(command: Command, runtime: &Arc<Runtime>) -> Result<Exit, Erro
         Command::Receipt(args) => receipt::run(&args),
         Command::Bench(args) => runtime.block_on(bench::run(&args)),
         Command::BenchDatafusion(args) => runtime.block_on(bench::datafusion(&args)),
+        Command::BenchSource(args) => runtime.block_on(bench::source(&args)),
+        Command::BenchReader => runtime.block_on(bench::reader()),
     }
 }
 

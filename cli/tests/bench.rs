@@ -138,6 +138,44 @@ fn filters_and_masks_are_measured_beside_a_copy_without_what_they_hold_back() {
 }
 
 #[test]
+fn rows_and_small_statements_are_measured_beside_their_parts() {
+    let arguments = ["--only", "6", "--transfer", "1", "--calls", "2"];
+    let (json, printed) = figures(&arguments);
+    assert_eq!(json["transfer"]["wrong"], Value::Null, "{printed}");
+    assert_eq!(json["calls"]["wrong"], Value::Null, "{printed}");
+    let legs = json["transfer"]["legs"].as_array().expect("legs");
+    for payload in ["numbers", "mixed"] {
+        for sender in ["tcp", "plain", "door", "node", "coordinator"] {
+            let mut legs = legs.iter();
+            let leg =
+                legs.find(|it| it["leg"]["payload"] == payload && it["leg"]["sender"] == sender);
+            let leg = leg.unwrap_or_else(|| panic!("{payload} of {sender} in {json:#}"));
+            assert_eq!(leg["runs"], 1);
+            assert!(leg["bytes"].as_u64() > Some(1 << 20), "{leg}");
+            assert!(leg["median_mib_per_second"].as_f64() > Some(0.0), "{leg}");
+        }
+    }
+    let calls = json["calls"]["calls"].as_array().expect("calls");
+    for (call, clients, count) in [
+        ("one", 1, 2),
+        ("one", 16, 16),
+        ("point", 1, 2),
+        ("point_at_node", 16, 16),
+        ("join", 16, 16),
+        ("point_alone", 1, 2),
+        ("commit", 1, 2),
+    ] {
+        let mut calls = calls.iter();
+        let found = calls.find(|it| it["call"] == call && it["clients"] == clients);
+        let found = found.unwrap_or_else(|| panic!("{call} of {clients} in {json:#}"));
+        assert_eq!(found["count"], count, "{found}");
+    }
+    for said in ["weft coordinator", "one order at its node"] {
+        assert!(printed.contains(said), "{printed}");
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_is_said() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("figures.json");

@@ -3,6 +3,8 @@
 // The lints that spare tests spare the functions beside them too.
 #![cfg(test)]
 
+#[path = "demo/client.rs"]
+mod client;
 mod demo;
 
 use std::io::{Read, Write};
@@ -10,19 +12,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
-    CommandPreparedStatementQuery, CommandStatementQuery, ProstMessageExt,
+    CommandPreparedStatementQuery, ProstMessageExt,
 };
 use arrow_flight::{Action, FlightData, FlightDescriptor, SchemaAsIpc};
 use arrow_ipc::writer::IpcWriteOptions;
 use flatbuffers::FlatBufferBuilder;
 use futures::{Stream, StreamExt};
 use prost::Message;
-use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
+use client::{Client, run};
 use demo::Demo;
 
 /// So much may a server keep of all that was sent to it.
@@ -30,69 +31,7 @@ const KEPT: u64 = 64 << 20;
 /// The HTTP/2 preface and a frame of empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
-impl Demo {
-    fn start() -> Self {
-        Self::start_with(|demo, folder| demo.arg("--dir").arg(folder))
-    }
-
-    /// Where clients connect in plain text.
-    fn address(&self) -> SocketAddr {
-        let url = self.text("/flight_sql");
-        let address = url.strip_prefix("grpc://").expect("plain");
-        address.parse().expect("an address")
-    }
-
-    /// Bytes of memory that the process `name` has now.
-    fn resident(&self, name: &str) -> u64 {
-        let pid = self.pid(name);
-        let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).expect("it lives");
-        let pages = statm.split(' ').nth(1).map(|pages| pages.parse::<u64>());
-        pages.expect("a number").expect("a number") * 4096
-    }
-
-    async fn client(&self) -> Client {
-        let url = format!("http://{}", self.address());
-        let channel = Channel::from_shared(url).expect("valid").connect().await;
-        let bearer = format!("Bearer {}", self.text("/principals/analyst/token"));
-        Client {
-            inner: FlightServiceClient::new(channel.expect("connects")),
-            bearer,
-        }
-    }
-}
-
-struct Client {
-    inner: FlightServiceClient<Channel>,
-    bearer: String,
-}
-
 impl Client {
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = self.bearer.parse().expect("a header");
-        request.metadata_mut().insert("authorization", bearer);
-        request
-    }
-
-    /// Asks a question whose answer is known: the server lives.
-    async fn is_served(&mut self) {
-        let query = CommandStatementQuery {
-            query: "SELECT count(*) FROM sales.orders.orders".to_owned(),
-            transaction_id: None,
-        };
-        let descriptor = FlightDescriptor::new_cmd(query.as_any().encode_to_vec());
-        let request = self.request(descriptor);
-        let info = self.inner.get_flight_info(request).await.expect("planned");
-        let endpoint = info.into_inner().endpoint.remove(0);
-        let request = self.request(endpoint.ticket.expect("a ticket"));
-        let rows = self.inner.do_get(request).await.expect("a stream");
-        let frames: Vec<_> = rows.into_inner().collect().await;
-        assert!(
-            frames.len() >= 2 && frames.iter().all(Result::is_ok),
-            "{frames:?}"
-        );
-    }
-
     /// A prepared statement with one parameter.
     async fn prepare(&mut self) -> CommandPreparedStatementQuery {
         let request = ActionCreatePreparedStatementRequest {
@@ -467,55 +406,6 @@ fn calls_that_are_bombs_are_refused_and_cost_nothing() {
             assert!(kept <= KEPT, "{name}: {} MiB are kept", kept >> 20);
         }
     });
-}
-
-#[test]
-fn a_large_result_that_is_read_slowly_is_not_held_in_memory() {
-    let demo = Demo::start();
-    run(async {
-        let mut client = demo.client().await;
-        let query = CommandStatementQuery {
-            query: "SELECT a.l_comment, b.l_comment, a.l_orderkey FROM sales.orders.lineitem a, sales.orders.lineitem b".to_owned(),
-            transaction_id: None,
-        };
-        let descriptor = FlightDescriptor::new_cmd(query.as_any().encode_to_vec());
-        let request = client.request(descriptor);
-        let info = client
-            .inner
-            .get_flight_info(request)
-            .await
-            .expect("planned");
-        let ticket = info
-            .into_inner()
-            .endpoint
-            .remove(0)
-            .ticket
-            .expect("a ticket");
-        let request = client.request(ticket);
-        let mut rows = client
-            .inner
-            .do_get(request)
-            .await
-            .expect("a stream")
-            .into_inner();
-        let mut bytes = 0;
-        let mut most = 0;
-        while bytes < 48 << 20 {
-            let frame = rows.message().await.expect("goes on").expect("goes on");
-            bytes += frame.data_body.len();
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            most = most.max(demo.resident("coordinator").max(demo.resident("sales")));
-        }
-        assert!(most <= 256 << 20, "{} MiB are held", most >> 20);
-        client.is_served().await;
-    });
-}
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime").block_on(test)
 }
 
 /// A frame of HTTP/2.

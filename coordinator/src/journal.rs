@@ -65,7 +65,7 @@ impl Journal {
 
     /// Writes down that `principal` asks for what `accesses` say, for `purpose`, and reads the coordinator's
     /// own tables `system`; of rows that the client fetches at a node by itself, at which one. On disk when
-    /// the future ends.
+    /// the future ends; some time soon if no table is read at all.
     pub fn asked(
         &self,
         id: QueryId,
@@ -80,13 +80,19 @@ impl Journal {
             .map(|access| json!({"table": access.table.to_string(), "columns": access.columns}));
         let own = system.iter().map(|name| json!({"table": name.to_string()}));
         let tables: Vec<Value> = products.chain(own).collect();
+        let reads = !tables.is_empty();
         let mut details = json!({"purpose": purpose, "tables": tables});
         if let (Some(node), Some(details)) = (fetched_at, details.as_object_mut()) {
             details.insert("fetched_at".to_owned(), json!(node.to_string()));
         }
         let event = event(EventKind::Asked, Some(principal), Some(id), details);
         let journal = self.clone();
-        async move { journal.append(event).await }
+        async move {
+            match reads {
+                true => journal.append(event).await,
+                false => journal.append_soon(event),
+            }
+        }
     }
 
     /// Writes down how the query `id` ended: after `rows` of its answer, with `error` if that was it.
@@ -156,6 +162,14 @@ impl Journal {
     pub async fn myself(&self, kind: EventKind) -> Result<(), Error> {
         let details = json!({"version": env!("CARGO_PKG_VERSION")});
         self.append(event(kind, None, None, details)).await
+    }
+
+    fn append_soon(&self, event: Event) -> Result<(), Error> {
+        if !self.ledger.is_writable() {
+            return Err(unwritten(LedgerError::Closed));
+        }
+        self.ledger.append_later(event);
+        Ok(())
     }
 
     async fn append(&self, event: Event) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use arrow_flight::sql::{
     ProstMessageExt,
 };
 use arrow_flight::{
-    Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, Ticket,
+    Action, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, Ticket,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -151,6 +151,19 @@ impl Client {
     ) -> Result<BoxStream<'static, Result<RecordBatch, Failure>>, Failure> {
         let rows = self.inner.do_get(ticket).await.map_err(failure)?;
         Ok(rows.map_err(failure).boxed())
+    }
+
+    /// The messages of a query's answer as they come over the wire, that with the schema first.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn messages(&mut self, sql: &str) -> Result<Vec<FlightData>, Failure> {
+        let ticket = self.announce(sql).await?;
+        let request = self.request(ticket);
+        let messages = self.inner.inner_mut().do_get(request).await;
+        let messages = messages.map_err(|status| from_status(&status))?;
+        let messages: Result<_, _> = messages.into_inner().try_collect().await;
+        messages.map_err(|status| from_status(&status))
     }
 
     /// Has a query prepared, for [`Client::run_prepared`] of any client.

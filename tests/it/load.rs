@@ -1,9 +1,12 @@
-//! Many clients at a time. Short here; as long and as many as the environment says:
+//! Many clients at a time. Short in CI, at length with `WEFT_TEST_FULL=1`, and otherwise as long and as many
+//! as the environment says:
 //!
-//! - `WEFT_LOAD_SECONDS`: how long each load lasts (2)
-//! - `WEFT_LOAD_CLIENTS`: clients within the capacity (8); ten times as many are ten times too many
-//! - `WEFT_LOAD_SOCKETS`: connections that say nothing (300)
-//! - `WEFT_LOAD_CANCELS`: queries that are given up (40)
+//! - `WEFT_LOAD_SECONDS`: how long each load lasts (2, at length 60)
+//! - `WEFT_LOAD_CLIENTS`: clients at a time (8, at length 64)
+//! - `WEFT_LOAD_CAPACITY`: queries that run and wait at a time (8, at length 50); ten times as many clients
+//!   are ten times too many
+//! - `WEFT_LOAD_SOCKETS`: connections that say nothing, at each of three doors (300, at length 700)
+//! - `WEFT_LOAD_CANCELS`: queries that are given up (40, at length 200)
 //!
 //! Times are printed and never judged: they are those of the machine.
 
@@ -18,9 +21,21 @@ use tokio::net::TcpStream;
 use weft_coordinator::QueryLimits;
 use weft_governance::{Error, code};
 
-fn from_environment(name: &str, usual: usize) -> usize {
+fn from_environment(name: &str, [short, long]: [usize; 2]) -> usize {
+    let at_length = std::env::var_os("WEFT_TEST_FULL").is_some_and(|value| value == "1");
+    let usual = if at_length { long } else { short };
     let said = std::env::var(name).ok().map(|text| text.parse());
     said.transpose().expect("a number").unwrap_or(usual)
+}
+
+fn load() -> Duration {
+    Duration::from_secs(from_environment("WEFT_LOAD_SECONDS", [2, 60]) as u64)
+}
+
+/// The time that so many percent of `times`, which are sorted, did not exceed.
+fn percentile(times: &[Duration], percent: usize) -> Option<Duration> {
+    let place = (times.len() * percent).div_ceil(100).saturating_sub(1);
+    times.get(place).copied()
 }
 
 async fn mesh(limits: QueryLimits, door: weft_door::Limits) -> Mesh {
@@ -39,13 +54,19 @@ async fn mesh(limits: QueryLimits, door: weft_door::Limits) -> Mesh {
     Mesh::publish_with(options, &[numbers], grants).await
 }
 
+/// Clients come back after so small a part of the time that they were told.
+const HURRY: u32 = 4;
+
 const POINT: &str = "SELECT id FROM sales.numbers.t WHERE id = 77";
 
 /// What clients have seen.
 #[derive(Default)]
 struct Seen {
     answers: usize,
+    /// After how long they were refused because there was no room to wait.
     refused: Vec<Duration>,
+    /// The same because they had waited for too long.
+    waited: Vec<Duration>,
 }
 
 /// Has `clients` ask for as long as `load`; every error is judged by `allowed`.
@@ -71,9 +92,13 @@ async fn ask(
                     }
                     Err(error) => {
                         assert!(allowed(&error), "{error:?}");
-                        seen.refused.push(asked.elapsed());
+                        match error.message().contains("waited") {
+                            true => seen.waited.push(asked.elapsed()),
+                            false => seen.refused.push(asked.elapsed()),
+                        }
                         // A client that does as it is told comes back later; this one is in a hurry.
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        let told = error.retries_after().unwrap_or_default();
+                        tokio::time::sleep(told / HURRY).await;
                     }
                 }
             }
@@ -82,17 +107,21 @@ async fn ask(
     });
     let mut all = Seen::default();
     for seen in join_all(asking).await {
-        let Seen { answers, refused } = seen.expect("no client fails");
+        let Seen {
+            answers,
+            refused,
+            waited,
+        } = seen.expect("no client fails");
         all.answers += answers;
         all.refused.extend(refused);
+        all.waited.extend(waited);
     }
     all
 }
 
 #[test]
 fn clients_are_served_side_by_side_and_leave_nothing_behind() {
-    let clients = from_environment("WEFT_LOAD_CLIENTS", 8);
-    let load = Duration::from_secs(from_environment("WEFT_LOAD_SECONDS", 2) as u64);
+    let (clients, load) = (from_environment("WEFT_LOAD_CLIENTS", [8, 64]), load());
     run(async {
         let mesh = Arc::new(mesh(QueryLimits::default(), Default::default()).await);
         let seen = ask(&mesh, clients, load, |_| false).await;
@@ -104,41 +133,46 @@ fn clients_are_served_side_by_side_and_leave_nothing_behind() {
 
 #[test]
 fn beyond_capacity_clients_are_refused_with_a_time_to_come_back_and_others_served() {
-    let clients = from_environment("WEFT_LOAD_CLIENTS", 8);
-    let load = Duration::from_secs(from_environment("WEFT_LOAD_SECONDS", 2) as u64);
+    let (capacity, load) = (from_environment("WEFT_LOAD_CAPACITY", [8, 50]), load());
     run(async {
+        let places = capacity / 2;
         let limits = QueryLimits {
-            max_concurrent: 4,
-            max_per_principal: 4,
-            queue: 4,
+            max_concurrent: places,
+            max_per_principal: places,
+            queue: capacity - places,
             ..QueryLimits::default()
         };
         let mesh = Arc::new(mesh(limits, Default::default()).await);
-        let peak = ask(&mesh, 4, load, |_| false).await.answers;
+        let peak = ask(&mesh, capacity, load, |_| false).await.answers;
         let refusal = |error: &Error| {
             error.code() == code::RESOURCES
                 && error.retries_after().is_some()
                 && error.hint().is_some()
         };
-        let mut seen = ask(&mesh, 10 * clients, load, refusal).await;
+        let mut seen = ask(&mesh, 10 * capacity, load, refusal).await;
         assert!(seen.answers > 0, "some are served");
         assert!(!seen.refused.is_empty(), "the control: others are refused");
         mesh.wait_until_idle().await;
         seen.refused.sort();
-        let (served, slow) = (seen.answers, seen.refused.len() * 99 / 100);
+        seen.waited.sort();
         println!(
-            "{} clients, places for 4: {served} answers where 4 clients get {peak} ({:.0} %), {} refusals, 99 % of them within {:?}",
-            10 * clients,
-            100.0 * served as f64 / peak.max(1) as f64,
+            "{} clients, room for {capacity}: {} answers where {capacity} clients get {peak} ({:.0} %); \
+             {} refused at once, 50 % within {:?}, 99 % within {:?}; {} after they waited, 99 % within {:?}",
+            10 * capacity,
+            seen.answers,
+            100.0 * seen.answers as f64 / peak.max(1) as f64,
             seen.refused.len(),
-            seen.refused.get(slow).or(seen.refused.last()),
+            percentile(&seen.refused, 50),
+            percentile(&seen.refused, 99),
+            seen.waited.len(),
+            percentile(&seen.waited, 99),
         );
     });
 }
 
 #[test]
 fn connections_that_say_nothing_or_half_of_it_keep_nobody_out() {
-    let sockets = from_environment("WEFT_LOAD_SOCKETS", 300);
+    let sockets = from_environment("WEFT_LOAD_SOCKETS", [300, 700]);
     run(async {
         let door = weft_door::Limits {
             connections: 100,
@@ -182,7 +216,7 @@ fn connections_that_say_nothing_or_half_of_it_keep_nobody_out() {
 
 #[test]
 fn queries_that_are_given_up_leave_nodes_idle_and_memory_free() {
-    let cancels = from_environment("WEFT_LOAD_CANCELS", 40);
+    let cancels = from_environment("WEFT_LOAD_CANCELS", [40, 200]);
     run(async {
         let mesh = mesh(QueryLimits::default(), Default::default()).await;
         let bearer = mesh.sign_in("analyst").await.bearer().to_owned();

@@ -36,3 +36,4 @@ mod statistics;
 mod tighten;
 mod tpcds;
 mod tpch;
+mod wire;

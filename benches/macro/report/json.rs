@@ -9,7 +9,7 @@ use super::crossings::{Crossed, limit, limit_of_all};
 use super::price::Price;
 use super::times::{ratio, target, total};
 use super::wire::compared;
-use super::{Report, catalog, latency};
+use super::{Report, calls, catalog, latency, transfer};
 
 /// Times in seconds, sizes in bytes.
 pub(super) fn of(report: &Report) -> Value {
@@ -21,6 +21,8 @@ pub(super) fn of(report: &Report) -> Value {
         "total": totals(report),
         "points": report.points.as_ref().map(latency::json),
         "planning": report.planning.as_ref().map(catalog::json),
+        "transfer": report.transfer.as_ref().map(transfer::json),
+        "calls": report.calls.as_ref().map(calls::json),
         "peak_memory": report.peak_memory,
     })
 }

@@ -4,10 +4,13 @@
 //! how it is compared belongs to `workload::bench`. Where the grants hold something back, a second mesh
 //! over a copy without it takes turns with the first one.
 
+mod calls;
 mod catalog;
 mod data;
+mod door;
 mod engines;
 mod mesh;
+mod transfer;
 mod weft;
 
 use std::io::Write;
@@ -15,8 +18,8 @@ use std::path::Path;
 
 use weft_governance::{Error, ErrorKind, code};
 use workload::bench::{
-    BenchError, Grants, Link, Machine, Points, Raced, Report, Settings, Turns, Verdict,
-    peak_memory, race, serve_datafusion,
+    BenchError, Grants, Link, Machine, Points, Raced, Report, Settings, Source, Turns, Verdict,
+    peak_memory, race, serve_datafusion, serve_transfer_reader,
 };
 use workload::layout::LaidOut;
 use workload::tpch::{QUERIES, Query};
@@ -25,7 +28,7 @@ use self::data::Data;
 use self::mesh::{Mesh, Options};
 use super::demo::Place;
 use super::wrong;
-use crate::args::{BenchArgs, BenchDatafusionArgs};
+use crate::args::{BenchArgs, BenchTablesArgs};
 use crate::exit::{Exit, note};
 
 /// Measures, prints, and says by the exit code whether all answers were right.
@@ -64,6 +67,18 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Exit, Error> {
             Err(error) => measured = Err(error),
         }
     }
+    if let (Ok(report), true) = (&mut measured, args.transfer > 0) {
+        match transfer::measure(args, &mesh, &data.all).await {
+            Ok(transfer) => report.transfer = Some(transfer),
+            Err(error) => measured = Err(error),
+        }
+    }
+    if let (Ok(report), true) = (&mut measured, args.calls > 0) {
+        match calls::measure(args, &mesh, &data.all).await {
+            Ok(calls) => report.calls = Some(calls),
+            Err(error) => measured = Err(error),
+        }
+    }
     for mesh in [Some(mesh), copy].into_iter().flatten() {
         mesh.stop().await;
     }
@@ -91,8 +106,28 @@ fn compression(args: &BenchArgs) -> &'static str {
 ///
 /// # Errors
 /// If it cannot serve.
-pub(super) async fn datafusion(args: &BenchDatafusionArgs) -> Result<Exit, Error> {
+pub(super) async fn datafusion(args: &BenchTablesArgs) -> Result<Exit, Error> {
     let served = serve_datafusion(&args.tables).await;
+    served.map(|()| Exit::Ok).map_err(|error| failed(&error))
+}
+
+/// The process that sends rows from memory.
+///
+/// # Errors
+/// If it cannot serve.
+pub(super) async fn source(args: &BenchTablesArgs) -> Result<Exit, Error> {
+    let source = Source::load(&args.tables).map_err(|error| failed(&error))?;
+    let door = door::open(source.clone())?;
+    let served = source.serve(door.address()).await;
+    served.map(|()| Exit::Ok).map_err(|error| failed(&error))
+}
+
+/// The process that reads rows.
+///
+/// # Errors
+/// If nobody asks it to.
+pub(super) async fn reader() -> Result<Exit, Error> {
+    let served = serve_transfer_reader().await;
     served.map(|()| Exit::Ok).map_err(|error| failed(&error))
 }
 
@@ -144,6 +179,8 @@ async fn measure(
         queries,
         points,
         planning: None,
+        transfer: None,
+        calls: None,
         peak_memory: peak.collect(),
     })
 }

@@ -233,6 +233,32 @@ impl Demo {
         .await
     }
 
+    /// Where clients connect, as an address.
+    pub(super) fn client_address(&self) -> Option<SocketAddr> {
+        self.coordinator.field("client_address").parse().ok()
+    }
+
+    /// The node of `domain`, and how a demo person signs in there.
+    ///
+    /// # Errors
+    /// If there is no such person or node.
+    pub(super) fn at_node(&self, user: &str, domain: &str) -> Result<(Target, SignIn), Error> {
+        let address = self.node_address(domain);
+        let (address, password) = address
+            .zip(self.password(user))
+            .ok_or_else(|| failed(format!("the demo does not know `{user}` or `{domain}`")))?;
+        let target = Target {
+            url: format!("grpc+tls://{address}"),
+            ca_pem: std::fs::read_to_string(self.place.folder.join("ca.pem")).ok(),
+            server: Some(node_id(domain)?),
+        };
+        let sign_in = SignIn::Password {
+            user: user.to_owned(),
+            password: password.to_owned().into(),
+        };
+        Ok((target, sign_in))
+    }
+
     /// Somebody who can sign in at the owners' nodes.
     pub(super) fn person(&self, user: &str) -> Option<Person> {
         Some(Person {
@@ -370,8 +396,7 @@ async fn start_node(
     policy: PolicySettings,
 ) -> Result<Child, Error> {
     let domain = served.domain.as_str();
-    let id =
-        ServerId::node(domain.parse().map_err(defect)?, &format!("{domain}-1")).map_err(defect)?;
+    let id = node_id(domain)?;
     let state = home.folder.join(domain).join("state");
     let token = join_token(authority, &id, &state)?;
     let settings = settings::node(&settings::NodeOptions {
@@ -384,6 +409,11 @@ async fn start_node(
     })?;
     let file = write(home.folder, &format!("{domain}.toml"), &settings)?;
     Child::start(domain, &["node"], &file, home).await
+}
+
+/// The one node of a domain.
+fn node_id(domain: &str) -> Result<ServerId, Error> {
+    ServerId::node(domain.parse().map_err(defect)?, &format!("{domain}-1")).map_err(defect)
 }
 
 /// A file with a join token, unless the server has joined before.

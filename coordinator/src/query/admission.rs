@@ -6,11 +6,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use weft_governance::{Error, ErrorKind, code};
+
+/// How long clients take from the plan of a query to asking for its rows.
+const UNTIL_ASKED: Duration = Duration::from_millis(500);
 
 /// How many queries run and wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,15 @@ struct State {
     /// By principal; none that runs nothing.
     runs: HashMap<String, usize>,
     waiting: VecDeque<Waiter>,
+    planned: Vec<Expected>,
+}
+
+/// A query that is being planned, or was a moment ago, and will want a place.
+struct Expected {
+    number: u64,
+    principal: String,
+    /// Until when it is waited for; nothing while it is being planned.
+    until: Option<Instant>,
 }
 
 struct Waiter {
@@ -53,6 +65,13 @@ enum Verdict {
     /// The place is counted already.
     Runs,
     GivesWay,
+}
+
+/// The prospect of a place for a query that is being planned, so that no more are planned than there is
+/// room for.
+pub struct Prospect {
+    admission: Admission,
+    number: u64,
 }
 
 /// The right to run one query, until it is dropped.
@@ -90,16 +109,32 @@ impl Admission {
         }
     }
 
-    /// Refuses now what [`enter`](Self::enter) would refuse at once, before work is put into it.
+    /// Refuses now what [`enter`](Self::enter) would refuse at once, before work is put into it. What is
+    /// not refused counts as one that waits until it enters.
     ///
     /// # Errors
     /// The same.
-    pub fn check(&self, principal: &str) -> Result<(), Error> {
-        let state = self.lock();
-        match self.is_free(&state, principal) || self.may_wait(&state, principal) {
-            true => Ok(()),
-            false => Err(self.full()),
+    pub fn expect(&self, principal: &str) -> Result<Prospect, Error> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        state
+            .planned
+            .retain(|it| it.until.is_none_or(|until| now < until));
+        let free = self.is_free(&state, principal) || self.may_wait(&state, principal);
+        if !free || !self.may_be_planned(&state, principal) {
+            return Err(self.full());
         }
+        let number = state.next;
+        state.next += 1;
+        state.planned.push(Expected {
+            number,
+            principal: principal.to_owned(),
+            until: None,
+        });
+        Ok(Prospect {
+            admission: self.clone(),
+            number,
+        })
     }
 
     /// Queries that wait for a place.
@@ -162,6 +197,16 @@ impl Admission {
             || state.most_waiting().is_some_and(|(_, most)| most > own + 1)
     }
 
+    /// Whether all that are being planned find room with one more, or others are planned for somebody who
+    /// has more of them and waits for more.
+    fn may_be_planned(&self, state: &State, principal: &str) -> bool {
+        let limits = &self.0.limits;
+        let taken = state.running + state.waiting.len() + state.planned.len();
+        let own = state.waits_of(principal) + state.planned_of(principal);
+        taken < limits.running.saturating_add(limits.waiting)
+            || state.most_wanting().is_some_and(|most| most > own + 1)
+    }
+
     fn place(&self, principal: &str) -> Place {
         Place {
             admission: self.clone(),
@@ -222,6 +267,18 @@ impl State {
         waiting.filter(|it| it.principal == principal).count()
     }
 
+    fn planned_of(&self, principal: &str) -> usize {
+        let planned = self.planned.iter();
+        planned.filter(|it| it.principal == principal).count()
+    }
+
+    /// For how many of one principal there are to be places.
+    fn most_wanting(&self) -> Option<usize> {
+        let waiting = self.waiting.iter().map(|it| it.principal.as_str());
+        let planned = self.planned.iter().map(|it| it.principal.as_str());
+        most(waiting.chain(planned)).map(|(_, most)| most)
+    }
+
     fn begin(&mut self, principal: &str) {
         self.running += 1;
         *self.runs.entry(principal.to_owned()).or_insert(0) += 1;
@@ -239,11 +296,7 @@ impl State {
 
     /// Who waits for most, and for how many.
     fn most_waiting(&self) -> Option<(&str, usize)> {
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        for waiter in &self.waiting {
-            *counts.entry(&waiter.principal).or_insert(0) += 1;
-        }
-        counts.into_iter().max_by_key(|(_, count)| *count)
+        most(self.waiting.iter().map(|it| it.principal.as_str()))
     }
 
     /// Sends the last of whoever waits for most away.
@@ -260,6 +313,15 @@ impl State {
             let _ = waiter.answer.send(Verdict::GivesWay);
         }
     }
+}
+
+/// Who comes most often, and how often.
+fn most<'a>(principals: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for principal in principals {
+        *counts.entry(principal).or_insert(0) += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count)
 }
 
 enum Asked {
@@ -291,6 +353,33 @@ impl Drop for Waiting {
         if let Ok(Verdict::Runs) = self.verdict.try_recv() {
             self.admission.leave(&self.principal);
         }
+    }
+}
+
+impl Prospect {
+    /// The query is planned. It is waited for until its rows are asked for, but not for long: it may never
+    /// be run.
+    pub fn planned(&self) {
+        let mut state = self.admission.lock();
+        let number = self.number;
+        if let Some(planned) = state.planned.iter_mut().find(|it| it.number == number) {
+            planned.until = Some(Instant::now() + UNTIL_ASKED);
+        }
+    }
+}
+
+impl Drop for Prospect {
+    fn drop(&mut self) {
+        let mut state = self.admission.lock();
+        state.planned.retain(|it| it.number != self.number);
+    }
+}
+
+impl fmt::Debug for Prospect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prospect")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 

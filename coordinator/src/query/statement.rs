@@ -22,7 +22,7 @@ use weft_plan::{
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_kill, purpose};
 
-use super::admission::Admission;
+use super::admission::{Admission, Prospect};
 use super::ask::Answered;
 use super::batches::{ResultLimits, Tracked};
 use super::draft::Draft;
@@ -107,6 +107,7 @@ pub struct Planned {
     receipts: Receipts,
     semantics: Semantics,
     state: QuerySession,
+    prospect: Option<Prospect>,
     at: Instant,
 }
 
@@ -128,9 +129,10 @@ impl QueryEngine {
     ) -> Result<Prepared<Statement>, Error> {
         let (text, caps) = (sql.to_owned(), self.caps.clone());
         // Nothing is read, let alone planned, that would be refused at once.
-        if starts_query(sql) && !session.principal().is_admin() {
-            self.admission.check(&session.principal().subject)?;
-        }
+        let prospect = match starts_query(sql) && !session.principal().is_admin() {
+            true => Some(self.admission.expect(&session.principal().subject)?),
+            false => None,
+        };
         // What ends a query does not wait for others to be planned.
         let parsed = match is_kill(sql) {
             true => weft_sql::parse(&text, &caps)?,
@@ -168,9 +170,19 @@ impl QueryEngine {
                 (Arc::new(Schema::empty()), StatementKind::Command)
             }
         };
+        let fresh = fresh.map(|planned| {
+            prospect.iter().for_each(Prospect::planned);
+            (
+                Vec::new(),
+                Planned {
+                    prospect,
+                    ..planned
+                },
+            )
+        });
         let statement = Statement {
             parsed,
-            fresh: Mutex::new(fresh.map(|planned| (Vec::new(), planned))),
+            fresh: Mutex::new(fresh),
         };
         Ok(Prepared {
             statement,
@@ -532,6 +544,7 @@ impl QueryEngine {
             receipts,
             semantics,
             state,
+            prospect: None,
             at: Instant::now(),
         };
         Ok((Some(planned), schema, parameters))
@@ -551,6 +564,7 @@ impl QueryEngine {
             receipts,
             semantics,
             state,
+            prospect,
             at: _,
         } = planned;
         let deadline = Instant::now() + self.deadline;
@@ -582,6 +596,7 @@ impl QueryEngine {
         let asker = who.clone();
         let rows = async move {
             let durable = async { written.await.unwrap_or_else(|_| Err(unwritten())) };
+            drop(prospect);
             let place = match waits {
                 true => Some(engine.admission.enter(&asker).await?),
                 false => None,

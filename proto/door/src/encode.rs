@@ -4,6 +4,7 @@
 //! The sizes that decide where to cut are those of the visible rows, never those of the buffers
 //! behind them: a slice of a large batch leaves at the size of the slice.
 
+mod shown;
 mod size;
 mod wire;
 
@@ -61,12 +62,15 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder for the schema that was announced; [`wire_schema`] is applied to it.
     pub fn new(schema: SchemaRef) -> Self {
+        let mut context = IpcWriteContext::default();
+        // A message is about as large as the one before: one allocation instead of a growing one.
+        context.set_reserve_scratch(true);
         Self {
             schema: wire_schema(&schema),
             options: IpcWriteOptions::default(),
             compressed: None,
             most: None,
-            context: IpcWriteContext::default(),
+            context,
             bytes: 0,
             rows: 0,
             batches: 0,
@@ -129,8 +133,10 @@ impl Encoder {
     /// than the reader takes.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<FlightData>, Error> {
         self.check(batch)?;
+        let batch = shown::shown(batch)
+            .map_err(|error| misfit("a batch cannot be copied").caused_by(error))?;
         let mut frames = Vec::new();
-        self.cut(batch, MAX_ROWS, &mut frames)?;
+        self.cut(&batch, MAX_ROWS, &mut frames)?;
         Ok(frames)
     }
 

@@ -61,7 +61,7 @@ pub(super) async fn start(
     Ok((engines, versions))
 }
 
-async fn start_datafusion(tables: &Path) -> Result<DataFusion, Error> {
+pub(super) async fn start_datafusion(tables: &Path) -> Result<DataFusion, Error> {
     let program = std::env::current_exe()
         .map_err(|error| wrong(format!("this program cannot be found: {error}")))?;
     let mut command = Command::new(program);

@@ -1,11 +1,13 @@
 //! The meshes that are measured.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use weft_governance::Error;
 use weft_node::GrantSettings;
+use weft_wire::identity::tls_name;
 use workload::Layout;
-use workload::bench::{Grants, Keys, Link, Meter, Proxy};
+use workload::bench::{Grants, Keys, Link, Meter, Proxy, Tls};
 use workload::guard::Guard;
 use workload::layout::{LaidOut, Product, crowd};
 use workload::tpch::Table;
@@ -137,6 +139,33 @@ impl Mesh {
     /// If the sign-in is refused.
     pub(super) async fn sign_in(&self) -> Result<Client, Error> {
         self.demo.open_session(PERSON).await
+    }
+
+    /// Signs in straight at the node of `domain`.
+    ///
+    /// # Errors
+    /// If the sign-in is refused.
+    pub(super) async fn sign_in_at(&self, domain: &str) -> Result<Client, Error> {
+        let (target, sign_in) = self.demo.at_node(PERSON, domain)?;
+        Client::connect(&target, sign_in).await
+    }
+
+    /// Where clients connect, in plain text.
+    pub(super) fn client_address(&self) -> Option<SocketAddr> {
+        self.demo.client_address()
+    }
+
+    /// Where the node of `domain` is, and how it proves that it is that one.
+    pub(super) fn node(&self, domain: &str) -> Result<(SocketAddr, Tls), Error> {
+        let (target, _) = self.demo.at_node(PERSON, domain)?;
+        let address = self.demo.node_address(domain);
+        let tls = target.ca_pem.zip(target.server).map(|(ca, server)| Tls {
+            ca,
+            name: tls_name(&server),
+        });
+        address
+            .zip(tls)
+            .ok_or_else(|| super::wrong(format!("the node of `{domain}` is not there")))
     }
 
     /// The coordinator and the nodes, by name.

@@ -53,7 +53,7 @@ async fn what_cannot_wait_is_refused_at_once_with_a_time_to_come_back() {
     assert_eq!(refused.code(), code::RESOURCES);
     assert!(refused.hint().is_some() && refused.retries_after().is_some());
     assert_eq!(
-        admission.check("bob").expect_err("full").code(),
+        admission.expect("bob").expect_err("full").code(),
         code::RESOURCES
     );
 }
@@ -128,4 +128,43 @@ async fn whoever_gives_up_takes_no_place_along() {
     drop(given);
     assert_eq!(admission.running(), 0);
     at_once(&admission, "ann").await.expect("free");
+}
+
+#[tokio::test]
+async fn no_more_is_planned_than_there_is_room_for() {
+    let admission = places(1, 1, 1);
+    let first = admission.expect("ann").expect("a free place");
+    let second = admission.expect("ann").expect("room to wait");
+    assert!(admission.expect("ann").is_err(), "both are spoken for");
+    let other = admission.expect("bob").expect("who has less comes first");
+    drop(other);
+    // Whoever enters is counted once.
+    second.planned();
+    drop(first);
+    let running = at_once(&admission, "ann").await.expect("free");
+    assert!(admission.expect("ann").is_err());
+    drop(running);
+    let third = admission.expect("ann").expect("a free place");
+    drop((second, third));
+    let _all = [admission.expect("ann"), admission.expect("ann")].map(|it| it.expect("room"));
+    assert!(admission.expect("ann").is_err(), "the control");
+}
+
+#[tokio::test]
+async fn a_plan_that_is_not_run_keeps_nobody_out_for_long() {
+    let admission = places(1, 1, 0);
+    let prospect = admission.expect("ann").expect("a free place");
+    prospect.planned();
+    assert!(admission.expect("ann").is_err());
+    {
+        let mut state = admission.lock();
+        let past = Instant::now() - UNTIL_ASKED;
+        state
+            .planned
+            .iter_mut()
+            .for_each(|it| it.until = Some(past));
+    }
+    admission
+        .expect("ann")
+        .expect("it was waited for long enough");
 }

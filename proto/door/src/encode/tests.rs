@@ -1,3 +1,7 @@
+//! What comes out of the encoder, and what a reader makes of it.
+
+mod sizes;
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -458,5 +462,44 @@ fn what_stands_where_a_value_is_null_is_neither_counted_nor_sent() {
             parts.collect::<Vec<_>>().concat()
         });
         assert_eq!(veiled, clean);
+    }
+}
+
+#[test]
+fn no_text_or_list_is_sent_that_stands_where_a_value_is_null() {
+    let text = StringArray::from(vec!["shown", "SECRET", "", "another SECRET"]);
+    let (offsets, bytes, _) = text.clone().into_parts();
+    let nulls = NullBuffer::from(vec![true, false, false, false]);
+    let veiled: ArrayRef = Arc::new(StringArray::new(offsets, bytes, Some(nulls.clone())));
+    let clean: ArrayRef = Arc::new(StringArray::from(vec![Some("shown"), None, None, None]));
+    let item = Arc::new(Field::new("item", DataType::Utf8, true));
+    let list = |lengths: [usize; 4], values: StringArray| -> ArrayRef {
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        let nulls = Some(nulls.clone());
+        Arc::new(ListArray::new(
+            item.clone(),
+            offsets,
+            Arc::new(values),
+            nulls,
+        ))
+    };
+    let veiled_list = list([1, 1, 0, 2], text);
+    let clean_list = list([1, 0, 0, 0], StringArray::from(vec!["shown"]));
+    for (veiled, clean) in [(veiled, clean), (veiled_list, clean_list)] {
+        for nesting in [&[][..], &[2], &[3], &[1]] {
+            let sent = [&veiled, &clean].map(|array| {
+                let batch = one_column(nest(Arc::clone(array), nesting));
+                let mut encoder = Encoder::new(batch.schema());
+                let frames = encoder.encode(&batch).expect("encodes");
+                let parts = frames.into_iter().map(|frame| frame.data_body.to_vec());
+                parts.collect::<Vec<_>>().concat()
+            });
+            let text = sent
+                .each_ref()
+                .map(|it| String::from_utf8_lossy(it).into_owned());
+            assert!(text.iter().all(|it| it.contains("shown")), "the control");
+            assert!(!text[0].contains("SECRET"), "{}", text[0]);
+            assert_eq!(sent[0], sent[1]);
+        }
     }
 }
