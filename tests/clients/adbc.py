@@ -117,6 +117,18 @@ def everywhere(mesh, place):
             assert told[b"ARROW:FLIGHT:SQL:DB_SCHEMA_NAME"] == b"orders", told
             assert connection.adbc_get_objects(table_name_filter=ENDLESS).read_all() is not None
 
+    def columns_of_a_result():
+        with analyst() as connection, connection.cursor() as cursor:
+            sql = f"SELECT o_orderkey AS key, 1 + o_orderkey AS more FROM {ORDERS} WHERE o_orderkey < ?"
+            announced = cursor.adbc_execute_schema(sql, (3,))
+            cursor.execute(sql, (3,))
+            arrived = cursor.fetch_arrow_table().schema
+            assert arrived.equals(announced, check_metadata=True), (announced, arrived)
+            told = arrived.field("key").metadata
+            assert told[b"ARROW:FLIGHT:SQL:TABLE_NAME"] == b"orders", told
+            assert b"Number of the order" in told[b"ARROW:FLIGHT:SQL:REMARKS"], told
+            assert b"ARROW:FLIGHT:SQL:TABLE_NAME" not in arrived.field("more").metadata
+
     def current_place():
         with analyst() as connection, connection.cursor() as cursor:
             connection.adbc_current_catalog = "sales"
@@ -333,6 +345,7 @@ def everywhere(mesh, place):
     yield "parameters bound again", rebinding
     yield "several rows of parameters", many_rows_bound
     yield "metadata", metadata
+    yield "columns of a result", columns_of_a_result
     yield "current catalog", current_place
     yield "large result", large
     yield "cancelled query", cancelled

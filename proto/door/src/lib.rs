@@ -4,6 +4,7 @@
 //! It knows nothing of catalogs, grants or plans: those are the backend's.
 
 pub mod backend;
+mod columns;
 pub mod encode;
 mod flight;
 pub mod guard;
@@ -19,6 +20,7 @@ pub use backend::{
     Backend, Credentials, Exchange, ForeignKey, Opened, Prepared, Remark, ResultStream,
     StatementKind, TableEntry, TableKind,
 };
+pub use columns::{Origin, with_origins};
 pub use encode::{Compression, Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};
 pub use limits::Limits;
