@@ -40,6 +40,10 @@ def everywhere(mesh, place):
             cursor.execute(sql, parameters)
             return cursor.fetchall()
 
+    def connects():
+        with analyst() as connection:
+            assert connection.adbc_get_info()["vendor_name"] == "Weft"
+
     def query():
         found = rows(f"SELECT o_orderkey, o_orderstatus FROM {ORDERS} ORDER BY o_orderkey LIMIT 3")
         assert found == [(1, "O"), (2, "O"), (3, "F")], found
@@ -336,6 +340,7 @@ def everywhere(mesh, place):
             thread.join()
         assert not failures, failures
 
+    yield "connect", connects
     yield "query", query
     yield "wrong password", wrong_password
     yield "no sign-in", no_sign_in
@@ -348,8 +353,8 @@ def everywhere(mesh, place):
     yield "columns of a result", columns_of_a_result
     yield "current catalog", current_place
     yield "large result", large
-    yield "cancelled query", cancelled
-    yield "abandoned query", left
+    yield "cancel", cancelled
+    yield "cancel, by leaving", left
     yield "timeout of the client", too_slow
     yield "long rows", long_rows
     yield "compression", compressed
@@ -360,7 +365,7 @@ def everywhere(mesh, place):
     yield "failure while running", failure_while_running
     yield "read-only", read_only
     yield "no transactions", no_transactions
-    yield "node lost in mid-stream", node_lost
+    yield "node killed in mid-stream", node_lost
 
 
 def at_the_coordinator(mesh):
