@@ -63,8 +63,9 @@ pub enum StatementKind {
 pub struct Prepared<S> {
     /// The backend's own form of it.
     pub statement: S,
-    /// Columns of the result; none for a command that returns nothing. The door announces their
-    /// wire form ([`wire_schema`](crate::wire_schema)).
+    /// Columns of the result; none for a command that returns nothing. They may say where they come
+    /// from ([`with_origins`](crate::with_origins)). The door announces their wire form
+    /// ([`wire_schema`](crate::wire_schema)).
     pub schema: SchemaRef,
     /// One field per parameter, in order, called `$1`, `$2`, …
     pub parameters: SchemaRef,

@@ -14,6 +14,8 @@ mod message;
 mod outflow;
 mod parameters;
 mod pattern;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod put;
 mod reader;
 mod types;

@@ -11,6 +11,8 @@ pub mod guard;
 pub mod limits;
 #[cfg(test)]
 mod memory;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod schema;
 pub mod serve;
 mod session;
@@ -25,6 +27,3 @@ pub use encode::{Compression, Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};
 pub use limits::Limits;
 pub use serve::{Door, DoorVitals, Listen};
-
-#[cfg(test)]
-mod properties;
