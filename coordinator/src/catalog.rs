@@ -4,6 +4,7 @@ mod access;
 mod describe;
 pub mod listing;
 mod system;
+mod tables;
 mod view;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use futures::future::join_all;
 use tracing::warn;
+use weft_door::TableEntry;
 use weft_governance::{Error, ErrorKind, ServerId, code};
 use weft_plan::{
     Current, FullName, ProductTable, Tables, event_log_name, from_datafusion, resolve,
@@ -168,6 +170,15 @@ impl Catalogs {
             }
         }
         Ok(self.assemble(session, &mesh))
+    }
+
+    /// Every table that the session may query, for clients that list them.
+    ///
+    /// # Errors
+    /// As [`Catalogs::view`].
+    pub async fn tables(&self, session: &Session) -> Result<Vec<TableEntry>, Error> {
+        let view = self.view(session).await?;
+        tables::listed(&view, session.principal())
     }
 
     /// What `session` may see at `node`, unless the node goes away before it says so: one that

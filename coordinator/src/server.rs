@@ -12,7 +12,7 @@ use tonic::service::Routes;
 use tracing::{error, info};
 use weft_door::{
     Backend, Credentials, Door, Elsewhere, Listen, Opened, Prepared, Recipient, ResultStream,
-    TableEntry, TableKind,
+    TableEntry,
 };
 use weft_governance::{Error, Principal};
 use weft_ledger::{EventKind, Sealing};
@@ -23,7 +23,7 @@ use weft_wire::authority::{Authority, People, TokenKeys};
 use weft_wire::identity::{Identity, Renewal};
 use weft_wire::rpc::registry::registry_server::RegistryServer;
 
-use crate::catalog::{Catalogs, Entry};
+use crate::catalog::Catalogs;
 use crate::channels::Channels;
 use crate::journal::Journal;
 use crate::query::{
@@ -327,27 +327,7 @@ impl Backend for Front {
     }
 
     async fn tables(&self, session: &Arc<Session>) -> Result<Vec<TableEntry>, Error> {
-        let view = self.catalogs.view(session).await?;
-        let entries = view.entries().filter_map(|(name, entry)| match entry {
-            Entry::Visible {
-                table,
-                description,
-                notes,
-                ..
-            } => Some(TableEntry {
-                catalog: name.catalog.clone(),
-                schema: name.schema.clone(),
-                table: name.table.clone(),
-                kind: TableKind::Table,
-                columns: Arc::clone(table.visible()),
-                remarks: notes.remarks.clone(),
-                key: table.key().to_vec(),
-                foreign_keys: notes.foreign_keys.clone(),
-                description: Some(description.clone()),
-            }),
-            Entry::Closed { .. } | Entry::System => None,
-        });
-        Ok(entries.collect())
+        self.catalogs.tables(session).await
     }
 
     fn session_options(&self, session: &Session) -> Vec<(String, String)> {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
 use weft_door::schema::to_bytes;
-use weft_governance::contract::ForeignKey;
+use weft_governance::contract::{Referred, ReferredBy};
 use weft_governance::{
     Asker, DomainId, Error, ErrorKind, GroupSize, Principal, ProductRef, ServerId, TableAccess,
     code,
@@ -22,7 +22,7 @@ use weft_wire::status::to_status;
 
 use crate::census::Census;
 use crate::enforce::{self, Gate};
-use crate::product::Remark;
+use crate::product::{ForeignKey, Remark};
 
 /// The node's service for coordinators, beside fragments.
 pub(crate) struct DescribeService {
@@ -133,6 +133,7 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
         filtered,
         foreign_keys,
         remarks,
+        id,
         disclosure,
         flow_to,
         grants,
@@ -160,6 +161,7 @@ fn convert(known: Option<TableStatistics>, visible: enforce::VisibleTable) -> Vi
         statistics: known.map(|known| known.to_message()),
         remarks: remarks.into_iter().map(convert_remark).collect(),
         foreign_keys: foreign_keys.into_iter().map(convert_key).collect(),
+        id: id.unwrap_or_default(),
     }
 }
 
@@ -167,16 +169,34 @@ fn convert_remark(remark: Remark) -> rpc::Remark {
     let Remark {
         description,
         classification,
+        id,
     } = remark;
     rpc::Remark {
         description: description.unwrap_or_default(),
         classification: classification.unwrap_or_default(),
+        id: id.unwrap_or_default(),
     }
 }
 
 fn convert_key(key: ForeignKey) -> rpc::ForeignKey {
-    let ForeignKey { columns, table, to } = key;
-    rpc::ForeignKey { columns, table, to }
+    let ForeignKey {
+        columns,
+        product,
+        to,
+    } = key;
+    let Referred {
+        by,
+        table,
+        columns: to,
+    } = to;
+    rpc::ForeignKey {
+        columns,
+        table,
+        to,
+        domain: product.domain().to_string(),
+        product: product.product().to_owned(),
+        by_id: by == ReferredBy::Id,
+    }
 }
 
 fn unauthenticated(message: &'static str) -> Error {

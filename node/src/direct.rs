@@ -16,10 +16,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 use weft_door::{
-    Backend, Credentials, Exchange, ForeignKey, Opened, Prepared, Remark, ResultStream,
-    StatementKind, TableEntry, TableKind,
+    Backend, Credentials, Exchange, ForeignKey, Opened, Prepared, ResultStream, StatementKind,
+    TableEntry, TableKind,
 };
-use weft_governance::{Asker, Error, ErrorKind, Principal, code, contract};
+use weft_governance::{Asker, DomainId, Error, ErrorKind, Principal, code};
 use weft_plan::{
     Current, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema, access_table,
     event_log_name, event_log_schema, leashed, parameter_values, receipts_schema, receipts_table,
@@ -251,10 +251,10 @@ impl Direct {
             match names.0.get(&name) {
                 Some(visible) => {
                     grouped |= visible.min_group_size.is_some();
-                    let table: Arc<dyn TableProvider> = Arc::new(ProductTable::new(
-                        visible.table.clone(),
-                        Arc::clone(&visible.schema),
-                    ));
+                    let table: Arc<dyn TableProvider> = Arc::new(
+                        ProductTable::new(visible.table.clone(), Arc::clone(&visible.schema))
+                            .with_remarks(visible.remarks.clone()),
+                    );
                     products.insert(reference, table);
                 }
                 // The only other name there is.
@@ -502,9 +502,9 @@ impl Backend for Direct {
             table: visible.table.table().to_owned(),
             kind: TableKind::Table,
             columns: visible.schema,
-            remarks: visible.remarks.into_iter().map(told).collect(),
+            remarks: visible.remarks,
             key: visible.key,
-            foreign_keys: visible.foreign_keys.into_iter().map(refers).collect(),
+            foreign_keys: own_keys(visible.table.domain(), visible.foreign_keys),
             description: Some(visible.description),
         });
         let FullName {
@@ -557,20 +557,19 @@ impl Backend for Direct {
     }
 }
 
-fn told(remark: product::Remark) -> Remark {
-    let product::Remark {
-        description,
-        classification,
-    } = remark;
-    Remark {
-        description,
-        classification,
-    }
-}
-
-fn refers(key: contract::ForeignKey) -> ForeignKey {
-    let contract::ForeignKey { columns, table, to } = key;
-    ForeignKey { columns, table, to }
+/// Those of `keys` that refer to tables of `domain`. What others have is not told here.
+fn own_keys(domain: &DomainId, keys: Vec<product::ForeignKey>) -> Vec<ForeignKey> {
+    let own = keys
+        .into_iter()
+        .filter(|key| key.product.domain() == domain);
+    own.map(|key| ForeignKey {
+        columns: key.columns,
+        catalog: domain.to_string(),
+        schema: key.product.product().to_owned(),
+        table: key.to.table,
+        to: key.to.columns,
+    })
+    .collect()
 }
 
 fn asker<'a>(session: &'a DirectSession, purpose: Option<&'a str>) -> Asker<'a> {

@@ -15,6 +15,8 @@ pub mod fragment;
 mod incident;
 mod join;
 pub mod product;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod rights;
 mod server;
 mod settings;

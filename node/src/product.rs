@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use weft_governance::contract::ForeignKey;
+pub use weft_governance::contract::Remark;
+use weft_governance::contract::{Referred, ReferredBy};
 use weft_governance::federated::Labels;
 use weft_governance::{FlowTo, KeyDisclosure, ProductRef, TableRef};
 
@@ -59,13 +60,16 @@ pub enum Discoverable {
     Granted,
 }
 
-/// What a contract tells people of a column.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remark {
-    /// What it holds.
-    pub description: Option<String>,
-    /// How confidential it is, in the owner's words.
-    pub classification: Option<String>,
+/// Columns of a table that refer to those of a table of this domain or another. The data may say
+/// otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The columns that refer.
+    pub columns: Vec<String>,
+    /// The product of the table that is referred to. Nobody has looked whether there is one.
+    pub product: ProductRef,
+    /// The table and its columns.
+    pub to: Referred,
 }
 
 /// A table of a product.
@@ -73,6 +77,8 @@ pub struct Remark {
 pub struct Table {
     /// Its name.
     pub reference: TableRef,
+    /// By what other contracts may refer to it, beside its name.
+    pub id: Option<String>,
     /// For people.
     pub description: String,
     /// The columns that the contract declares, in its order, by its names.
@@ -82,7 +88,7 @@ pub struct Table {
     pub key: Vec<String>,
     /// How much of each column, in the order of `schema`, may travel to other domains as join keys.
     pub disclosure: Vec<KeyDisclosure>,
-    /// Which of its columns refer to those of another table of the product. The data may say otherwise.
+    /// Which of its columns refer to those of another table.
     pub foreign_keys: Vec<ForeignKey>,
     /// What people are told of each column, in the order of `schema`.
     pub remarks: Vec<Remark>,
@@ -92,6 +98,26 @@ pub struct Table {
     pub labels: Vec<Labels>,
     /// The data behind them, with the same schema.
     pub source: Arc<dyn TableProvider>,
+}
+
+impl Table {
+    /// The names of the columns that `to` means, if this is their table.
+    pub(crate) fn referred<'a>(&'a self, to: &'a Referred) -> Option<Vec<&'a str>> {
+        let fields = self.schema.fields();
+        let names = to.columns.iter().map(|wanted| match to.by {
+            ReferredBy::Name => fields.find(wanted).map(|(_, field)| field.name().as_str()),
+            ReferredBy::Id => {
+                let mut remarks = self.remarks.iter();
+                let place = remarks.position(|it| it.id.as_ref() == Some(wanted))?;
+                fields.get(place).map(|field| field.name().as_str())
+            }
+        });
+        let is_it = match to.by {
+            ReferredBy::Name => self.reference.table() == to.table,
+            ReferredBy::Id => self.id.as_ref() == Some(&to.table),
+        };
+        names.collect::<Option<_>>().filter(|_| is_it)
+    }
 }
 
 #[cfg(test)]

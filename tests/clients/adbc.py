@@ -40,6 +40,10 @@ def everywhere(mesh, place):
             cursor.execute(sql, parameters)
             return cursor.fetchall()
 
+    def connects():
+        with analyst() as connection:
+            assert connection.adbc_get_info()["vendor_name"] == "Weft"
+
     def query():
         found = rows(f"SELECT o_orderkey, o_orderstatus FROM {ORDERS} ORDER BY o_orderkey LIMIT 3")
         assert found == [(1, "O"), (2, "O"), (3, "F")], found
@@ -116,6 +120,18 @@ def everywhere(mesh, place):
             assert b"Number of the order" in told[b"ARROW:FLIGHT:SQL:REMARKS"], told
             assert told[b"ARROW:FLIGHT:SQL:DB_SCHEMA_NAME"] == b"orders", told
             assert connection.adbc_get_objects(table_name_filter=ENDLESS).read_all() is not None
+
+    def columns_of_a_result():
+        with analyst() as connection, connection.cursor() as cursor:
+            sql = f"SELECT o_orderkey AS key, 1 + o_orderkey AS more FROM {ORDERS} WHERE o_orderkey < ?"
+            announced = cursor.adbc_execute_schema(sql, (3,))
+            cursor.execute(sql, (3,))
+            arrived = cursor.fetch_arrow_table().schema
+            assert arrived.equals(announced, check_metadata=True), (announced, arrived)
+            told = arrived.field("key").metadata
+            assert told[b"ARROW:FLIGHT:SQL:TABLE_NAME"] == b"orders", told
+            assert b"Number of the order" in told[b"ARROW:FLIGHT:SQL:REMARKS"], told
+            assert b"ARROW:FLIGHT:SQL:TABLE_NAME" not in arrived.field("more").metadata
 
     def current_place():
         with analyst() as connection, connection.cursor() as cursor:
@@ -324,6 +340,7 @@ def everywhere(mesh, place):
             thread.join()
         assert not failures, failures
 
+    yield "connect", connects
     yield "query", query
     yield "wrong password", wrong_password
     yield "no sign-in", no_sign_in
@@ -333,10 +350,11 @@ def everywhere(mesh, place):
     yield "parameters bound again", rebinding
     yield "several rows of parameters", many_rows_bound
     yield "metadata", metadata
+    yield "columns of a result", columns_of_a_result
     yield "current catalog", current_place
     yield "large result", large
-    yield "cancelled query", cancelled
-    yield "abandoned query", left
+    yield "cancel", cancelled
+    yield "cancel, by leaving", left
     yield "timeout of the client", too_slow
     yield "long rows", long_rows
     yield "compression", compressed
@@ -347,7 +365,7 @@ def everywhere(mesh, place):
     yield "failure while running", failure_while_running
     yield "read-only", read_only
     yield "no transactions", no_transactions
-    yield "node lost in mid-stream", node_lost
+    yield "node killed in mid-stream", node_lost
 
 
 def at_the_coordinator(mesh):

@@ -4,6 +4,7 @@ import adbc_driver_flightsql
 import adbc_driver_manager
 import pyarrow
 from adbc_driver_manager import AdbcConnection, AdbcStatement
+from adbc import ENDLESS
 from mesh import refused
 
 ORDERS = "sales.orders.orders"
@@ -89,6 +90,19 @@ def at(mesh, place):
                 found += partitions
             assert len(found) == 1
             assert table(connection.read_partition(found[0])).num_rows == 15000
+        # A query that takes long can be fetched at once as well: it runs while it is read.
+        with signed_in() as connection, AdbcStatement(connection) as statement:
+            statement.set_options(**{"adbc.statement.exec.incremental": "true"})
+            statement.set_sql_query(ENDLESS)
+            (partition,), _, _ = statement.execute_partitions()
+            done = statement.get_option_float("adbc.statement.exec.progress")
+            assert done == statement.get_option_float("adbc.statement.exec.max_progress"), done
+            assert statement.execute_partitions()[0] == []
+            stream = connection.read_partition(partition)
+            reader = pyarrow.RecordBatchReader._import_from_c(stream.address)
+            assert reader.read_next_batch().num_rows > 0
+            reader.close()
+        mesh.wait_until_idle("sales")
 
     def information():
         with signed_in() as connection:

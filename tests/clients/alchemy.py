@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 import sqlalchemy
+from adbc import ENDLESS
 from mesh import refused
 
 
@@ -18,10 +19,42 @@ def cases(mesh):
             sql = "SELECT count(*) FROM sales.orders.orders WHERE o_orderstatus = :s AND o_orderkey > :k"
             found = connection.execute(sqlalchemy.text(sql), {"s": "F", "k": 0}).scalar_one()
             assert found == 7304, found
-            none = connection.execute(sqlalchemy.text("SELECT 1 WHERE false")).all()
-            assert none == []
             null = connection.execute(sqlalchemy.text("SELECT :n IS NULL"), {"n": None}).scalar_one()
             assert null is True
+
+    def connects():
+        with engine().connect() as connection:
+            assert connection.execute(sqlalchemy.text("SELECT 1")).scalar_one() == 1
+
+    def empty():
+        with engine().connect() as connection:
+            sql = "SELECT o_comment FROM sales.orders.orders WHERE false"
+            none = connection.execute(sqlalchemy.text(sql))
+            assert list(none.keys()) == ["o_comment"] and none.all() == []
+
+    def endless(connection):
+        streaming = connection.execution_options(stream_results=True)
+        found = streaming.execute(sqlalchemy.text(ENDLESS))
+        assert len(found.fetchmany(10)) == 10
+        return found
+
+    def cancelled():
+        with engine().connect() as connection:
+            endless(connection).close()
+            mesh.wait_until_idle("sales")
+
+    def lost():
+        connection = engine().connect()
+        found = endless(connection)
+        mesh.kill("sales")
+        try:
+            with refused("sales"):
+                while found.fetchmany(100_000):
+                    pass
+        finally:
+            mesh.start("sales")
+        connection.invalidate()
+        connection.close()
 
     def constructed():
         orders = sqlalchemy.table(
@@ -63,9 +96,13 @@ def cases(mesh):
             with pooled.connect() as connection:
                 assert connection.execute(sqlalchemy.text("SELECT 1")).scalar_one() == 1
 
-    yield "query with named parameters", query
-    yield "constructed query", constructed
-    yield "reflection", reflection
+    yield "connect", connects
     yield "wrong password", wrong_password
+    yield "query, constructed", constructed
+    yield "empty result", empty
+    yield "parameters, by name", query
+    yield "metadata, by reflection", reflection
     yield "large result", large
+    yield "cancel, by closing the result", cancelled
+    yield "node killed in mid-stream", lost
     yield "pooled connections", pool

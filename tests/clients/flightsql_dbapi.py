@@ -8,6 +8,7 @@ import flightsql.sqlalchemy  # Registers the dialect.
 import nbformat
 import sqlalchemy
 from flightsql import FlightSQLClient
+from flightsql.client import TableRef
 from mesh import refused
 from nbclient import NotebookClient
 
@@ -29,10 +30,36 @@ def cases(mesh):
     def query():
         opened = client()
         assert fetched(opened, f"SELECT count(*) FROM {ORDERS}").to_pydict() == {"count(*)": [15000]}
-        assert fetched(opened, f"SELECT * FROM {ORDERS} WHERE false").num_rows == 0
-        assert fetched(opened, f"SELECT * FROM {LINES}").num_rows == 60175
         with refused("nope"):
             opened.execute("SELECT nope")
+
+    def empty():
+        none = fetched(client(), f"SELECT o_comment FROM {ORDERS} WHERE false")
+        assert none.num_rows == 0 and none.column_names == ["o_comment"]
+
+    def large():
+        assert fetched(client(), f"SELECT * FROM {LINES}").num_rows == 60175
+
+    def metadata():
+        opened = client()
+
+        def told(info):
+            return opened.do_get(info.endpoints[0].ticket).read_all().to_pylist()
+
+        assert {"catalog_name": "sales"} in told(opened.get_catalogs())
+        assert told(opened.get_db_schemas(catalog="sales"))[0]["db_schema_name"] == "orders"
+        (lines,) = told(opened.get_tables(include_schema=True, table_name_filter_pattern="line%"))
+        assert lines["table_name"] == "lineitem" and lines["table_schema"], lines
+        assert {"table_type": "TABLE"} in told(opened.get_table_types())
+        lines = TableRef(catalog="sales", db_schema="orders", table="lineitem")
+        assert len(told(opened.get_primary_keys(lines))) == 2
+        assert len(told(opened.get_imported_keys(lines))) == 3
+        assert len(told(opened.get_sql_info([0, 2, 3, 504]))) == 4
+
+    def connects():
+        connection = flightsql.connect(client())
+        assert connection.flightsql_get_schema_names()
+        connection.close()
 
     def sign_in():
         with refused("password is wrong"):
@@ -52,15 +79,31 @@ def cases(mesh):
             opened.execute(f"SELECT o_orderkey FROM {ORDERS} ORDER BY 1 LIMIT 2")
             found = [tuple(row) for row in opened.fetchall()]
             assert found == [(1,), (2,)], found
+
+    def parameters():
+        connection = flightsql.connect(client())
+        with connection.cursor() as opened:
             # It binds unions of types, which are not taken, and passes over the refusal.
             with refused("none is bound"):
                 opened.execute(f"SELECT count(*) FROM {ORDERS} WHERE o_orderstatus = ?", ("F",))
 
-    def lost():
+    def endless():
         opened = client()
         sql = f"SELECT a.l_comment FROM {LINES} a CROSS JOIN {LINES} b"
         reader = opened.do_get(opened.execute(sql).endpoints[0].ticket)
         assert reader.read_chunk().data.num_rows > 0
+        return reader
+
+    def cancelled():
+        reader = endless()
+        reader.cancel()
+        with refused():
+            while True:
+                reader.read_chunk()
+        mesh.wait_until_idle("sales")
+
+    def lost():
+        reader = endless()
         mesh.kill("sales")
         try:
             with refused("sales"):
@@ -105,10 +148,16 @@ def cases(mesh):
         shown = str(written.cells[6].outputs)
         assert "EUROPE" in shown, shown
 
+    yield "connect", connects
+    yield "wrong password", sign_in
     yield "query", query
-    yield "sign-in", sign_in
+    yield "query by a cursor", cursor
+    yield "empty result", empty
+    yield "parameters, which it cannot bind", parameters
+    yield "metadata", metadata
+    yield "large result", large
+    yield "cancel", cancelled
+    yield "node killed in mid-stream", lost
     yield "updates", updates
-    yield "cursor", cursor
-    yield "node lost in mid-stream", lost
     yield "SQLAlchemy 1.4", alchemy
     yield "a notebook with JupySQL", notebook

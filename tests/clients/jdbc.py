@@ -9,6 +9,7 @@ from pyarrow import flight
 
 NAMES = "type.googleapis.com/arrow.flight.protocol.sql."
 ORDERS = "sales.orders.orders"
+LINES = "sales.orders.lineitem"
 
 
 def varint(number):
@@ -165,7 +166,9 @@ def cases(mesh):
         keys = driver.rows(wrapped("CommandGetPrimaryKeys", field(1, "sales"), field(3, "lineitem")))
         assert keys["column_name"].to_pylist() == ["l_orderkey", "l_linenumber"], keys
         imported = driver.rows(wrapped("CommandGetImportedKeys", field(3, "lineitem")))
-        assert imported["pk_table_name"].to_pylist() == ["orders"], imported
+        told = [".".join(it.values()) for it in imported.select(range(3)).to_pylist()]
+        parts = ["supply.parts.part", "supply.parts.supplier"]
+        assert told == ["sales.orders.orders", *parts], imported
         exported = driver.rows(wrapped("CommandGetExportedKeys", field(3, "orders")))
         assert exported["fk_column_name"].to_pylist() == ["l_orderkey"], exported
         crossed = wrapped("CommandGetCrossReference", field(3, "orders"), field(6, "lineitem"))
@@ -203,13 +206,44 @@ def cases(mesh):
         with refused("read-only"):
             driver.prepare("DELETE FROM orders")
 
-    def interrupted():
+    def wrong_password():
+        with refused("no valid sign-in"):
+            Driver(mesh, mesh.token("sales"))
+        client = flight.FlightClient(mesh.coordinator.uri)
+        with refused("password is wrong"):
+            client.authenticate_basic_token("analyst", "wrong")
+
+    def empty():
         driver = Driver(mesh, mesh.token())
-        lines = "sales.orders.lineitem"
-        sql = f"SELECT a.l_comment FROM {lines} a CROSS JOIN {lines} b"
+        handle, columns, _, is_update = driver.prepare(f"SELECT o_comment FROM {ORDERS} WHERE false")
+        rows = driver.rows(wrapped("CommandPreparedStatementQuery", field(1, handle)))
+        assert rows.num_rows == 0 and rows.schema.equals(columns) and not is_update
+
+    def large():
+        driver = Driver(mesh, mesh.token())
+        sql = f"SELECT * FROM {LINES}"
+        assert driver.rows(wrapped("CommandStatementQuery", field(1, sql))).num_rows == 60175
+
+    def endless(driver):
+        sql = f"SELECT a.l_comment FROM {LINES} a CROSS JOIN {LINES} b"
         info = driver.info(wrapped("CommandStatementQuery", field(1, sql)))
         reader = driver.client.do_get(info.endpoints[0].ticket)
         assert reader.read_chunk().data.num_rows > 0
+        return info, reader
+
+    def lost():
+        _, reader = endless(Driver(mesh, mesh.token()))
+        mesh.kill("sales")
+        try:
+            with refused("sales"):
+                while True:
+                    reader.read_chunk()
+        finally:
+            mesh.start("sales")
+
+    def interrupted():
+        driver = Driver(mesh, mesh.token())
+        info, reader = endless(driver)
         # CancelFlightInfo, which tools send beside the stream.
         status = driver.act("CancelFlightInfo", field(1, info.serialize()))
         assert status == field(1, 1), status
@@ -229,9 +263,13 @@ def cases(mesh):
         assert driver.client.do_get(renewed.ticket).read_all().num_rows == 3
 
     yield "connect", connect
+    yield "wrong password", wrong_password
     yield "many sign-ins in a row", often
     yield "metadata", metadata
-    yield "query with parameters", query
+    yield "query, with parameters", query
+    yield "empty result", empty
+    yield "large result", large
     yield "updates", updates
-    yield "cancelled beside the stream", interrupted
+    yield "cancel beside the stream", interrupted
+    yield "node killed in mid-stream", lost
     yield "kept for longer", kept

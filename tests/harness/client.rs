@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
-    CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, CommandPreparedStatementQuery,
-    ProstMessageExt,
+    CommandGetDbSchemas, CommandGetImportedKeys, CommandGetPrimaryKeys, CommandGetTables,
+    CommandPreparedStatementQuery, ProstMessageExt,
 };
 use arrow_flight::{
     Action, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, Ticket,
@@ -300,6 +301,35 @@ impl Client {
         };
         let keys = self.inner.get_primary_keys(keys).await;
         self.rows_behind(keys).await
+    }
+
+    /// What columns of `catalog.schema.table` are declared to refer to.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn references(
+        &mut self,
+        [catalog, schema, table]: [&str; 3],
+    ) -> Result<Rows, Failure> {
+        let keys = CommandGetImportedKeys {
+            catalog: Some(catalog.to_owned()),
+            db_schema: Some(schema.to_owned()),
+            table: table.to_owned(),
+        };
+        let keys = self.inner.get_imported_keys(keys).await;
+        self.rows_behind(keys).await
+    }
+
+    /// The columns of a query's answer, each with all that is told of it.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn columns(&mut self, sql: &str) -> Result<Schema, Failure> {
+        let info = self.inner.execute(sql.to_owned(), None).await;
+        Ok(info
+            .map_err(failure)?
+            .try_decode_schema()
+            .expect("a schema"))
     }
 
     async fn rows_behind(

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use weft_node::GrantSettings;
 
-/// A column: name, logical type, physical type. A `*` before the name declares it as primary key, and
-/// a `#` behind it a tag.
+/// A column: name, logical type, physical type. A `*` before the name declares it as primary key, a `#`
+/// behind it a tag, and a `>` at the end what it refers to.
 pub type Column<'a> = (&'a str, &'a str, &'a str);
 
 /// A data product of CSV tables: `(table, [(column, logical type, physical type)], rows as CSV)`.
@@ -36,8 +36,12 @@ impl Published<'_> {
                 contract.push_str(&format!(
                     "      - name: {name}\n        logicalType: {logical}\n        physicalType: {physical}\n        primaryKey: {key}\n"
                 ));
+                let (column, to) = referring(column);
                 if let Some((_, tag)) = column.split_once('#') {
                     contract.push_str(&format!("        tags: [{tag}]\n"));
+                }
+                if let Some(to) = to {
+                    contract.push_str(&format!("        relationships: [{{ to: '{to}' }}]\n"));
                 }
             }
             let header = columns
@@ -57,10 +61,19 @@ impl Published<'_> {
 
 /// The name of a column and whether it is declared as key.
 fn named(column: &str) -> (&str, bool) {
+    let (column, _) = referring(column);
     let column = column.split_once('#').map_or(column, |(name, _)| name);
     match column.strip_prefix('*') {
         Some(name) => (name, true),
         None => (column, false),
+    }
+}
+
+/// A column, and what it refers to.
+fn referring(column: &str) -> (&str, Option<&str>) {
+    match column.split_once('>') {
+        Some((column, to)) => (column, Some(to)),
+        None => (column, None),
     }
 }
 

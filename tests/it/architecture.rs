@@ -24,7 +24,7 @@ const WORKLOAD: &str = "benches";
 const WORKLOAD_USERS: [&str; 2] = ["weft", "tests"];
 
 /// What may stand at the top of the repository.
-const TOP_LEVEL: [&str; 20] = [
+const TOP_LEVEL: [&str; 21] = [
     ".ci",
     ".config",
     ".gitignore",
@@ -40,6 +40,7 @@ const TOP_LEVEL: [&str; 20] = [
     "clippy.toml",
     "coordinator",
     "deny.toml",
+    "fuzz",
     "node",
     "proto",
     "rust-toolchain.toml",

@@ -3,6 +3,8 @@
 //! The clients are driven by `tests/clients/matrix.py`, which asks for nodes to be killed and
 //! started while a client reads.
 
+mod rust;
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

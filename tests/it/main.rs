@@ -18,6 +18,7 @@ mod faults;
 mod federation;
 mod identity;
 mod load;
+mod metadata;
 mod names;
 mod noninterference;
 mod operations;

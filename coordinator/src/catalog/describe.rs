@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::Request;
-use weft_door::{ForeignKey, Remark};
+use weft_governance::contract::{Referred, ReferredBy, Remark};
 use weft_governance::{Error, ErrorKind, ProductRef, code};
 use weft_plan::{ProductTable, TableStatistics, fingerprint};
 use weft_wire::convert;
@@ -44,10 +44,24 @@ pub struct DescribedTable {
 /// What the owner tells of a table that decides nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
+    /// By what other contracts may refer to the table, beside its name.
+    pub id: Option<String>,
     /// Of each visible column.
     pub remarks: Vec<Remark>,
-    /// Within the product.
-    pub foreign_keys: Vec<ForeignKey>,
+    /// What columns that are seen as they are refer to.
+    pub references: Vec<Reference>,
+}
+
+/// Columns that refer to those of a table of the same domain or another. Of the same domain, the
+/// principal sees those, too, as they are; another's node says what may be seen there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The columns that refer.
+    pub columns: Vec<String>,
+    /// The product of the table that is referred to.
+    pub product: ProductRef,
+    /// The table and its columns.
+    pub to: Referred,
 }
 
 /// Asks `node` on behalf of `session`.
@@ -106,6 +120,7 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
         statistics,
         remarks,
         foreign_keys,
+        id,
     } = visible;
     let reference = ProductRef::new(node.domain.clone(), &product)
         .and_then(|product| product.table(&table))
@@ -116,8 +131,10 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
     }
     let statistics =
         statistics.and_then(|statistics| TableStatistics::from_message(statistics, &schema));
+    let remarks: Vec<Remark> = remarks.into_iter().map(convert_remark).collect();
     Ok(DescribedTable {
         table: ProductTable::new(reference, schema.into())
+            .with_remarks(remarks.as_slice())
             .with_key(key)
             .with_grants(grants)
             .with_disclosure(
@@ -131,8 +148,9 @@ fn convert(node: &NodeEntry, visible: VisibleTable) -> Result<DescribedTable, Er
             .with_groups(min_group_size),
         description,
         notes: Notes {
-            remarks: remarks.into_iter().map(convert_remark).collect(),
-            foreign_keys: foreign_keys.into_iter().map(convert_foreign_key).collect(),
+            id: said(id),
+            remarks,
+            references: foreign_keys.into_iter().filter_map(convert_key).collect(),
         },
         masked: masked.into_iter().collect(),
         filtered,
@@ -143,17 +161,41 @@ fn convert_remark(remark: rpc::Remark) -> Remark {
     let rpc::Remark {
         description,
         classification,
+        id,
     } = remark;
-    let said = |text: String| (!text.is_empty()).then_some(text);
     Remark {
         description: said(description),
         classification: said(classification),
+        id: said(id),
     }
 }
 
-fn convert_foreign_key(key: rpc::ForeignKey) -> ForeignKey {
-    let rpc::ForeignKey { columns, table, to } = key;
-    ForeignKey { columns, table, to }
+fn said(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Nothing for a name that nothing has.
+fn convert_key(key: rpc::ForeignKey) -> Option<Reference> {
+    let rpc::ForeignKey {
+        columns,
+        table,
+        to,
+        domain,
+        product,
+        by_id,
+    } = key;
+    Some(Reference {
+        columns,
+        product: ProductRef::new(domain.parse().ok()?, &product).ok()?,
+        to: Referred {
+            by: match by_id {
+                true => ReferredBy::Id,
+                false => ReferredBy::Name,
+            },
+            table,
+            columns: to,
+        },
+    })
 }
 
 fn malformed(node: &NodeEntry, what: &str) -> Error {

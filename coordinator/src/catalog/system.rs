@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use weft_governance::{Error, ErrorKind, Principal, code};
-use weft_plan::{FullName, event_log_name};
+use weft_plan::{FullName, event_log_name, event_log_schema};
 
 use super::view::{Entry, View};
 use crate::query::{Flow, FlowForm, QueryRecord, flow_table};
@@ -17,18 +18,48 @@ use crate::session::Attendance;
 use crate::settings::ShownSetting;
 use runtime::{fragments, sessions, settings};
 
-/// But for the event log.
-const TABLES: [(&str, &str); 9] = [
-    ("catalog", "columns"),
-    ("catalog", "products"),
-    ("catalog", "tables"),
-    ("runtime", "flows"),
-    ("runtime", "fragments"),
-    ("runtime", "nodes"),
-    ("runtime", "queries"),
-    ("runtime", "sessions"),
-    ("runtime", "settings"),
+/// Schema, name, and what it holds; but for the event log.
+const TABLES: [(&str, &str, &str); 9] = [
+    (
+        "catalog",
+        "columns",
+        "The columns that you may see, of the tables of data products.",
+    ),
+    (
+        "catalog",
+        "products",
+        "The data products that you may know of, and where they are served.",
+    ),
+    (
+        "catalog",
+        "tables",
+        "The tables that you may know of, and whether you may read them.",
+    ),
+    (
+        "runtime",
+        "flows",
+        "What queries that you may see have moved between domains.",
+    ),
+    (
+        "runtime",
+        "fragments",
+        "The parts of queries that you may see, by the domains that run them.",
+    ),
+    ("runtime", "nodes", "The domains' nodes and how they are."),
+    (
+        "runtime",
+        "queries",
+        "Queries that you may see, running and ended.",
+    ),
+    ("runtime", "sessions", "Sessions that you may see."),
+    (
+        "runtime",
+        "settings",
+        "Settings of this coordinator that you may see.",
+    ),
 ];
+/// What the event log holds.
+const EVENT_LOG: &str = "What this coordinator was asked and did, oldest first.";
 
 /// What system tables are made of, as one principal may see it.
 pub(super) struct Shown<'a> {
@@ -48,12 +79,42 @@ pub(super) struct Shown<'a> {
 
 /// The names of all system tables.
 pub(super) fn names() -> impl Iterator<Item = FullName> {
-    let tables = TABLES.iter().map(|(schema, table)| FullName {
+    let tables = TABLES.iter().map(|(schema, table, _)| FullName {
         catalog: "system".to_owned(),
         schema: (*schema).to_owned(),
         table: (*table).to_owned(),
     });
     tables.chain([event_log_name()])
+}
+
+/// What the system table `name` holds, for people.
+pub(super) fn description(name: &FullName) -> Option<&'static str> {
+    if *name == event_log_name() {
+        return Some(EVENT_LOG);
+    }
+    let mut tables = TABLES.iter();
+    tables.find_map(|(schema, table, told)| {
+        (*schema == name.schema && *table == name.table).then_some(*told)
+    })
+}
+
+/// The columns of the system table `name`.
+///
+/// # Errors
+/// `WEFT-NOT-FOUND` if there is none.
+pub(super) fn schema(name: &FullName, asker: &Principal) -> Result<SchemaRef, Error> {
+    if *name == event_log_name() {
+        return Ok(event_log_schema());
+    }
+    let shown = Shown {
+        mesh: &Mesh::default(),
+        view: &View::default(),
+        queries: Vec::new(),
+        sessions: Vec::new(),
+        settings: &[],
+        asker,
+    };
+    Ok(rows(name, &shown)?.schema())
 }
 
 /// The rows of the system table `name`.

@@ -16,7 +16,7 @@ use crate::plan::Site;
 use crate::registry::Mesh;
 
 /// All names that a principal may know of. Immutable.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct View {
     entries: BTreeMap<FullName, Entry>,
     /// Domains that have a node, and whether one of them has described itself to the principal.
@@ -132,6 +132,21 @@ impl View {
         self.entries.iter()
     }
 
+    /// Those of the product `schema` of the domain `catalog`.
+    pub(super) fn tables<'a>(
+        &'a self,
+        catalog: &'a str,
+        schema: &'a str,
+    ) -> impl Iterator<Item = (&'a FullName, &'a Entry)> {
+        let start = FullName {
+            catalog: catalog.to_owned(),
+            schema: schema.to_owned(),
+            table: String::new(),
+        };
+        let from = self.entries.range(start..);
+        from.take_while(move |(name, _)| name.catalog == catalog && name.schema == schema)
+    }
+
     /// Refuses a start of short names that leads nowhere.
     ///
     /// # Errors
@@ -193,16 +208,8 @@ impl NameIndex for View {
     }
 
     fn tables_of(&self, catalog: &str, schema: &str) -> Vec<String> {
-        let start = FullName {
-            catalog: catalog.to_owned(),
-            schema: schema.to_owned(),
-            table: String::new(),
-        };
-        self.entries
-            .range(start..)
-            .take_while(|(name, _)| name.catalog == catalog && name.schema == schema)
-            .map(|(name, _)| name.table.clone())
-            .collect()
+        let tables = self.tables(catalog, schema);
+        tables.map(|(name, _)| name.table.clone()).collect()
     }
 
     fn all(&self) -> Vec<FullName> {

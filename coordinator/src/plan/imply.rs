@@ -8,11 +8,11 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Operator};
+use weft_plan::origin;
 
 use super::Sites;
 use super::gather::tidied;
 use super::push::Place;
-use super::reduce::origin;
 
 /// `plan` with joins of several nodes' rows that compare once what is equal, and without the columns
 /// that nobody reads then.

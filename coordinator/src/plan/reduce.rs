@@ -24,7 +24,7 @@ use super::estimate::Estimate;
 use lineage::{Place, source};
 
 pub use lineage::leaves;
-pub(super) use lineage::{disclosure, origin, targets};
+pub(super) use lineage::{disclosure, targets};
 
 /// Join keys on their way from one fragment's rows to another fragment.
 #[derive(Debug, Clone, PartialEq)]

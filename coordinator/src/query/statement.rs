@@ -8,17 +8,20 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
-use weft_door::{Elsewhere, Prepared, Recipient, ResultStream, StatementKind};
+use weft_door::{
+    Elsewhere, Origin, Prepared, Recipient, ResultStream, StatementKind, with_origins,
+};
 use weft_governance::{Error, ErrorKind, QueryId, TableAccess, code};
 use weft_plan::{
-    FullName, Memory, PlannerThreads, QuerySession, QuerySessions, RunningPlans, Semantics,
-    Workers, access_schema, access_table, bind_parameters, from_datafusion, guarded, leashed,
-    parameter_schema, parameter_values, plan_query, product_accesses, query_functions,
-    receipts_schema, receipts_table, session_config, whole_groups,
+    FullName, Memory, PlainColumn, PlannerThreads, QuerySession, QuerySessions, RunningPlans,
+    Semantics, Workers, access_schema, access_table, bind_parameters, from_datafusion, guarded,
+    leashed, parameter_schema, parameter_values, plain_columns, plan_query, product_accesses,
+    query_functions, receipts_schema, receipts_table, session_config, whole_groups,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_kill, purpose};
 
@@ -492,13 +495,15 @@ impl QueryEngine {
             .run(move || {
                 let plan = plan_query(&state.state, &tables, query)?;
                 let parameters = parameter_schema(&plan)?;
+                // Of the plan as it is written: a better one may know less of where columns come from.
+                let origins = origins(&plan);
                 if values.is_none() && !parameters.fields().is_empty() {
-                    let schema = Arc::new(plan.schema().as_arrow().clone());
+                    let schema = with_origins(plan.schema().as_arrow(), &origins);
                     return Ok((None, schema, parameters));
                 }
                 let plan = bind_parameters(plan, values.unwrap_or_default())?;
                 let plan = state.state.optimize(&plan).map_err(from_datafusion)?;
-                let schema = Arc::new(plan.schema().as_arrow().clone());
+                let schema = with_origins(plan.schema().as_arrow(), &origins);
                 let accesses = product_accesses(&plan)?;
                 let draft = Draft {
                     plan,
@@ -808,6 +813,13 @@ fn starts_query(sql: &str) -> bool {
 
 fn is_out_of_memory_here(error: &Error) -> bool {
     error.code() == code::RESOURCES && error.domain().is_none()
+}
+
+/// Where the columns of `plan`'s answer come from.
+fn origins(plan: &LogicalPlan) -> Vec<Option<Origin>> {
+    let columns = plain_columns(plan).into_iter();
+    let origin = |PlainColumn { table, remark }| Origin::of(&table, remark);
+    columns.map(|column| column.map(origin)).collect()
 }
 
 fn explained(explain: Explain) -> SchemaRef {

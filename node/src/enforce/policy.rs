@@ -9,7 +9,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::Result as Planned;
 use datafusion::logical_expr::Expr;
 use tokio::time::sleep;
-use weft_governance::contract::ForeignKey;
+use weft_governance::contract::{Referred, ReferredBy};
 use weft_governance::evaluate::{
     evaluate, evaluate_aggregate, flow_to, held, key_disclosure, visible_columns,
 };
@@ -24,7 +24,7 @@ use super::mask;
 use super::permit::Binding;
 use super::protected::ProtectedTable;
 use super::row_filter::RowFilter;
-use crate::product::{Product, Remark, Table};
+use crate::product::{ForeignKey, Product, Remark, Table};
 
 /// What is far away is looked at again after that.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -71,13 +71,16 @@ impl Guarded {
 pub struct VisibleTable {
     /// The table.
     pub table: TableRef,
+    /// By what other contracts may refer to it, beside its name.
+    pub id: Option<String>,
     /// For people.
     pub description: String,
     /// The visible columns in contract order.
     pub schema: SchemaRef,
     /// The columns of the declared primary key, if all of them are seen as they are.
     pub key: Vec<String>,
-    /// The declared foreign keys of which all columns, on both sides, are seen as they are.
+    /// The declared foreign keys of which all columns are seen as they are: those that refer, and
+    /// those that are referred to if they are this domain's, which are then called by their names.
     pub foreign_keys: Vec<ForeignKey>,
     /// What people are told of each visible column.
     pub remarks: Vec<Remark>,
@@ -345,6 +348,7 @@ impl Policy {
             flow_to: flows,
             foreign_keys,
             remarks,
+            id,
             ..
         } = &guarded.table;
         let names = schema.fields().iter().map(|field| field.name().as_str());
@@ -394,14 +398,16 @@ impl Policy {
         let whole = key
             .iter()
             .all(|column| seen.contains(column.as_str()) && !masked.contains(column));
-        let foreign_keys = foreign_keys.iter().filter(|it| {
+        let foreign_keys = foreign_keys.iter().filter_map(|it| {
             let own = |column: &String| seen.contains(column.as_str()) && !masked.contains(column);
-            it.columns.iter().all(own) && self.sees(asker, reference, &it.table, &it.to)
+            let whole = it.columns.iter().all(own);
+            whole.then(|| self.told(asker, it)).flatten()
         });
         let remarks = schema.fields().iter().zip(remarks);
         let remarks = remarks.filter(|(field, _)| seen.contains(field.name().as_str()));
         Some(VisibleTable {
-            foreign_keys: foreign_keys.cloned().collect(),
+            foreign_keys: foreign_keys.collect(),
+            id: id.clone(),
             remarks: remarks.map(|(_, remark)| remark.clone()).collect(),
             table: reference.clone(),
             description: description.clone(),
@@ -421,17 +427,27 @@ impl Policy {
         })
     }
 
-    /// Whether `asker` sees `columns` of `table`, beside `other` in its product, as they are.
-    fn sees(&self, asker: &Asker<'_>, other: &TableRef, table: &str, columns: &[String]) -> bool {
-        let Ok(table) = other.product().table(table) else {
-            return false;
-        };
-        let known = self.tables.contains_key(&table);
-        let as_it_is = |column: &String| {
-            let duties = self.duties(asker, &table, &[column.as_str()]);
+    /// `key` as `asker` is told of it, whose own columns it sees: what it refers to is another
+    /// domain's, or seen as it is.
+    fn told(&self, asker: &Asker<'_>, key: &ForeignKey) -> Option<ForeignKey> {
+        if *key.product.domain() != self.domain {
+            return Some(key.clone());
+        }
+        let tables = self.tables.values().map(|guarded| &guarded.table);
+        let mut tables = tables.filter(|table| *table.reference.product() == key.product);
+        let (table, columns) = tables.find_map(|it| Some((it, it.referred(&key.to)?)))?;
+        let as_it_is = |column: &&str| {
+            let duties = self.duties(asker, &table.reference, &[column]);
             duties.is_some_and(|duties| duties.masks.is_empty())
         };
-        known && columns.iter().all(as_it_is)
+        columns.iter().all(as_it_is).then(|| ForeignKey {
+            to: Referred {
+                by: ReferredBy::Name,
+                table: table.reference.table().to_owned(),
+                columns: columns.into_iter().map(str::to_owned).collect(),
+            },
+            ..key.clone()
+        })
     }
 
     /// What reading just these columns obliges to.

@@ -16,14 +16,16 @@ use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
+use weft_door::{Origin, with_origins};
 use weft_governance::{
     DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, TableRef, code,
 };
 use weft_plan::{
-    FragmentFunctions, Interrupt, LeafCodec, Memory, PlannerThreads, QuerySession, QuerySessions,
-    RunningPlans, Semantics, Tables, Workers, bind_parameters, bounded_calls, fingerprint,
-    from_datafusion, guarded, in_partitions, parameter_schema, plan_query, product_accesses,
-    product_table_of, session_config, shipped_table_of, weigh, whole_groups,
+    FragmentFunctions, Interrupt, LeafCodec, Memory, PlainColumn, PlannerThreads, QuerySession,
+    QuerySessions, RunningPlans, Semantics, Tables, Workers, bind_parameters, bounded_calls,
+    fingerprint, from_datafusion, guarded, in_partitions, parameter_schema, plain_columns,
+    plan_query, product_accesses, product_table_of, session_config, shipped_table_of, weigh,
+    whole_groups,
 };
 use weft_sql::ast;
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -254,6 +256,8 @@ impl Engine {
             .run(move || {
                 let plan = plan_query(&state, &tables, sql)?;
                 let parameters = parameter_schema(&plan)?;
+                // Of the plan as it is written: a better one may know less of where columns come from.
+                let origins = origins(&plan);
                 let bound = parameters.fields().is_empty() || !values.is_empty();
                 let plan = if bound {
                     let plan = bind_parameters(plan, values)?;
@@ -261,7 +265,8 @@ impl Engine {
                 } else {
                     plan
                 };
-                Ok((Arc::new(plan.schema().as_arrow().clone()), parameters))
+                let schema = with_origins(plan.schema().as_arrow(), &origins);
+                Ok((schema, parameters))
             })
             .await
     }
@@ -625,4 +630,11 @@ pub(super) fn malformed(what: &str) -> Error {
 
 fn protocol(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, code::PROTOCOL, message)
+}
+
+/// Where the columns of `plan`'s answer come from.
+fn origins(plan: &LogicalPlan) -> Vec<Option<Origin>> {
+    let columns = plain_columns(plan).into_iter();
+    let origin = |PlainColumn { table, remark }| Origin::of(&table, remark);
+    columns.map(|column| column.map(origin)).collect()
 }

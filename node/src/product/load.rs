@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::prelude::SessionContext;
-use weft_governance::contract::{Contract, Node, Property, SchemaObject, Value};
+use weft_governance::contract::{self, Contract, Node, Property, SchemaObject, Value};
 use weft_governance::{DomainId, FlowTo, KeyDisclosure, ProductRef};
 
 use super::declared::Declared;
@@ -15,7 +15,7 @@ use super::files;
 use super::labels::labels;
 use super::problem::{Problem, Trouble};
 use super::source;
-use super::{Discoverable, Product, Remark, Table};
+use super::{Discoverable, ForeignKey, Product, Remark, Table};
 
 /// The ending of a contract's file name.
 const CONTRACT: &str = ".odcs.yaml";
@@ -31,6 +31,9 @@ const FLOW_TO: &str = "weft.flowTo";
 
 /// In its place: to all of them.
 const ANYWHERE: &str = "*";
+
+/// How a contract begins to refer to another of the mesh: `weft://DOMAIN/PRODUCT`.
+const MESH: &str = "weft://";
 
 /// The products of a data directory, and what keeps others from being served.
 #[derive(Debug, Clone, Default)]
@@ -260,7 +263,8 @@ impl Loader<'_> {
             source,
             disclosure,
             flow_to,
-            foreign_keys: contract.foreign_keys(object),
+            foreign_keys: foreign_keys(product, contract, object),
+            id: object.id.clone(),
             remarks: object.properties.iter().map(remark).collect(),
             labels: labels(contract, object),
         })
@@ -271,6 +275,47 @@ fn remark(column: &Property) -> Remark {
     Remark {
         description: column.description.clone(),
         classification: column.classification.clone(),
+        id: column.id.clone(),
+    }
+}
+
+/// What the table's columns refer to, as far as it is data of a mesh.
+fn foreign_keys(
+    product: &ProductRef,
+    contract: &Contract,
+    object: &SchemaObject,
+) -> Vec<ForeignKey> {
+    let keys = contract.foreign_keys(object).into_iter();
+    keys.filter_map(|key| {
+        let contract::ForeignKey {
+            columns,
+            contract,
+            to,
+        } = key;
+        let product = match contract {
+            None => product.clone(),
+            Some(contract) => product_of(product, &contract)?,
+        };
+        Some(ForeignKey {
+            columns,
+            product,
+            to,
+        })
+    })
+    .collect()
+}
+
+/// The product whose contract the one of `product` calls `contract`: by domain and product, or by the
+/// way to the file in the folder of another product.
+fn product_of(product: &ProductRef, contract: &str) -> Option<ProductRef> {
+    if let Some(name) = contract.strip_prefix(MESH) {
+        let (domain, name) = name.split_once('/')?;
+        return ProductRef::new(domain.parse().ok()?, name).ok();
+    }
+    let steps: Vec<&str> = contract.split('/').filter(|step| *step != ".").collect();
+    match steps.as_slice() {
+        ["..", name, _] => ProductRef::new(product.domain().clone(), name).ok(),
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use tonic::metadata::MetadataMap;
+pub use weft_governance::contract::Remark;
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::identity::Peer;
 use zeroize::Zeroizing;
@@ -63,8 +64,9 @@ pub enum StatementKind {
 pub struct Prepared<S> {
     /// The backend's own form of it.
     pub statement: S,
-    /// Columns of the result; none for a command that returns nothing. The door announces their
-    /// wire form ([`wire_schema`](crate::wire_schema)).
+    /// Columns of the result; none for a command that returns nothing. They may say where they come
+    /// from ([`with_origins`](crate::with_origins)). The door announces their wire form
+    /// ([`wire_schema`](crate::wire_schema)).
     pub schema: SchemaRef,
     /// One field per parameter, in order, called `$1`, `$2`, …
     pub parameters: SchemaRef,
@@ -153,21 +155,16 @@ pub struct TableEntry {
     pub description: Option<String>,
 }
 
-/// What is told of a column.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remark {
-    /// What it holds, in the owner's words.
-    pub description: Option<String>,
-    /// How confidential it is, in the owner's words.
-    pub classification: Option<String>,
-}
-
-/// Columns that refer to those of another table of the same catalog and schema.
+/// Columns that refer to those of another table, which is listed too, as its columns are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
     /// The columns that refer, in order.
     pub columns: Vec<String>,
-    /// The table that is referred to.
+    /// The catalog of the table that is referred to.
+    pub catalog: String,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
     pub table: String,
     /// Its columns, as many as `columns`.
     pub to: Vec<String>,

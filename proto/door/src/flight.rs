@@ -14,6 +14,8 @@ mod message;
 mod outflow;
 mod parameters;
 mod pattern;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod put;
 mod reader;
 mod types;
@@ -214,6 +216,14 @@ impl<B: Backend> FlightService for Flight<B> {
         .await
     }
 
+    /// Announces a result like `GetFlightInfo`, complete at once, however long its statement takes.
+    ///
+    /// A query runs while its rows are fetched and no faster than they are read: one that nobody fetches
+    /// costs nothing, and no result is held for a reader who may not come. The one endpoint is therefore
+    /// all there will be, and good from the start. A client that was told to ask again would wait for what
+    /// does not happen before it fetches, and progress that is told meanwhile would be made up. How far a
+    /// query is while its rows are read is in `system.runtime.queries`. What does run before it is
+    /// announced are commands, which are short.
     async fn poll_flight_info(
         &self,
         request: Request<FlightDescriptor>,
@@ -225,7 +235,6 @@ impl<B: Backend> FlightService for Flight<B> {
                 .0
                 .flight_info(&entered.session, request.into_inner(), entered.roaming)
                 .await?;
-            // No descriptor to poll with: the one endpoint is all there will be.
             Ok(entered.answer(PollInfo {
                 expiration_time: info.endpoint.iter().find_map(|it| it.expiration_time),
                 info: Some(info),

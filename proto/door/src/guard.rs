@@ -235,7 +235,7 @@ fn contained<T>(decode: impl FnOnce() -> Result<T, arrow::error::ArrowError>) ->
 }
 
 /// Why a message was refused that our checks should have refused earlier.
-const BROKE_THE_DECODER: &str = "its data cannot be decoded";
+pub(crate) const BROKE_THE_DECODER: &str = "its data cannot be decoded";
 
 fn malformed(reason: impl std::fmt::Display) -> Error {
     let message = format!("an Arrow message is malformed: {reason}");
@@ -250,3 +250,5 @@ fn too_large(what: &str, limit: usize) -> Error {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::sample_messages;

@@ -4,12 +4,15 @@
 //! It knows nothing of catalogs, grants or plans: those are the backend's.
 
 pub mod backend;
+mod columns;
 pub mod encode;
 mod flight;
 pub mod guard;
 pub mod limits;
 #[cfg(test)]
 mod memory;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod schema;
 pub mod serve;
 mod session;
@@ -19,10 +22,8 @@ pub use backend::{
     Backend, Credentials, Elsewhere, Exchange, ForeignKey, Opened, Prepared, Recipient, Remark,
     ResultStream, StatementKind, TableEntry, TableKind,
 };
+pub use columns::{Origin, with_origins};
 pub use encode::{Compression, Encoder, wire_schema};
 pub use guard::{DecodeLimits, Decoded, Decoder};
 pub use limits::Limits;
 pub use serve::{Door, DoorVitals, Listen};
-
-#[cfg(test)]
-mod properties;

@@ -253,6 +253,13 @@ impl Backend for Memory {
             price,
             Field::new("comment", DataType::Utf8View, true),
         ]));
+        let reference = |catalog: &str, schema: &str, table: &str| ForeignKey {
+            columns: vec!["price".to_owned()],
+            catalog: catalog.to_owned(),
+            schema: schema.to_owned(),
+            table: table.to_owned(),
+            to: vec!["price".to_owned()],
+        };
         let entry = |catalog: &str, schema: &str, table: &str, kind| TableEntry {
             catalog: catalog.to_owned(),
             schema: schema.to_owned(),
@@ -263,6 +270,7 @@ impl Backend for Memory {
                 Remark {
                     description: Some("what was paid".to_owned()),
                     classification: Some("internal".to_owned()),
+                    id: None,
                 },
                 Remark::default(),
             ],
@@ -271,11 +279,10 @@ impl Backend for Memory {
                 _ => Vec::new(),
             },
             foreign_keys: match table {
-                "lineitem" => vec![ForeignKey {
-                    columns: vec!["price".to_owned()],
-                    table: "orders".to_owned(),
-                    to: vec!["price".to_owned()],
-                }],
+                "lineitem" => vec![
+                    reference("sales", "orders", "orders"),
+                    reference("crm", "customers", "customer"),
+                ],
                 _ => Vec::new(),
             },
             description: Some("a table".to_owned()),

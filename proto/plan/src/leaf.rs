@@ -10,6 +10,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{Expr, TableScan, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use weft_governance::contract::Remark;
 use weft_governance::{DomainId, Error, ErrorKind, FlowTo, KeyDisclosure, TableRef, code};
 
 /// A table of a data product, with the columns that the asker may name. It cannot be read.
@@ -27,6 +28,7 @@ pub struct ProductTable {
     selectivities: Arc<Selectivities>,
     grants: Vec<String>,
     min_group_size: Option<u64>,
+    remarks: Arc<[Remark]>,
 }
 
 impl ProductTable {
@@ -42,6 +44,7 @@ impl ProductTable {
             selectivities: Arc::default(),
             grants: Vec::new(),
             min_group_size: None,
+            remarks: Arc::default(),
         }
     }
 
@@ -123,6 +126,20 @@ impl ProductTable {
     /// The ids of the grants that the asker holds on it.
     pub fn grants(&self) -> &[String] {
         &self.grants
+    }
+
+    /// The table whose owner tells this of each visible column.
+    #[must_use]
+    pub fn with_remarks(self, remarks: impl Into<Arc<[Remark]>>) -> Self {
+        Self {
+            remarks: remarks.into(),
+            ..self
+        }
+    }
+
+    /// What the owner tells of the visible column `index`, if anything.
+    pub fn remark(&self, index: usize) -> Option<&Remark> {
+        self.remarks.get(index)
     }
 
     /// The columns of the declared primary key, empty without one.

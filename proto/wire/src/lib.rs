@@ -9,6 +9,8 @@ pub mod identity;
 pub mod join;
 pub mod person;
 pub mod policy;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod protocol;
 pub mod receipt;
 pub mod replay;

@@ -47,4 +47,12 @@ function run(cases) {
   );
 }
 
-module.exports = { assert, packages, run, plain, ORDERS, LINES, TYPES };
+// Runs by `query` what does not end while anybody waits for it: it is to fail.
+async function endless(query) {
+  const sql = `SELECT a.l_comment FROM ${LINES} a CROSS JOIN ${LINES} b LIMIT 40000000`;
+  const running = query(sql);
+  console.log("running");
+  await assert.rejects(running);
+}
+
+module.exports = { assert, packages, run, plain, endless, ORDERS, LINES, TYPES };

@@ -1,10 +1,10 @@
 //! Where a column's values come from, and how far down a condition on it may go.
 
+use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Column, Result};
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, JoinType, LogicalPlan, Window};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Window};
 use weft_governance::KeyDisclosure;
-use weft_plan::{product_table_of, shipped_table_of};
+use weft_plan::{column_of, origin, product_table_of, shipped_table_of};
 
 use crate::plan::RemoteFragment;
 
@@ -113,67 +113,6 @@ fn leaf(plan: &LogicalPlan, column: usize) -> Option<Place> {
         fragment: remote.fragment().ordinal,
         column,
     })
-}
-
-/// The input of `plan` and the column of it that column `index` of `plan` repeats unchanged.
-pub(in crate::plan) fn origin(plan: &LogicalPlan, index: usize) -> Option<(&LogicalPlan, usize)> {
-    match plan {
-        LogicalPlan::Projection(projection) => {
-            let column = column_of(projection.expr.get(index)?)?;
-            let index = projection.input.schema().maybe_index_of_column(column)?;
-            Some((&projection.input, index))
-        }
-        LogicalPlan::Filter(filter) => Some((&filter.input, index)),
-        LogicalPlan::Sort(sort) => Some((&sort.input, index)),
-        LogicalPlan::Limit(limit) => Some((&limit.input, index)),
-        LogicalPlan::Repartition(repartition) => Some((&repartition.input, index)),
-        LogicalPlan::SubqueryAlias(alias) => Some((&alias.input, index)),
-        LogicalPlan::Distinct(Distinct::All(input)) => Some((input, index)),
-        LogicalPlan::Window(window) => {
-            (index < window.input.schema().fields().len()).then_some((&*window.input, index))
-        }
-        LogicalPlan::Aggregate(aggregate) => group(aggregate, index),
-        LogicalPlan::Join(join) => side(join, index),
-        _ => None,
-    }
-}
-
-fn column_of(expr: &Expr) -> Option<&Column> {
-    match expr {
-        Expr::Column(column) => Some(column),
-        Expr::Alias(alias) => column_of(&alias.expr),
-        _ => None,
-    }
-}
-
-fn group(aggregate: &Aggregate, index: usize) -> Option<(&LogicalPlan, usize)> {
-    let grouping_set = |expr: &Expr| matches!(expr, Expr::GroupingSet(_));
-    if aggregate.group_expr.iter().any(grouping_set) {
-        return None;
-    }
-    let column = column_of(aggregate.group_expr.get(index)?)?;
-    let index = aggregate.input.schema().maybe_index_of_column(column)?;
-    Some((&aggregate.input, index))
-}
-
-fn side(join: &Join, index: usize) -> Option<(&LogicalPlan, usize)> {
-    let left = join.left.schema().fields().len();
-    let right = join.right.schema().fields().len();
-    match join.join_type {
-        JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
-            if index < left {
-                Some((&join.left, index))
-            } else {
-                Some((&join.right, index - left))
-            }
-        }
-        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
-            (index < left).then_some((&*join.left, index))
-        }
-        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
-            (index < right).then_some((&*join.right, index))
-        }
-    }
 }
 
 /// Whether no row appears in the join's answer with NULL in place of column `index`.

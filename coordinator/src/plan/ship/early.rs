@@ -9,10 +9,9 @@ use std::sync::Arc;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, NullEquality, Result};
 use datafusion::logical_expr::{Expr, Join, JoinConstraint, JoinType, LogicalPlan, Projection};
-use weft_plan::shipped_table_of;
+use weft_plan::{origin, shipped_table_of};
 
 use crate::plan::estimate::Estimate;
-use crate::plan::reduce::origin;
 
 /// The part of the rows that are expected to be needed, up to which it is worth to look for the others
 /// first.

@@ -1,7 +1,6 @@
 //! Metadata calls: what there is to query, answered from the backend's list of tables.
 
 use std::collections::{BTreeSet, HashMap};
-use std::iter::repeat;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
@@ -17,15 +16,13 @@ use weft_governance::{Error, ErrorKind, code};
 use super::desk::Desk;
 use super::pattern::matches;
 use super::{keys, types, unsupported};
-use crate::backend::{Backend, Remark, TableEntry, TableKind};
+use crate::backend::{Backend, TableEntry, TableKind};
+use crate::columns::{Origin, tell, tell_origin, told};
 use crate::encode::wire_schema;
 use crate::session::Session;
 
-const PREFIX: &str = "ARROW:FLIGHT:SQL:";
 /// Where a table's description is found.
 const DESCRIPTION: &str = "description";
-/// Where a column's classification is found.
-const CLASSIFICATION: &str = "weft.classification";
 
 /// The columns of a metadata call's answer; nothing for other commands.
 pub(super) fn schema(command: &Command) -> Option<SchemaRef> {
@@ -141,12 +138,11 @@ fn table_types() -> Result<RecordBatch, Error> {
 /// The table's columns in wire form, with the metadata that clients show.
 fn described(table: &TableEntry) -> Schema {
     let wired = wire_schema(&table.columns);
-    let remarks = table.remarks.iter().map(Some).chain(repeat(None));
     let fields: Vec<Field> = wired
         .fields()
         .iter()
-        .zip(remarks)
-        .map(|(field, remark)| described_column(table, field, remark))
+        .enumerate()
+        .map(|(place, field)| described_column(table, place, field))
         .collect();
     let mut metadata = HashMap::new();
     if let Some(description) = &table.description {
@@ -160,46 +156,39 @@ pub(super) fn named_types(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema
         .fields()
         .iter()
-        .map(|field| {
-            let mut metadata = field.metadata().clone();
-            tell_type(&mut metadata, field);
-            field.as_ref().clone().with_metadata(metadata)
-        })
+        .map(|field| told(field, |metadata| tell_type(metadata, field)))
         .collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 fn tell_type(metadata: &mut HashMap<String, String>, field: &Field) {
-    let mut tell = |key: &str, value: String| {
-        metadata.insert(format!("{PREFIX}{key}"), value);
-    };
-    tell("TYPE_NAME", types::name(field.data_type()).to_owned());
+    let name = types::name(field.data_type()).to_owned();
+    tell(metadata, "TYPE_NAME", name);
     if let Some((precision, scale)) = types::precision(field.data_type()) {
-        tell("PRECISION", precision.to_string());
-        tell("SCALE", scale.to_string());
+        tell(metadata, "PRECISION", precision.to_string());
+        tell(metadata, "SCALE", scale.to_string());
     }
 }
 
-fn described_column(table: &TableEntry, field: &Field, remark: Option<&Remark>) -> Field {
-    let mut metadata = field.metadata().clone();
-    tell_type(&mut metadata, field);
-    let mut tell = |key: &str, value: String| {
-        metadata.insert(format!("{PREFIX}{key}"), value);
+fn described_column(table: &TableEntry, place: usize, field: &Field) -> Field {
+    let origin = Origin {
+        catalog: table.catalog.clone(),
+        schema: table.schema.clone(),
+        table: table.table.clone(),
+        remark: table.remarks.get(place).cloned().unwrap_or_default(),
     };
-    tell("CATALOG_NAME", table.catalog.clone());
-    tell("DB_SCHEMA_NAME", table.schema.clone());
-    tell("TABLE_NAME", table.table.clone());
-    tell("IS_AUTO_INCREMENT", "0".to_owned());
-    tell("IS_CASE_SENSITIVE", "1".to_owned());
-    tell("IS_READ_ONLY", "1".to_owned());
-    tell("IS_SEARCHABLE", "1".to_owned());
-    if let Some(description) = remark.and_then(|it| it.description.as_ref()) {
-        tell("REMARKS", description.clone());
-    }
-    if let Some(classification) = remark.and_then(|it| it.classification.as_ref()) {
-        metadata.insert(CLASSIFICATION.to_owned(), classification.clone());
-    }
-    field.clone().with_metadata(metadata)
+    told(field, |metadata| {
+        tell_type(metadata, field);
+        tell_origin(metadata, &origin);
+        for (key, value) in [
+            ("IS_AUTO_INCREMENT", "0"),
+            ("IS_CASE_SENSITIVE", "1"),
+            ("IS_READ_ONLY", "1"),
+            ("IS_SEARCHABLE", "1"),
+        ] {
+            tell(metadata, key, value.to_owned());
+        }
+    })
 }
 
 fn fits(pattern: Option<&String>, name: &str) -> bool {

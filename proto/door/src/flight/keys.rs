@@ -59,9 +59,17 @@ struct Named<'a> {
 }
 
 impl Named<'_> {
-    fn is(&self, entry: &TableEntry, table: &str) -> bool {
-        self.catalog.is_none_or(|it| *it == entry.catalog)
-            && self.schema.is_none_or(|it| *it == entry.schema)
+    fn is(&self, entry: &TableEntry) -> bool {
+        self.is_called(&entry.catalog, &entry.schema, &entry.table)
+    }
+
+    fn is_target(&self, key: &ForeignKey) -> bool {
+        self.is_called(&key.catalog, &key.schema, &key.table)
+    }
+
+    fn is_called(&self, catalog: &str, schema: &str, table: &str) -> bool {
+        self.catalog.is_none_or(|it| it == catalog)
+            && self.schema.is_none_or(|it| it == schema)
             && self.table == table
     }
 }
@@ -76,7 +84,7 @@ pub(super) fn primary(
         schema: of.db_schema.as_ref(),
         table: &of.table,
     };
-    let found = tables.iter().filter(|entry| of.is(entry, &entry.table));
+    let found = tables.iter().filter(|entry| of.is(entry));
     let found: Vec<(&TableEntry, &String, i32)> = found
         .flat_map(|entry| {
             let key = entry.key.iter().zip(1..);
@@ -109,7 +117,7 @@ pub(super) fn imported(
         schema: of.db_schema.as_ref(),
         table: &of.table,
     };
-    foreign(tables, |entry, _| of.is(entry, &entry.table))
+    foreign(tables, |entry, _| of.is(entry))
 }
 
 /// What refers to columns of the table.
@@ -122,7 +130,7 @@ pub(super) fn exported(
         schema: of.db_schema.as_ref(),
         table: &of.table,
     };
-    foreign(tables, |entry, key| of.is(entry, &key.table))
+    foreign(tables, |_, key| of.is_target(key))
 }
 
 /// What refers from one table to the other.
@@ -140,12 +148,10 @@ pub(super) fn between(
         schema: of.fk_db_schema.as_ref(),
         table: &of.fk_table,
     };
-    foreign(tables, |entry, key| {
-        to.is(entry, &key.table) && from.is(entry, &entry.table)
-    })
+    foreign(tables, |entry, key| to.is_target(key) && from.is(entry))
 }
 
-/// The columns of the foreign keys that are `wanted`. Both tables are of one catalog and schema.
+/// The columns of the foreign keys that are `wanted`.
 fn foreign(
     tables: &[TableEntry],
     wanted: impl Fn(&TableEntry, &ForeignKey) -> bool,
@@ -155,7 +161,10 @@ fn foreign(
         .flat_map(|entry| entry.foreign_keys.iter().map(move |key| (entry, key)))
         .filter(|(entry, key)| wanted(entry, key))
         .collect();
-    found.sort_by_key(|(entry, key)| (&entry.catalog, &entry.schema, &key.table, &entry.table));
+    found.sort_by_key(|(entry, key)| {
+        let to = (&key.catalog, &key.schema, &key.table);
+        (to, &entry.catalog, &entry.schema, &entry.table)
+    });
     let rows: Vec<(&TableEntry, &ForeignKey, &String, &String, i32)> = found
         .into_iter()
         .flat_map(|(entry, key)| {
@@ -169,8 +178,8 @@ fn foreign(
     let rules =
         || -> ArrayRef { Arc::new(UInt8Array::from_iter_values(rows.iter().map(|_| NO_ACTION))) };
     let columns: Vec<ArrayRef> = vec![
-        names(&|entry, _| entry.catalog.clone()),
-        names(&|entry, _| entry.schema.clone()),
+        names(&|_, key| key.catalog.clone()),
+        names(&|_, key| key.schema.clone()),
         names(&|_, key| key.table.clone()),
         text(rows.iter().map(|(.., to, _)| Some((*to).clone()))),
         names(&|entry, _| entry.catalog.clone()),

@@ -56,6 +56,11 @@ fn varied() -> RecordBatch {
     reader.next().expect("rows").expect("valid")
 }
 
+/// A schema and a batch of it, as Arrow's own writer makes them.
+pub(crate) fn sample_messages(compression: Compression) -> [FlightData; 2] {
+    compressed::frames(&varied(), compression).into()
+}
+
 fn frames(batch: &RecordBatch) -> (FlightData, FlightData) {
     let mut encoder = Encoder::new(batch.schema());
     let schema = encoder.schema_frame();

@@ -6,7 +6,7 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{
-    CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
+    Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightDescriptor,
     FlightEndpoint, FlightInfo, RenewFlightEndpointRequest, Ticket,
 };
 use futures::TryStreamExt;
@@ -62,6 +62,43 @@ async fn every_announcement_of_a_result_has_the_schema_that_arrives() {
             .expect("complete");
         assert!(poll.get_ref().flight_descriptor.is_none() && poll.get_ref().info.is_some());
     }
+}
+
+/// It runs when it is fetched: there is nothing to wait for before.
+#[tokio::test]
+async fn a_query_that_takes_long_is_complete_as_soon_as_it_is_polled() {
+    let house = House::open();
+    let client = house.guest("analyst").await;
+    let bearer = client.token().expect("signed in").clone();
+    let command = CommandStatementQuery {
+        query: "silent".to_owned(),
+        transaction_id: None,
+    };
+    let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+    let mut raw = FlightServiceClient::new(house.channel().await);
+    let poll = raw.poll_flight_info(authorized(descriptor, &bearer)).await;
+    let poll = poll.expect("complete").into_inner();
+    assert_eq!(poll.flight_descriptor, None);
+    assert_eq!(poll.progress, Some(1.0));
+    let info = poll.info.expect("a result");
+    let [endpoint] = info.endpoint.as_slice() else {
+        panic!("one endpoint");
+    };
+    // Whether anybody fetches it or not, it ends.
+    assert!(endpoint.expiration_time.is_some());
+    assert_eq!(poll.expiration_time, endpoint.expiration_time);
+    let ticket = endpoint.ticket.clone().expect("a ticket");
+    let fetching = raw.do_get(authorized(ticket.clone(), &bearer)).await;
+    let mut rows = fetching.expect("a stream").into_inner();
+    assert!(rows.message().await.expect("the schema").is_some());
+    let cancel = Action::new(
+        "CancelFlightInfo",
+        CancelFlightInfoRequest::new(info).encode_to_vec(),
+    );
+    raw.do_action(authorized(cancel, &bearer))
+        .await
+        .expect("cancelled");
+    rows.message().await.expect_err("an end");
 }
 
 #[tokio::test]

@@ -154,7 +154,11 @@ async fn keys_are_those_that_the_tables_declare() {
         assert_eq!(batch.num_columns(), 6);
         assert_eq!(column(&batch, "column_name"), expected, "{table}");
     }
-    for (exported, expected) in [("orders", vec!["lineitem"]), ("lineitem", vec![])] {
+    for (exported, expected) in [
+        ("orders", vec!["lineitem"]),
+        ("customer", vec!["lineitem"]),
+        ("lineitem", vec![]),
+    ] {
         let of = CommandGetExportedKeys {
             table: exported.to_owned(),
             ..CommandGetExportedKeys::default()
@@ -164,7 +168,8 @@ async fn keys_are_those_that_the_tables_declare() {
         assert_eq!(batch.num_columns(), 13);
         assert_eq!(column(&batch, "fk_table_name"), expected, "{exported}");
     }
-    for (importing, expected) in [("lineitem", vec!["orders"]), ("orders", vec![])] {
+    // Those of another catalog too, sorted by it.
+    for (importing, expected) in [("lineitem", vec!["customer", "orders"]), ("orders", vec![])] {
         let of = CommandGetImportedKeys {
             catalog: Some("sales".to_owned()),
             db_schema: Some("orders".to_owned()),
