@@ -6,7 +6,8 @@ from mesh import refused
 
 DIRECT = DatabaseOptions.RPC_CALL_HEADER_PREFIX.value + "x-weft-direct"
 ORDERS = "SELECT o_orderkey, o_comment FROM sales.orders.orders ORDER BY o_orderkey"
-FETCHED = "SELECT count(*) FROM system.events.log WHERE details LIKE '%fetched directly%'"
+FETCHED = """SELECT count(*) FROM system.events.log
+             WHERE kind = 'admitted' AND details LIKE '%fetched directly%'"""
 
 
 def connect(mesh, **options):

@@ -140,8 +140,8 @@ fn what_the_coordinator_has_to_work_on_is_fetched_from_it() {
         let mut analyst = mesh.sign_in("analyst").await;
         for sql in [
             "SELECT count(*) FROM sales.orders.o JOIN crm.people.p ON o.clerk = p.name",
-            "SELECT id FROM sales.orders.o UNION ALL SELECT length(name) FROM crm.people.p",
-            "SELECT id FROM sales.orders.o WHERE id > (SELECT count(*) FROM crm.people.p) - 2",
+            "SELECT id FROM sales.orders.o UNION ALL SELECT length(name) FROM crm.people.p ORDER BY 1",
+            "SELECT id FROM sales.orders.o WHERE id > (SELECT count(*) FROM crm.people.p) - 2 ORDER BY 1",
             "SELECT 1",
             "SELECT node FROM system.runtime.nodes",
             "SHOW TABLES FROM sales",

@@ -1,8 +1,13 @@
 //! Rows without what stands where a value is NULL: it would be sent, and may be that of a row that was masked.
 
-use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, UInt64Array};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
+    RecordBatch, StructArray, UInt64Array,
+};
 use arrow::compute::take;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 
 /// The batch without bytes and items behind values that are NULL, where there are any.
@@ -23,10 +28,57 @@ pub(super) fn shown(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     Ok(shown)
 }
 
-/// What is behind NULL is not copied.
+/// The column without what it hides. Taking rows leaves bytes and items behind that stand where a value is
+/// NULL, but only on the outside: what is within is taken by itself.
 fn copied(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if !hides(column) {
+        return Ok(Arc::clone(column));
+    }
     let rows = UInt64Array::from_iter_values(0..column.len() as u64);
-    take(column, &rows, None)
+    let column = take(column, &rows, None)?;
+    Ok(match column.data_type() {
+        DataType::List(item) => Arc::new(list(item, column.as_list::<i32>())?),
+        DataType::LargeList(item) => Arc::new(list(item, column.as_list::<i64>())?),
+        DataType::FixedSizeList(item, size) => {
+            let list = column.as_fixed_size_list();
+            let values = copied(list.values())?;
+            let nulls = list.nulls().cloned();
+            Arc::new(FixedSizeListArray::try_new(
+                Arc::clone(item),
+                *size,
+                values,
+                nulls,
+            )?)
+        }
+        DataType::Map(entry, ordered) => {
+            let map = column.as_map();
+            let entries = fields(map.entries())?;
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            Arc::new(MapArray::try_new(
+                Arc::clone(entry),
+                offsets,
+                entries,
+                nulls,
+                *ordered,
+            )?)
+        }
+        DataType::Struct(_) => Arc::new(fields(column.as_struct())?),
+        _ => column,
+    })
+}
+
+fn list<O: OffsetSizeTrait>(
+    item: &FieldRef,
+    list: &GenericListArray<O>,
+) -> Result<GenericListArray<O>, ArrowError> {
+    let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+    GenericListArray::try_new(Arc::clone(item), offsets, copied(list.values())?, nulls)
+}
+
+fn fields(array: &StructArray) -> Result<StructArray, ArrowError> {
+    let columns = array.columns().iter().map(copied);
+    let columns = columns.collect::<Result<_, _>>()?;
+    StructArray::try_new(array.fields().clone(), columns, array.nulls().cloned())
 }
 
 fn hides(array: &dyn Array) -> bool {
