@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
-    RecordBatch, StructArray, UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, FixedSizeBinaryArray,
+    FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, PrimitiveArray, RecordBatch,
+    StructArray, UInt64Array, downcast_primitive_array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
@@ -34,8 +36,26 @@ fn copied(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     if !hides(column) {
         return Ok(Arc::clone(column));
     }
-    let rows = UInt64Array::from_iter_values(0..column.len() as u64);
-    let column = take(column, &rows, None)?;
+    let column = match column.data_type() {
+        // Taking rows copies values of a fixed width as they are.
+        DataType::Boolean => {
+            return Ok(Arc::new(
+                column.as_boolean().iter().collect::<BooleanArray>(),
+            ));
+        }
+        DataType::FixedSizeBinary(width) => {
+            let rows = column.as_fixed_size_binary().iter();
+            let rows = FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows, *width)?;
+            return Ok(Arc::new(rows));
+        }
+        _ => {
+            if let Some(column) = zeroed(column) {
+                return Ok(column);
+            }
+            let rows = UInt64Array::from_iter_values(0..column.len() as u64);
+            take(column, &rows, None)?
+        }
+    };
     Ok(match column.data_type() {
         DataType::List(item) => Arc::new(list(item, column.as_list::<i32>())?),
         DataType::LargeList(item) => Arc::new(list(item, column.as_list::<i64>())?),
@@ -65,6 +85,41 @@ fn copied(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         DataType::Struct(_) => Arc::new(fields(column.as_struct())?),
         _ => column,
     })
+}
+
+/// The column, if it is one of numbers, with nothing where a value is NULL.
+fn zeroed(column: &ArrayRef) -> Option<ArrayRef> {
+    fn zeroed<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>) -> ArrayRef {
+        let values: PrimitiveArray<T> = array.iter().collect();
+        Arc::new(values.with_data_type(array.data_type().clone()))
+    }
+    let column: &dyn Array = column.as_ref();
+    downcast_primitive_array!(
+        column => Some(zeroed(column)),
+        _ => None
+    )
+}
+
+/// Whether a number stands where a value is NULL.
+fn hides_number(array: &dyn Array) -> bool {
+    fn hides<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, nulls: &NullBuffer) -> bool {
+        let mut rows = array.values().iter().zip(nulls.iter());
+        rows.any(|(value, valid)| !valid && *value != T::Native::default())
+    }
+    let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) else {
+        return false;
+    };
+    downcast_primitive_array!(
+        array => hides(array, nulls),
+        _ => match array.data_type() {
+            DataType::Boolean => {
+                let mut rows = array.as_boolean().values().iter().zip(nulls.iter());
+                rows.any(|(value, valid)| !valid && value)
+            }
+            DataType::FixedSizeBinary(_) => true,
+            _ => false,
+        }
+    )
 }
 
 fn list<O: OffsetSizeTrait>(
@@ -104,7 +159,7 @@ fn hides(array: &dyn Array) -> bool {
             let mut columns = array.as_struct().columns().iter();
             columns.any(|column| hides(column))
         }
-        _ => false,
+        _ => hides_number(array),
     }
 }
 

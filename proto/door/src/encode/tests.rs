@@ -11,7 +11,9 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Fields, Int32Type, IntervalUnit, Schema, TimeUnit};
+use arrow::datatypes::{
+    DataType, Field, Fields, Int32Type, IntervalUnit, Schema, TimeUnit, TimestampMicrosecondType,
+};
 use arrow_flight::FlightData;
 use proptest::prelude::*;
 
@@ -501,5 +503,38 @@ fn no_text_or_list_is_sent_that_stands_where_a_value_is_null() {
             assert!(!text[0].contains("SECRET"), "{}", text[0]);
             assert_eq!(sent[0], sent[1]);
         }
+    }
+}
+
+#[test]
+fn no_number_is_sent_that_stands_where_a_value_is_null() {
+    let secret = i64::from_le_bytes(*b"SECRET!!");
+    let nulls = NullBuffer::from(vec![true, false]);
+    let veiled = Int64Array::new(vec![7, secret].into(), Some(nulls));
+    let clean = Int64Array::from(vec![Some(7), None]);
+    for to in [
+        DataType::Int64,
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    ] {
+        let [veiled, clean] = [&veiled, &clean].map(|array| {
+            let array = array.clone();
+            let array: ArrayRef = match &to {
+                DataType::Int64 => Arc::new(array),
+                _ => Arc::new(
+                    array
+                        .reinterpret_cast::<TimestampMicrosecondType>()
+                        .with_data_type(to.clone()),
+                ),
+            };
+            let batch = one_column(array);
+            let mut encoder = Encoder::new(batch.schema());
+            let frames = encoder.encode(&batch).expect("encodes");
+            frames
+                .into_iter()
+                .flat_map(|frame| frame.data_body.to_vec())
+                .collect::<Vec<_>>()
+        });
+        assert!(!veiled.windows(8).any(|bytes| bytes == b"SECRET!!"), "{to}");
+        assert_eq!(veiled, clean, "{to}");
     }
 }
