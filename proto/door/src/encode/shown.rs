@@ -17,17 +17,11 @@ use arrow::error::ArrowError;
 /// # Errors
 /// If a column cannot be copied.
 pub(super) fn shown(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let mut shown = batch.clone();
-    for (number, column) in batch.columns().iter().enumerate() {
-        if hides(column) {
-            let mut columns = shown.columns().to_vec();
-            if let Some(place) = columns.get_mut(number) {
-                *place = copied(column)?;
-            }
-            shown = RecordBatch::try_new(batch.schema(), columns)?;
-        }
+    if !batch.columns().iter().any(|column| hides(column)) {
+        return Ok(batch.clone());
     }
-    Ok(shown)
+    let columns = batch.columns().iter().map(copied);
+    RecordBatch::try_new(batch.schema(), columns.collect::<Result<_, _>>()?)
 }
 
 /// The column without what it hides. Taking rows leaves bytes and items behind that stand where a value is
