@@ -3,6 +3,8 @@
 // The lints that spare tests spare the functions beside them too.
 #![cfg(test)]
 
+#[path = "demo/client.rs"]
+mod client;
 mod demo;
 
 use std::collections::BTreeMap;
@@ -11,23 +13,19 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use arrow_flight::FlightDescriptor;
-use arrow_flight::flight_service_client::FlightServiceClient;
-use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
 use futures::StreamExt;
-use prost::Message;
 use serde_json::Value;
-use tonic::Request;
-use tonic::transport::Channel;
 
+use client::run;
 use demo::Demo;
 
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 impl Demo {
-    fn start() -> Self {
+    fn start_logging() -> Self {
         Self::start_with(|demo, folder| {
             demo.arg("--dir").arg(folder);
             demo.env("WEFT_LOG_FORMAT", "json").env_remove("WEFT_LOG")
@@ -92,46 +90,13 @@ async fn ask<T>(
     sql: &str,
     read: impl AsyncFnOnce(tonic::Streaming<arrow_flight::FlightData>) -> T,
 ) -> T {
-    let url = demo.text("/flight_sql").replace("grpc://", "http://");
-    let channel = Channel::from_shared(url).expect("valid").connect().await;
-    let mut client = FlightServiceClient::new(channel.expect("connects"));
-    let bearer = format!("Bearer {}", demo.text("/principals/analyst/token"));
-    fn request<T>(message: T, bearer: &str) -> Request<T> {
-        let mut request = Request::new(message);
-        let trace = format!("00-{TRACE}-b7ad6b7169203331-01");
-        let metadata = request.metadata_mut();
-        metadata.insert("authorization", bearer.parse().expect("a header"));
-        metadata.insert("traceparent", trace.parse().expect("a header"));
-        request
-    }
-    let query = CommandStatementQuery {
-        query: sql.to_owned(),
-        transaction_id: None,
-    };
-    let descriptor = FlightDescriptor::new_cmd(query.as_any().encode_to_vec());
-    let info = client.get_flight_info(request(descriptor, &bearer)).await;
-    let ticket = info
-        .expect("planned")
-        .into_inner()
-        .endpoint
-        .remove(0)
-        .ticket;
-    let rows = client
-        .do_get(request(ticket.expect("a ticket"), &bearer))
-        .await;
-    read(rows.expect("a stream").into_inner()).await
-}
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime").block_on(test)
+    let mut client = demo.client().await.within(HEADER);
+    read(client.messages(sql).await.expect("a stream")).await
 }
 
 #[test]
 fn every_process_of_a_mesh_says_that_it_is_ready_and_a_trace_goes_through_all() {
-    let demo = Demo::start();
+    let demo = Demo::start_logging();
     let servers: BTreeMap<String, String> =
         serde_json::from_value(demo.description["operations"].clone()).expect("servers");
     assert_eq!(servers.len(), 5);
@@ -172,7 +137,7 @@ fn every_process_of_a_mesh_says_that_it_is_ready_and_a_trace_goes_through_all() 
 
 #[test]
 fn a_coordinator_drains_when_it_is_told_to_stop_and_is_cut_when_it_is_told_again() {
-    let demo = Demo::start();
+    let demo = Demo::start_logging();
     let pid = demo.pid("coordinator");
     let sql =
         "SELECT a.l_comment, b.l_comment FROM sales.orders.lineitem a, sales.orders.lineitem b";

@@ -3,15 +3,14 @@
 // The lints that spare tests spare the functions beside them too.
 #![cfg(test)]
 
+#[path = "demo/client.rs"]
+mod client;
 mod demo;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow_flight::FlightDescriptor;
-use arrow_flight::flight_service_client::FlightServiceClient;
-use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
 use futures::StreamExt;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -21,10 +20,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use prost::Message;
 use tokio::net::TcpListener;
 use tonic::codegen::tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Channel, Server};
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use demo::Demo;
@@ -33,6 +31,7 @@ use demo::Demo;
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const STEP: &str = "b7ad6b7169203331";
+const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const JOIN: &str = "SELECT count(*) FROM sales.orders.orders JOIN crm.customers.customer \
                     ON o_custkey = c_custkey WHERE c_name <> 'Customer#000000007'";
 
@@ -104,32 +103,6 @@ impl Collector {
     }
 }
 
-async fn ask(demo: &Demo, sql: &str) {
-    let url = demo.text("/flight_sql").replace("grpc://", "http://");
-    let channel = Channel::from_shared(url).expect("valid").connect().await;
-    let mut client = FlightServiceClient::new(channel.expect("connects"));
-    fn request<T>(demo: &Demo, message: T) -> Request<T> {
-        let bearer = format!("Bearer {}", demo.text("/principals/analyst/token"));
-        let trace = format!("00-{TRACE}-{STEP}-01");
-        let mut request = Request::new(message);
-        let metadata = request.metadata_mut();
-        metadata.insert("authorization", bearer.parse().expect("a header"));
-        metadata.insert("traceparent", trace.parse().expect("a header"));
-        request
-    }
-    let query = CommandStatementQuery {
-        query: sql.to_owned(),
-        transaction_id: None,
-    };
-    let descriptor = FlightDescriptor::new_cmd(query.as_any().encode_to_vec());
-    let info = client.get_flight_info(request(demo, descriptor)).await;
-    let endpoint = info.expect("planned").into_inner().endpoint.remove(0);
-    let ticket = endpoint.ticket.expect("a ticket");
-    let rows = client.do_get(request(demo, ticket)).await;
-    let frames: Vec<_> = rows.expect("a stream").into_inner().collect().await;
-    assert!(frames.iter().all(Result::is_ok), "{frames:?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_steps_of_a_query_at_all_servers_are_one_trace() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
@@ -147,7 +120,10 @@ async fn the_steps_of_a_query_at_all_servers_are_one_trace() {
                 .env("OTEL_BSP_SCHEDULE_DELAY", "50")
         })
     });
-    ask(&demo, JOIN).await;
+    let mut client = demo.client().await.within(HEADER);
+    let messages = client.messages(JOIN).await.expect("planned");
+    let frames: Vec<_> = messages.collect().await;
+    assert!(frames.iter().all(Result::is_ok), "{frames:?}");
     let nodes = |steps: &[Came]| -> BTreeSet<String> {
         let served = steps.iter().filter(|it| it.name == "DoExchange");
         served.map(|it| it.server.clone()).collect()

@@ -55,6 +55,7 @@ impl Demo {
         Client {
             inner: FlightServiceClient::new(channel.expect("connects")),
             bearer,
+            trace: None,
         }
     }
 }
@@ -63,14 +64,25 @@ impl Demo {
 pub(crate) struct Client {
     pub(crate) inner: FlightServiceClient<Channel>,
     bearer: String,
+    trace: Option<&'static str>,
 }
 
 impl Client {
+    /// The same, whose calls are in the trace that `header` says.
+    pub(crate) fn within(self, header: &'static str) -> Self {
+        let trace = Some(header);
+        Self { trace, ..self }
+    }
+
     /// `message` by whoever is signed in.
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let bearer = self.bearer.parse().expect("a header");
-        request.metadata_mut().insert("authorization", bearer);
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", bearer);
+        if let Some(trace) = self.trace {
+            metadata.insert("traceparent", trace.parse().expect("a header"));
+        }
         request
     }
 
