@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, FixedSizeBinaryArray,
     FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, PrimitiveArray, RecordBatch,
-    StructArray, UInt64Array, downcast_primitive_array,
+    StructArray, UInt64Array, downcast_primitive_array, make_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::take;
@@ -55,7 +55,7 @@ fn copied(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         DataType::LargeList(item) => Arc::new(list(item, column.as_list::<i64>())?),
         DataType::FixedSizeList(item, size) => {
             let list = column.as_fixed_size_list();
-            let values = copied(list.values())?;
+            let values = beneath(list.values(), items_beneath(list).as_ref())?;
             let nulls = list.nulls().cloned();
             Arc::new(FixedSizeListArray::try_new(
                 Arc::clone(item),
@@ -125,9 +125,45 @@ fn list<O: OffsetSizeTrait>(
 }
 
 fn fields(array: &StructArray) -> Result<StructArray, ArrowError> {
-    let columns = array.columns().iter().map(copied);
+    let columns = array.columns().iter();
+    let columns = columns.map(|column| beneath(column, array.nulls()));
     let columns = columns.collect::<Result<_, _>>()?;
     StructArray::try_new(array.fields().clone(), columns, array.nulls().cloned())
+}
+
+/// The column without what it hides, also where what it is a part of is NULL.
+fn beneath(column: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    if !shows_beneath(column, outer) {
+        return copied(column);
+    }
+    let with_nulls = |column: &ArrayRef, nulls| -> Result<ArrayRef, ArrowError> {
+        let data = column.to_data().into_builder().nulls(nulls).build()?;
+        Ok(make_array(data))
+    };
+    let shown = copied(&with_nulls(
+        column,
+        NullBuffer::union(column.nulls(), outer),
+    )?)?;
+    match column.nulls() {
+        Some(_) => Ok(shown),
+        // Bits for it need not be sent.
+        None => with_nulls(&shown, None),
+    }
+}
+
+/// Whether the column has a value where what it is a part of is NULL.
+fn shows_beneath(column: &dyn Array, outer: Option<&NullBuffer>) -> bool {
+    let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
+        return false;
+    };
+    let own = column.nulls();
+    *column.data_type() != DataType::Null && own.is_none_or(|own| !own.contains(outer))
+}
+
+/// Which items of the list are of no list that is NULL.
+fn items_beneath(list: &FixedSizeListArray) -> Option<NullBuffer> {
+    let size = usize::try_from(list.value_length()).unwrap_or(0);
+    list.nulls().map(|nulls| nulls.expand(size))
 }
 
 fn hides(array: &dyn Array) -> bool {
@@ -148,10 +184,14 @@ fn hides(array: &dyn Array) -> bool {
             let map = array.as_map();
             hides_some(array, map.value_offsets()) || hides(map.entries())
         }
-        DataType::FixedSizeList(_, _) => hides(array.as_fixed_size_list().values()),
+        DataType::FixedSizeList(_, _) => {
+            let list = array.as_fixed_size_list();
+            let items = list.values();
+            shows_beneath(items, items_beneath(list).as_ref()) || hides(items)
+        }
         DataType::Struct(_) => {
             let mut columns = array.as_struct().columns().iter();
-            columns.any(|column| hides(column))
+            columns.any(|column| shows_beneath(column, array.nulls()) || hides(column))
         }
         _ => hides_number(array),
     }

@@ -32,6 +32,15 @@ fn total(frames: &[FlightData]) -> usize {
     frames.iter().map(size).sum()
 }
 
+/// What is sent for a column of these values.
+fn sent(array: ArrayRef) -> Vec<u8> {
+    let batch = one_column(array);
+    let mut encoder = Encoder::new(batch.schema());
+    let frames = encoder.encode(&batch).expect("encodes").into_iter();
+    let parts = frames.map(|frame| [frame.data_header, frame.data_body].concat());
+    parts.collect::<Vec<_>>().concat()
+}
+
 /// Encodes the batches with their own schema, and decodes what comes out.
 fn over_the_wire(batches: &[RecordBatch]) -> RecordBatch {
     let plain = over_the_wire_as(Compression::None, batches).0;
@@ -453,17 +462,7 @@ fn what_stands_where_a_value_is_null_is_neither_counted_nor_sent() {
     ];
     for (veiled, clean) in pairs {
         assert_eq!(logical_size(&veiled), logical_size(&clean));
-        let sent = [veiled, clean].map(|array| {
-            let batch = one_column(array);
-            let mut encoder = Encoder::new(batch.schema());
-            encoder.encode(&batch).expect("encodes")
-        });
-        let [veiled, clean] = sent.map(|frames| {
-            let parts = frames.into_iter();
-            let parts = parts.map(|frame| [frame.data_header, frame.data_body].concat());
-            parts.collect::<Vec<_>>().concat()
-        });
-        assert_eq!(veiled, clean);
+        assert_eq!(sent(veiled), sent(clean));
     }
 }
 
@@ -489,19 +488,11 @@ fn no_text_or_list_is_sent_that_stands_where_a_value_is_null() {
     let clean_list = list([1, 0, 0, 0], StringArray::from(vec!["shown"]));
     for (veiled, clean) in [(veiled, clean), (veiled_list, clean_list)] {
         for nesting in [&[][..], &[2], &[3], &[1]] {
-            let sent = [&veiled, &clean].map(|array| {
-                let batch = one_column(nest(Arc::clone(array), nesting));
-                let mut encoder = Encoder::new(batch.schema());
-                let frames = encoder.encode(&batch).expect("encodes");
-                let parts = frames.into_iter().map(|frame| frame.data_body.to_vec());
-                parts.collect::<Vec<_>>().concat()
-            });
-            let text = sent
-                .each_ref()
-                .map(|it| String::from_utf8_lossy(it).into_owned());
-            assert!(text.iter().all(|it| it.contains("shown")), "the control");
-            assert!(!text[0].contains("SECRET"), "{}", text[0]);
-            assert_eq!(sent[0], sent[1]);
+            let [veiled, clean] = [&veiled, &clean].map(|it| sent(nest(Arc::clone(it), nesting)));
+            let text = String::from_utf8_lossy(&veiled);
+            assert!(text.contains("shown"), "the control");
+            assert!(!text.contains("SECRET"), "{text}");
+            assert_eq!(veiled, clean);
         }
     }
 }
@@ -526,15 +517,44 @@ fn no_number_is_sent_that_stands_where_a_value_is_null() {
                         .with_data_type(to.clone()),
                 ),
             };
-            let batch = one_column(array);
-            let mut encoder = Encoder::new(batch.schema());
-            let frames = encoder.encode(&batch).expect("encodes");
-            frames
-                .into_iter()
-                .flat_map(|frame| frame.data_body.to_vec())
-                .collect::<Vec<_>>()
+            sent(array)
         });
         assert!(!veiled.windows(8).any(|bytes| bytes == b"SECRET!!"), "{to}");
         assert_eq!(veiled, clean, "{to}");
+    }
+}
+
+#[test]
+fn no_part_is_sent_of_a_value_that_is_null_as_a_whole() {
+    let text = |values: [&str; 4]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let part = |name: &str| Arc::new(Field::new(name, DataType::Utf8, false));
+    let row = |values: [&str; 4]| -> ArrayRef {
+        let fields = Fields::from(vec![part("text")]);
+        let nulls = NullBuffer::from(vec![true, false, false, true]);
+        Arc::new(StructArray::new(fields, vec![text(values)], Some(nulls)))
+    };
+    let pair = |values: [&str; 4]| -> ArrayRef {
+        let nulls = NullBuffer::from(vec![true, false]);
+        let pairs = FixedSizeListArray::new(part("item"), 2, text(values), Some(nulls));
+        Arc::new(pairs)
+    };
+    let pairs = [
+        (
+            row(["shown", "SECRET", "SECRET", "shown"]),
+            row(["shown", "", "", "shown"]),
+        ),
+        (
+            pair(["shown", "shown", "SECRET", "SECRET"]),
+            pair(["shown", "shown", "", ""]),
+        ),
+    ];
+    for (veiled, clean) in pairs {
+        for nesting in [&[][..], &[2], &[3], &[1]] {
+            let [veiled, clean] = [&veiled, &clean].map(|it| sent(nest(Arc::clone(it), nesting)));
+            let text = String::from_utf8_lossy(&veiled);
+            assert!(text.contains("shown"), "the control");
+            assert!(!text.contains("SECRET"), "{text}");
+            assert_eq!(veiled, clean);
+        }
     }
 }
