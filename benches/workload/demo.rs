@@ -20,7 +20,7 @@ use crate::tpch::{self, Table, Written};
 pub use product::{PRODUCTS, Product};
 
 /// Rises when the same scale gives other files than before.
-pub(crate) const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 3;
 
 /// The demo's data as it stands on disk.
 #[derive(Debug, Clone, PartialEq)]

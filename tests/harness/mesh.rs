@@ -21,6 +21,7 @@ use weft_node::{
 use weft_wire::authority::Authority;
 use weft_wire::identity::Identity;
 use weft_wire::join::issue_token;
+use workload::demo;
 
 use crate::client::Client;
 use crate::operations::reading;
@@ -124,10 +125,11 @@ impl MeshOptions {
     }
 }
 
-/// The TPC-H data of a scale, made once per machine and scale.
+/// The TPC-H data of a scale, made once per machine, scale and format: an older checkout's tests may run beside.
 pub fn workload_data(scale: f64) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("weft-test-tpch-{scale}"));
-    workload::demo::generate(&folder, scale)
+    let format = demo::FORMAT;
+    let folder = std::env::temp_dir().join(format!("weft-test-tpch-{scale}-format-{format}"));
+    demo::generate(&folder, scale)
         .expect("data can be generated")
         .dir
 }
