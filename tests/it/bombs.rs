@@ -12,6 +12,9 @@ use weft_governance::{Error, code};
 /// Nothing here takes longer, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Long enough for a bystander's count on a busy machine, short enough for a dozen bombs to reach it.
+const DEADLINE: Duration = Duration::from_secs(6);
+
 /// A statement, and how it may end.
 pub(crate) struct Bomb {
     name: &'static str,
@@ -32,7 +35,7 @@ async fn mesh() -> Mesh {
     let options = MeshOptions {
         node_memory: 256 << 20,
         query_limits: QueryLimits {
-            deadline: Duration::from_secs(2),
+            deadline: DEADLINE,
             memory: 256 << 20,
             query_memory: 64 << 20,
             query_spill: 64 << 20,
