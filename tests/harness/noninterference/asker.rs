@@ -1,5 +1,9 @@
 //! A person at one of two meshes, and all that the mesh says.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::DOMAINS;
 use super::outcome::{Told, answer, failed, numbered, shown};
 use super::queries::Attempt;
@@ -15,10 +19,13 @@ const EXPLANATIONS: [(&str, &str); 4] = [
     ("analyze", "EXPLAIN ANALYZE"),
     ("analyze flow", "EXPLAIN ANALYZE FLOW"),
 ];
-/// How the last query that somebody asked straight at a node was decided, and how it ended.
-const NEWEST: &str = "SELECT kind, principal, purpose, tables, columns, grants, policy, rows, bytes, code, \
+/// The last query that somebody asked. Which of its fragments end before it does is a matter of time, so no
+/// log is compared that tells of the queries before.
+const LAST: &str = "SELECT coalesce(max(query_id), '') FROM system.events.log";
+/// How the queries that somebody has asked since were decided, and how they ended.
+const SINCE: &str = "SELECT kind, principal, purpose, tables, columns, grants, policy, rows, bytes, code, \
     statement, details FROM system.events.log WHERE kind IN ('admitted', 'denied', 'finished', 'failed') \
-    AND query_id = (SELECT max(query_id) FROM system.events.log WHERE digest IS NOT NULL AND digest <> '')";
+    AND query_id IN (SELECT query_id FROM system.events.log WHERE digest <> '' AND query_id > ";
 
 /// A person at one of the meshes.
 pub(super) struct Asker {
@@ -50,8 +57,9 @@ impl Asker {
         set.expect("a setting");
     }
 
-    /// All that the mesh says of a query.
-    pub(super) async fn told(&mut self, attempt: &Attempt) -> Told {
+    /// All that the mesh says of a query, and what its log says after `patience`: ends that nobody waits for are
+    /// written a little later.
+    pub(super) async fn told(&mut self, attempt: &Attempt, patience: Duration) -> Told {
         let Attempt { sql, ordered, .. } = attempt;
         let mut told = Told::new();
         told.insert("answer", answer(&mut self.far, sql, *ordered).await);
@@ -68,9 +76,12 @@ impl Asker {
         }
         let mut elsewhere = DOMAINS.iter().filter(|domain| **domain != self.domain);
         if elsewhere.all(|domain| !sql.contains(&format!("{domain}."))) {
+            let last = self.near.value(LAST).await;
             told.insert("near", answer(&mut self.near, sql, *ordered).await);
+            sleep(patience).await;
             // What reads a table twice is admitted twice, in whatever order.
-            told.insert("near log", answer(&mut self.near, NEWEST, false).await);
+            let since = format!("{SINCE}'{last}')");
+            told.insert("near log", answer(&mut self.near, &since, false).await);
         }
         told
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use datafusion::prelude::SessionContext;
 use tokio::sync::Mutex;
@@ -26,6 +27,8 @@ const WORKERS: usize = 3;
 /// what EXPLAIN ANALYZE counts, depends on which of its parts is the first to end. Both meshes then say
 /// one of the same few things.
 const TRIES: usize = 40;
+/// As long as an end that nobody waits for may take until it is in a log.
+const ALL_IS_WRITTEN: Duration = Duration::from_millis(300);
 
 /// Two meshes over twin worlds.
 pub(super) struct Place {
@@ -160,7 +163,8 @@ impl Place {
         other: &mut Asker,
         copy: Option<&SessionContext>,
     ) {
-        let (left, right) = tokio::join!(one.told(attempt), other.told(attempt));
+        let at_once = Duration::ZERO;
+        let (left, right) = tokio::join!(one.told(attempt, at_once), other.told(attempt, at_once));
         let mut unsteady = BTreeMap::new();
         let mut apart = BTreeMap::new();
         for aspect in differences(&left, &right) {
@@ -171,7 +175,10 @@ impl Place {
                 if !seen[0].is_disjoint(&seen[1]) {
                     break;
                 }
-                let (left, right) = tokio::join!(one.told(attempt), other.told(attempt));
+                let (left, right) = tokio::join!(
+                    one.told(attempt, ALL_IS_WRITTEN),
+                    other.told(attempt, ALL_IS_WRITTEN)
+                );
                 seen[0].insert(left[aspect].clone());
                 seen[1].insert(right[aspect].clone());
             }
