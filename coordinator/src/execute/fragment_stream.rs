@@ -131,7 +131,7 @@ pub(super) async fn open(
         frames,
         lost,
         decoder,
-        output: Arc::clone(&fragment.output),
+        schema: Arc::clone(&fragment.read_as),
         domain,
         ordinal: fragment.ordinal,
         node: fragment.site.node.clone(),
@@ -244,6 +244,11 @@ pub(super) fn message(
     compression: Compression,
     run: &QueryRun,
 ) -> Result<FragmentRequest, Error> {
+    if !fragment.scalars.is_empty() {
+        // Encoded, it has NULL for each of them.
+        let message = "a fragment is asked for before its values are known";
+        return Err(Error::new(ErrorKind::Internal, code::INTERNAL, message));
+    }
     let compression = match compression {
         Compression::None => rpc::Compression::Unspecified,
         Compression::Lz4 => rpc::Compression::Lz4Frame,
@@ -284,7 +289,7 @@ struct Reading {
     frames: Streaming<FlightData>,
     lost: Lost,
     decoder: Decoder,
-    output: SchemaRef,
+    schema: SchemaRef,
     domain: DomainId,
     ordinal: u32,
     node: ServerId,
@@ -347,9 +352,9 @@ impl Reading {
             .store(self.decoder.bytes(), Ordering::Relaxed);
     }
 
-    /// What came, in the types that the plan above expects.
+    /// What came, in the types that whoever reads it expects.
     fn restore(&self, batch: RecordBatch) -> Result<RecordBatch, Error> {
-        if batch.num_columns() != self.output.fields().len() {
+        if batch.num_columns() != self.schema.fields().len() {
             return Err(broken(
                 &self.domain,
                 "the answer has another number of columns",
@@ -358,7 +363,7 @@ impl Reading {
         let columns = batch
             .columns()
             .iter()
-            .zip(self.output.fields())
+            .zip(self.schema.fields())
             .map(|(column, field)| {
                 if column.data_type() == field.data_type() {
                     Ok(Arc::clone(column))
@@ -371,7 +376,7 @@ impl Reading {
             arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         columns
             .and_then(|columns| {
-                RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &rows)
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &rows)
             })
             .map_err(|error| {
                 broken(&self.domain, "the answer does not have the announced types")

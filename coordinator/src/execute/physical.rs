@@ -17,7 +17,8 @@ use super::remote_exec::RemoteFragmentExec;
 use super::tighten::TightenExec;
 use crate::plan::{RemoteFragment, Tighten};
 
-/// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`.
+/// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`. Where one fragment is
+/// all of it, there is nothing to plan.
 ///
 /// # Errors
 /// If the engine cannot plan it.
@@ -26,6 +27,9 @@ pub async fn physical_plan(
     plan: &LogicalPlan,
     relay: Arc<Relay>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    if let Some(whole) = RemoteFragment::of(plan) {
+        return Ok(Arc::new(leaf(whole, relay)));
+    }
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
     let plan = bounded_calls(plan.clone())?;
@@ -61,7 +65,10 @@ impl ExtensionPlanner for RemotePlanner {
         let Some(remote) = node.as_any().downcast_ref::<RemoteFragment>() else {
             return Ok(None);
         };
-        let exec = RemoteFragmentExec::new(Arc::clone(remote.fragment()), Arc::clone(&self.relay));
-        Ok(Some(Arc::new(exec)))
+        Ok(Some(Arc::new(leaf(remote, Arc::clone(&self.relay)))))
     }
+}
+
+fn leaf(remote: &RemoteFragment, relay: Arc<Relay>) -> RemoteFragmentExec {
+    RemoteFragmentExec::new(Arc::clone(remote.fragment()), relay)
 }

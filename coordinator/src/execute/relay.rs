@@ -226,8 +226,8 @@ impl Relay {
         let rows = self.open(ordinal).await?;
         let rows: Vec<RecordBatch> = rows.try_collect().await?;
         let number = shipment.number;
-        let output = Arc::clone(&self.source(ordinal)?.fragment.output);
-        let ready = ReadyRows::new(number, output, &rows, memory)?;
+        let schema = Arc::clone(&self.source(ordinal)?.fragment.read_as);
+        let ready = ReadyRows::new(number, schema, &rows, memory)?;
         let mut shipped = self.shipped.clone();
         shipped.insert(number, Arc::new(ready));
         Ok(Some(shipped))
@@ -309,8 +309,8 @@ impl Relay {
             keys.insert(index, receiver);
             outlets.push((Collector::new(flow.clone(), target)?, sender));
         }
-        let output = Arc::clone(&fragment.output);
-        let (writer, readers) = spool(*readers, output, &self.runtime);
+        let schema = Arc::clone(&fragment.read_as);
+        let (writer, readers) = spool(*readers, schema, &self.runtime);
         let (size, seen) = watch::channel(match most {
             Some(_) => Size::Growing,
             None => Size::Large,

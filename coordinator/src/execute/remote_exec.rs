@@ -30,7 +30,7 @@ impl RemoteFragmentExec {
     /// The leaf for `fragment`, whose rows come through `relay`.
     pub fn new(fragment: Arc<FragmentPlan>, relay: Arc<Relay>) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&fragment.output)),
+            EquivalenceProperties::new(Arc::clone(&fragment.read_as)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,

@@ -12,6 +12,7 @@ use datafusion::logical_expr::{LogicalPlan, Subquery};
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use prost::Message;
+use weft_door::encode::wire_schema;
 use weft_governance::DomainId;
 use weft_plan::{LeafCodec, ProductTable, product_table_of, shipped_table_of};
 
@@ -25,7 +26,7 @@ use super::shippable::is_shippable;
 use super::site::{Site, Sites, only_site};
 
 /// What one node runs for a query.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FragmentPlan {
     /// Counted from 0 within the query.
     pub ordinal: u32,
@@ -39,6 +40,9 @@ pub struct FragmentPlan {
     pub tables: Vec<ProductTable>,
     /// The schema of its rows.
     pub output: SchemaRef,
+    /// The same in the types that its rows have once they are here: those of `output` where a plan goes on
+    /// with them.
+    pub read_as: SchemaRef,
     /// The rows to be expected.
     pub estimate: Estimate,
     /// The scalars whose values it waits for.
@@ -61,6 +65,7 @@ impl FragmentPlan {
             plan,
             tables: self.tables.clone(),
             output: Arc::clone(&self.output),
+            read_as: Arc::clone(&self.read_as),
             estimate: self.estimate.clone(),
             scalars: Vec::new(),
             shipped: self.shipped.clone(),
@@ -137,6 +142,28 @@ impl CutPlan {
             [_] if !waits => RemoteFragment::of(&self.plan).map(RemoteFragment::fragment),
             _ => None,
         }
+    }
+
+    /// The same query, with rows in the types in which they come and go if nothing here looks into them.
+    /// They would be turned into the types that this engine works with, and back again.
+    #[must_use]
+    pub fn passing_on(mut self) -> Self {
+        let Some(leaf) = RemoteFragment::of(&self.plan) else {
+            return self;
+        };
+        let ordinal = leaf.fragment().ordinal;
+        // The values of scalars are bound in this one, not in the leaf's.
+        let Some(fragment) = self.fragments.iter_mut().find(|it| it.ordinal == ordinal) else {
+            return self;
+        };
+        *fragment = Arc::new(FragmentPlan {
+            read_as: wire_schema(&fragment.output),
+            ..fragment.as_ref().clone()
+        });
+        let leaf = RemoteFragment::new(Arc::clone(fragment), Arc::clone(leaf.columns()));
+        let node = Arc::new(leaf);
+        self.plan = LogicalPlan::Extension(Extension { node });
+        self
     }
 
     /// The query once the first of its scalars have `values`.
@@ -313,6 +340,7 @@ impl<'a> Cutter<'a> {
             site,
             encoded,
             tables: tables(plan)?,
+            read_as: Arc::clone(&output),
             output,
             estimate: Estimate::of(plan),
             scalars,

@@ -658,6 +658,7 @@ impl QueryEngine {
         }
         let mut shipped = Shipped::new();
         let relay = loop {
+            cut = cut.passing_on();
             let relay = self.relay(&cut, &run, shipped)?;
             let Some(alternative) = cut.alternative.take() else {
                 break relay;

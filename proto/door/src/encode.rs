@@ -157,7 +157,7 @@ impl Encoder {
 
     /// What all messages so far amount to; of an encoder that does not digest, without a digest.
     pub fn sent(&self) -> Sent {
-        let digest = self.digest.as_ref().map(StreamDigest::hex);
+        let digest = self.digest.as_ref().map(StreamDigest::text);
         Sent {
             rows: self.rows,
             bytes: self.bytes,

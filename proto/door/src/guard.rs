@@ -148,7 +148,7 @@ impl Decoder {
 
     /// What all messages so far amount to; of a decoder that does not digest, without a digest.
     pub fn came(&self) -> Sent {
-        let digest = self.digest.as_ref().map(StreamDigest::hex);
+        let digest = self.digest.as_ref().map(StreamDigest::text);
         Sent {
             rows: self.rows,
             bytes: self.bytes,

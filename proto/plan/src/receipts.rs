@@ -12,7 +12,7 @@ use weft_wire::receipt::Receipt;
 
 /// The answer to SHOW RECEIPTS: one row for each fragment, as its node signed it. `epoch` is the state of
 /// its rights, `policy` the version of the mesh's policy that was in force. `rows` and `bytes`
-/// are those that left the node, `digest` is the SHA-256 of the bytes; it is empty for a query on a
+/// are those that left the node, `digest` is the BLAKE3 of the bytes; it is empty for a query on a
 /// connection straight to the node. `receipt` is the whole, to be kept and checked.
 pub fn receipts_schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);

@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use weft_governance::{Error, ErrorKind, FragmentId, ServerId, TableRef, Timestamp, code, hex};
+use weft_governance::{Error, ErrorKind, FragmentId, ServerId, TableRef, Timestamp, code};
 
 use crate::identity::{Identity, MeshCa, Peer};
 
@@ -45,7 +44,8 @@ pub struct Receipt {
     pub rows: u64,
     /// Bytes of all data headers and bodies that were sent.
     pub bytes: u64,
-    /// SHA-256 of those headers and bodies, one after the other as they were sent, hexadecimal.
+    /// BLAKE3 of those headers and bodies, one after the other as they were sent: `blake3:` and 64
+    /// hexadecimal digits.
     pub digest: String,
     /// When the last of them was ready.
     pub at: Timestamp,
@@ -122,18 +122,19 @@ pub struct Sent {
     pub rows: u64,
     /// Bytes of data headers and bodies.
     pub bytes: u64,
-    /// SHA-256 of them, hexadecimal.
+    /// BLAKE3 of them: `blake3:` and 64 hexadecimal digits.
     pub digest: String,
 }
 
-/// SHA-256 of a stream as it goes by.
+/// BLAKE3 of a stream as it goes by. Every byte is digested at both ends, and this takes a third of
+/// the time of SHA-256.
 #[derive(Clone)]
-pub struct StreamDigest(Context);
+pub struct StreamDigest(blake3::Hasher);
 
 impl StreamDigest {
     /// Of what will come.
     pub fn new() -> Self {
-        Self(Context::new(&SHA256))
+        Self(blake3::Hasher::new())
     }
 
     /// Takes in what comes next.
@@ -141,9 +142,9 @@ impl StreamDigest {
         self.0.update(bytes);
     }
 
-    /// Hexadecimal digits for what has come so far.
-    pub fn hex(&self) -> String {
-        hex(self.0.clone().finish().as_ref())
+    /// The digest of what has come so far, with the name of its kind before it.
+    pub fn text(&self) -> String {
+        format!("blake3:{}", self.0.finalize().to_hex())
     }
 }
 

@@ -17,8 +17,8 @@ pub(super) const QUERY: &str = "query_id";
 /// the record's link in their chain: both tell of all events, and so are for the log's owner alone.
 /// `columns` are those that a query could tell anything about; `policy` is the version of the federated
 /// policy. `rows` and `bytes` are what had left at the end. `digest` is the SHA-256 of the request that
-/// was decided on, and at the end of the bytes that were sent. `details` is all that was written down, as
-/// JSON, for the log's owner alone.
+/// was decided on, and at the end the BLAKE3 of the bytes that were sent, with `blake3:` before it. `details`
+/// is all that was written down, as JSON, for the log's owner alone.
 pub fn schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     let count = |name: &str, nullable| Field::new(name, DataType::UInt64, nullable);

@@ -28,7 +28,7 @@ fn receipt() -> Receipt {
         complete: true,
         rows: 3,
         bytes: 512,
-        digest: StreamDigest::new().hex(),
+        digest: StreamDigest::new().text(),
         at: SystemTime::now().into(),
     }
 }
