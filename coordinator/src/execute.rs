@@ -13,7 +13,7 @@ mod spool;
 mod tighten;
 
 pub use fragment_stream::Counters;
-pub use physical::physical_plan;
+pub use physical::{only_leaf, physical_plan};
 pub use relay::Relay;
 pub use remote_exec::RemoteFragmentExec;
 pub use reserve::reserve;

@@ -17,8 +17,13 @@ use super::remote_exec::RemoteFragmentExec;
 use super::tighten::TightenExec;
 use crate::plan::{RemoteFragment, Tighten};
 
-/// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`. Where one fragment is
-/// all of it, there is nothing to plan.
+/// The plan for `plan`, cut before, if one fragment is all of it: there is nothing to be planned.
+pub fn only_leaf(plan: &LogicalPlan, relay: &Arc<Relay>) -> Option<Arc<dyn ExecutionPlan>> {
+    let whole = RemoteFragment::of(plan)?;
+    Some(Arc::new(leaf(whole, Arc::clone(relay))))
+}
+
+/// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`.
 ///
 /// # Errors
 /// If the engine cannot plan it.
@@ -27,9 +32,6 @@ pub async fn physical_plan(
     plan: &LogicalPlan,
     relay: Arc<Relay>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    if let Some(whole) = RemoteFragment::of(plan) {
-        return Ok(Arc::new(leaf(whole, relay)));
-    }
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
     let plan = bounded_calls(plan.clone())?;

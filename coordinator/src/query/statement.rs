@@ -37,7 +37,7 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
-use crate::execute::{Relay, Shipped, physical_plan, reserve};
+use crate::execute::{Relay, Shipped, only_leaf, physical_plan, reserve};
 use crate::journal::Journal;
 use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
@@ -717,14 +717,17 @@ impl QueryEngine {
         let planning = Arc::clone(state);
         let interrupt = self.plans.start();
         let signal = interrupt.clone();
-        let physical = self
-            .planner
-            .run_async(async move {
-                let plan = physical_plan(&planning.state, &cut.plan, relay).await;
-                plan.and_then(|plan| signal.guard(plan))
-                    .map_err(from_datafusion)
-            })
-            .await?;
+        let physical = match only_leaf(&cut.plan, &relay) {
+            Some(leaf) => leaf,
+            None => {
+                let planning = async move {
+                    let plan = physical_plan(&planning.state, &cut.plan, relay).await;
+                    plan.and_then(|plan| signal.guard(plan))
+                        .map_err(from_datafusion)
+                };
+                self.planner.run_async(planning).await?
+            }
+        };
         let context = self
             .memory
             .context(physical.as_ref(), Arc::clone(&state.context));

@@ -34,14 +34,16 @@ type Items<T> = BoxStream<'static, Result<T, Error>>;
 pub struct Workers(Arc<OwnRuntime>);
 
 impl Workers {
-    /// As many as `threads`.
+    /// As many as plans of `partitions` need. One may compute for seconds without a pause, as where a pattern
+    /// is made for each row, and takes a thread for each partition all the while: there are as many again
+    /// for others, among which the system divides the processors.
     ///
     /// # Errors
     /// If they cannot be started.
-    pub fn start(threads: usize) -> Result<Self, Error> {
+    pub fn start(partitions: usize) -> Result<Self, Error> {
         let runtime = OwnRuntime::start(
             Builder::new_multi_thread()
-                .worker_threads(threads.max(1))
+                .worker_threads(partitions.max(1).saturating_mul(2))
                 .thread_name("weft-worker")
                 .thread_stack_size(STACK)
                 .enable_all(),
