@@ -126,8 +126,8 @@ pub struct Sent {
     pub digest: String,
 }
 
-/// BLAKE3 of a stream as it goes by. Every byte is digested at both ends, and this takes a third of
-/// the time of SHA-256.
+/// BLAKE3 of a stream as it goes by. Every byte is digested at both ends: SHA-256 was a fifth of the work
+/// of both servers.
 #[derive(Clone)]
 pub struct StreamDigest(blake3::Hasher);
 
