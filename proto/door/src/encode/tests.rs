@@ -466,6 +466,17 @@ fn what_stands_where_a_value_is_null_is_neither_counted_nor_sent() {
     }
 }
 
+/// That what `veiled` hides is not sent, by itself and within other values.
+fn assert_sent_alike(veiled: &ArrayRef, clean: &ArrayRef) {
+    for nesting in [&[][..], &[2], &[3], &[1]] {
+        let [veiled, clean] = [veiled, clean].map(|it| sent(nest(Arc::clone(it), nesting)));
+        let text = String::from_utf8_lossy(&veiled);
+        assert!(text.contains("shown"), "the control");
+        assert!(!text.contains("SECRET"), "{text}");
+        assert_eq!(veiled, clean);
+    }
+}
+
 #[test]
 fn no_text_or_list_is_sent_that_stands_where_a_value_is_null() {
     let text = StringArray::from(vec!["shown", "SECRET", "", "another SECRET"]);
@@ -487,13 +498,7 @@ fn no_text_or_list_is_sent_that_stands_where_a_value_is_null() {
     let veiled_list = list([1, 1, 0, 2], text);
     let clean_list = list([1, 0, 0, 0], StringArray::from(vec!["shown"]));
     for (veiled, clean) in [(veiled, clean), (veiled_list, clean_list)] {
-        for nesting in [&[][..], &[2], &[3], &[1]] {
-            let [veiled, clean] = [&veiled, &clean].map(|it| sent(nest(Arc::clone(it), nesting)));
-            let text = String::from_utf8_lossy(&veiled);
-            assert!(text.contains("shown"), "the control");
-            assert!(!text.contains("SECRET"), "{text}");
-            assert_eq!(veiled, clean);
-        }
+        assert_sent_alike(&veiled, &clean);
     }
 }
 
@@ -549,12 +554,6 @@ fn no_part_is_sent_of_a_value_that_is_null_as_a_whole() {
         ),
     ];
     for (veiled, clean) in pairs {
-        for nesting in [&[][..], &[2], &[3], &[1]] {
-            let [veiled, clean] = [&veiled, &clean].map(|it| sent(nest(Arc::clone(it), nesting)));
-            let text = String::from_utf8_lossy(&veiled);
-            assert!(text.contains("shown"), "the control");
-            assert!(!text.contains("SECRET"), "{text}");
-            assert_eq!(veiled, clean);
-        }
+        assert_sent_alike(&veiled, &clean);
     }
 }
