@@ -10,7 +10,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
-use weft_plan::{bounded_calls, in_partitions};
+use weft_plan::{Interrupt, bounded_calls, in_partitions};
 
 use super::relay::Relay;
 use super::remote_exec::RemoteFragmentExec;
@@ -23,7 +23,8 @@ pub fn only_leaf(plan: &LogicalPlan, relay: &Arc<Relay>) -> Option<Arc<dyn Execu
     Some(Arc::new(leaf(whole, Arc::clone(relay))))
 }
 
-/// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`.
+/// Plans `plan`, cut and optimized before, with the rows of its fragments from `relay`, until `interrupt`
+/// ends it.
 ///
 /// # Errors
 /// If the engine cannot plan it.
@@ -31,13 +32,14 @@ pub async fn physical_plan(
     state: &SessionState,
     plan: &LogicalPlan,
     relay: Arc<Relay>,
+    interrupt: &Interrupt,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
-    let plan = bounded_calls(plan.clone())?;
+    let plan = bounded_calls(plan.clone(), interrupt)?;
     let (planner, plan) = (&planner, &plan);
     let planning = |state| async move { planner.create_physical_plan(plan, &state).await };
-    in_partitions(state, planning).await
+    interrupt.guard(in_partitions(state, planning).await?)
 }
 
 struct RemotePlanner {

@@ -721,9 +721,8 @@ impl QueryEngine {
             Some(leaf) => leaf,
             None => {
                 let planning = async move {
-                    let plan = physical_plan(&planning.state, &cut.plan, relay).await;
-                    plan.and_then(|plan| signal.guard(plan))
-                        .map_err(from_datafusion)
+                    let plan = physical_plan(&planning.state, &cut.plan, relay, &signal).await;
+                    plan.map_err(from_datafusion)
                 };
                 self.planner.run_async(planning).await?
             }

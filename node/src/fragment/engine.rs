@@ -395,7 +395,7 @@ impl Engine {
                     Some(bindings) => bind(plan, &bindings)?,
                     None => of_the_server(plan)?,
                 };
-                let plan = bounded_calls(plan).map_err(|e| incident::hide(id, e))?;
+                let plan = bounded_calls(plan, &signal).map_err(|e| incident::hide(id, e))?;
                 let plan = in_partitions(&state, |state| {
                     let plan = plan.clone();
                     async move { state.create_physical_plan(&plan).await }

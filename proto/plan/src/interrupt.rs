@@ -3,7 +3,8 @@
 //! Dropping a stream, or aborting its task, takes effect where the plan waits for something. A
 //! join of two large inputs may compute for minutes without waiting once. Plans that run under an
 //! [`Interrupt`] look for its signal at every batch that a leaf or a join makes, and at every
-//! evaluation of a join's condition, which is at most one batch of pairs.
+//! evaluation of a join's condition, which is at most one batch of pairs. Calls that are much work for
+//! a few rows look for it more often ([`bounded_calls`](crate::bounded_calls)).
 
 mod condition;
 mod exec;
@@ -92,7 +93,7 @@ impl Interrupt {
 
     /// # Errors
     /// `WEFT-CANCELLED` once the plan was stopped.
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.stopped.is_cancelled() {
             let stopped = Error::new(
                 ErrorKind::Cancelled,

@@ -295,6 +295,11 @@ pub(super) fn making() -> Vec<Bomb> {
             format!("SELECT rpad('x', 100000 + id) FROM {TABLE}"),
             REFUSED,
         ),
+        bomb(
+            "long texts compared",
+            format!("SELECT levenshtein({}, {})", a_million("a"), a_million("b")),
+            REFUSED,
+        ),
         bomb("range", "SELECT range(1000000000)", REFUSED),
         bomb(
             "range without an end",
@@ -450,6 +455,19 @@ pub(super) fn running() -> Vec<Bomb> {
                 "SELECT count(*) FROM {TABLE} WHERE 'a' ~ ('(a|b){{' || (id % 900 + 1) || '}}')"
             ),
             &[ANSWER, RESOURCES, DEADLINE],
+        ),
+        // Each is megabytes once it is compiled.
+        bomb(
+            "large patterns for each row",
+            format!("SELECT count(*) FROM {TABLE} WHERE 'a' ~ ('\\w{{20}}' || id)"),
+            &[DEADLINE],
+        ),
+        bomb(
+            "long texts compared for each row",
+            format!(
+                "SELECT sum(levenshtein(repeat('a', 10000) || id, repeat('b', 10000))) FROM {TABLE}"
+            ),
+            &[DEADLINE],
         ),
     ]
 }

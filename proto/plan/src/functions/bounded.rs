@@ -1,11 +1,12 @@
-//! Functions that make much out of little, behind a bound.
+//! Functions and operators that make much out of little, or work long for it, behind a bound.
 //!
 //! What an expression makes is not in any memory pool, and a process that asks for more memory than
 //! there is does not come back. So a call of such a function is measured by its arguments before it
-//! runs, one batch at a time.
+//! runs, one batch at a time. And where a few rows are much work, it is done in slices.
 
-mod concat;
+mod operator;
 mod size;
+mod sliced;
 
 use std::sync::Arc;
 
@@ -16,12 +17,16 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Documentation, Expr, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature,
 };
 use weft_governance::{Error, ErrorKind, code};
 
+use operator::{Form, OperatorCall};
 use size::Size;
+use sliced::{Sliced, Work};
+
+use crate::interrupt::Interrupt;
 
 /// Bytes that one call may make of one batch.
 const MOST: u64 = 128 << 20;
@@ -35,32 +40,60 @@ pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
     }
 }
 
-/// `plan` with every call that can make much out of little bounded, however it got into the plan.
+/// `plan` with every call that can make much out of little bounded, however it got into the plan, and with
+/// what is much work for a few rows done in slices, until `interrupt` ends the plan.
 ///
 /// # Errors
 /// If a part of the plan does not take its own expressions back.
-pub fn bounded_calls(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub fn bounded_calls(plan: LogicalPlan, interrupt: &Interrupt) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
-        node.map_expressions(|expr| expr.transform_up(|expr| Ok(bound(expr))))
+        node.map_expressions(|expr| expr.transform_up(|expr| Ok(bound(expr, interrupt))))
     })
     .map(|bounded| bounded.data)
 }
 
-fn bound(expr: Expr) -> Transformed<Expr> {
+fn bound(expr: Expr, interrupt: &Interrupt) -> Transformed<Expr> {
     match expr {
         Expr::ScalarFunction(ScalarFunction { func, args }) => {
-            let bounded = bounded(Arc::clone(&func));
+            let mut bounded = bounded(Arc::clone(&func));
+            if !func.inner().is::<Sliced>()
+                && let Some(work) = Work::of(func.name(), &args)
+            {
+                bounded = sliced(bounded, work, interrupt);
+            }
             let changed = !Arc::ptr_eq(&bounded, &func);
             let call = ScalarFunction::new_udf(bounded, args);
             Transformed::new_transformed(Expr::ScalarFunction(call), changed)
         }
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::StringConcat,
-            right,
-        }) => Transformed::yes(concat::call(*left, *right)),
-        expr => Transformed::no(expr),
+        expr => match Form::of(expr) {
+            Ok((form, left, right)) => operation(form, left, right, interrupt),
+            Err(expr) => Transformed::no(expr),
+        },
     }
+}
+
+/// An operator, as a function if it has to be.
+fn operation(form: Form, left: Expr, right: Expr, interrupt: &Interrupt) -> Transformed<Expr> {
+    let function = match Work::of_operator(&form, &right) {
+        Some(work) => sliced(OperatorCall::function(form), work, interrupt),
+        None if form == Form::Binary(Operator::StringConcat) => {
+            Arc::new(ScalarUDF::from(Bounded {
+                function: OperatorCall::function(form),
+                size: Size::Sum,
+            }))
+        }
+        None => return Transformed::no(form.written(left, right)),
+    };
+    let call = ScalarFunction::new_udf(function, vec![left, right]);
+    Transformed::yes(Expr::ScalarFunction(call))
+}
+
+fn sliced(function: Arc<ScalarUDF>, work: Work, interrupt: &Interrupt) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(Sliced {
+        function,
+        work,
+        interrupt: interrupt.clone(),
+    }))
 }
 
 /// A function of the engine that refuses to make too much.
@@ -98,7 +131,7 @@ impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let bytes = self.size.estimate(&args.args, args.number_rows)?;
         if bytes > MOST {
-            return Err(too_much(self.name()));
+            return Err(too_much(self.name(), self.size));
         }
         self.function.invoke_with_args(args)
     }
@@ -125,11 +158,19 @@ impl ScalarUDFImpl for Bounded {
 }
 
 /// Holds no value: it may tell about rows that the asker does not see.
-fn too_much(name: &str) -> DataFusionError {
+fn too_much(name: &str, size: Size) -> DataFusionError {
     let mib = MOST >> 20;
-    let message = format!("`{name}` would make more than {mib} MiB of one batch of rows");
-    let error = Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
-        .with_hint("Make shorter texts or lists, or fewer of them at a time.");
+    let (message, hint) = match size {
+        Size::Compared => (
+            format!("`{name}` is asked to compare texts that are too long"),
+            "Compare their beginnings, for example with `left(text, 1000)`.",
+        ),
+        _ => (
+            format!("`{name}` would make more than {mib} MiB of one batch of rows"),
+            "Make shorter texts or lists, or fewer of them at a time.",
+        ),
+    };
+    let error = Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message).with_hint(hint);
     DataFusionError::External(Box::new(error))
 }
 

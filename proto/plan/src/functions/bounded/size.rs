@@ -37,6 +37,9 @@ pub(super) enum Size {
     Exchanged,
     /// From the first to the second in steps of the third.
     Range,
+    /// Nothing, but each letter of the first is compared with each of the second: as long as making a byte
+    /// takes, for eight of them.
+    Compared,
 }
 
 impl Size {
@@ -54,6 +57,7 @@ impl Size {
             "array_to_string" => Self::Written,
             "array_replace" | "array_replace_n" | "array_replace_all" => Self::Exchanged,
             "range" | "generate_series" | "gen_series" => Self::Range,
+            "levenshtein" => Self::Compared,
             _ => return None,
         })
     }
@@ -121,7 +125,23 @@ impl Size {
                 bytes(0).saturating_add(values.saturating_mul(to))
             }
             Self::Range => range(args, rows)?,
+            Self::Compared => self
+                .of_each(args, rows)
+                .into_iter()
+                .fold(0, u64::saturating_add),
         })
+    }
+
+    /// What a call with `args` amounts to for each of `rows` rows, where that is told by row.
+    pub(super) fn of_each(self, args: &[ColumnarValue], rows: usize) -> Vec<u64> {
+        match (self, args) {
+            (Self::Compared, [left, right, ..]) => {
+                let (left, right) = (Lengths::of(left), Lengths::of(right));
+                let pairs = |row: usize| left.at(row, rows).saturating_mul(right.at(row, rows));
+                (0..rows).map(|row| pairs(row) / 8).collect()
+            }
+            _ => vec![0; rows],
+        }
     }
 }
 

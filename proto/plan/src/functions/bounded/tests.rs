@@ -1,3 +1,4 @@
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use weft_governance::code;
@@ -5,6 +6,12 @@ use weft_governance::code;
 use super::*;
 use crate::failure::from_datafusion;
 use crate::functions::query_functions;
+use crate::interrupt::RunningPlans;
+
+/// Of a plan that nobody stops.
+fn signal() -> Interrupt {
+    RunningPlans::default().start()
+}
 
 fn session() -> SessionContext {
     let state = SessionStateBuilder::new_with_default_features()
@@ -18,7 +25,7 @@ async fn run(sql: &str) -> std::result::Result<String, weft_governance::Error> {
     let session = session();
     let ask = async {
         let (state, plan) = session.sql(sql).await?.into_parts();
-        let plan = bounded_calls(state.optimize(&plan)?)?;
+        let plan = bounded_calls(state.optimize(&plan)?, &signal())?;
         let plan = state
             .query_planner()
             .create_physical_plan(&plan, &state)
@@ -127,11 +134,109 @@ async fn what_makes_little_is_made() {
 #[tokio::test]
 async fn a_bounded_call_is_named_like_the_call_that_it_stands_for() {
     let session = session();
-    let sql = "SELECT x || 'b', concat(x, 'a'), max(x || x) FROM (VALUES ('a')) t(x) GROUP BY 1, 2";
+    let sql = "SELECT x || 'b', concat(x, 'a'), x ~ x, x NOT LIKE x, x SIMILAR TO x, regexp_like(x, x), \
+         levenshtein(x, x), max(x || x) FROM (VALUES ('a')) t(x) GROUP BY 1, 2, 3, 4, 5, 6, 7";
     let (state, plan) = session.sql(sql).await.expect("planned").into_parts();
     let plan = state.optimize(&plan).expect("optimized");
-    let bounded = bounded_calls(plan.clone()).expect("bounded");
+    let bounded = bounded_calls(plan.clone(), &signal()).expect("bounded");
     assert_eq!(bounded.schema(), plan.schema());
-    let twice = bounded_calls(bounded.clone()).expect("bounded");
+    let twice = bounded_calls(bounded.clone(), &signal()).expect("bounded");
     assert_eq!(twice.to_string(), bounded.to_string());
+}
+
+/// Calls with a pattern `p` of their own for each row, or two texts to be compared.
+const MUCH_WORK: [&str; 16] = [
+    "t ~ p",
+    "t !~ p",
+    "t ~* p",
+    "t !~* p",
+    "t LIKE p",
+    "t NOT LIKE p",
+    "t ILIKE p",
+    "t NOT ILIKE p",
+    "t SIMILAR TO p",
+    "'x7' ~ p",
+    "regexp_like(t, p)",
+    "regexp_match(t, p)",
+    "regexp_count(t, p)",
+    "regexp_instr(t, p)",
+    "regexp_replace(t, p, '-', 'g')",
+    "levenshtein(t, p)",
+];
+
+/// Texts and patterns, all different or hardly, some of them NULL.
+const PAIRS: &str = "SELECT 'x' || n AS t, CASE WHEN n % 7 = 0 THEN NULL WHEN n > 400 THEN 'x%5' \
+     ELSE '[xy]' || (n % 50) || '$' END AS p FROM (SELECT unnest(range(600)) AS n)";
+
+/// What `calls` answer for each of the [`PAIRS`], with and without what bounds them.
+async fn answers(calls: &str, interrupt: Option<&Interrupt>) -> Result<Vec<RecordBatch>> {
+    let session = session();
+    let sql = format!("SELECT {calls} FROM ({PAIRS})");
+    let (state, plan) = session.sql(&sql).await?.into_parts();
+    let plan = state.optimize(&plan)?;
+    let plan = match interrupt {
+        Some(interrupt) => bounded_calls(plan, interrupt)?,
+        None => plan,
+    };
+    let plan = state
+        .query_planner()
+        .create_physical_plan(&plan, &state)
+        .await?;
+    datafusion::physical_plan::collect(plan, session.task_ctx()).await
+}
+
+#[tokio::test]
+async fn slices_answer_what_the_whole_would() {
+    for call in MUCH_WORK {
+        let whole = answers(call, None).await.expect(call);
+        let sliced = answers(call, Some(&signal())).await.expect(call);
+        assert_eq!(sliced, whole, "{call}");
+        let rows: usize = whole.iter().map(RecordBatch::num_rows).sum();
+        let values = whole.iter().map(|batch| batch.column(0));
+        let nulls: usize = values.map(|column| column.null_count()).sum();
+        assert!(
+            rows == 600 && nulls < rows,
+            "{call}: {nulls} of {rows} are NULL"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_much_work_is_refused_once_its_plan_was_stopped() {
+    for call in MUCH_WORK {
+        let signal = signal();
+        signal.stop();
+        let stopped = from_datafusion(answers(call, Some(&signal)).await.expect_err(call));
+        assert_eq!(stopped.code(), code::CANCELLED, "{call}: {stopped}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_can_be_stopped_while_it_makes_patterns() {
+    let signal = signal();
+    let ended = signal.clone();
+    // Minutes of work, if nothing stops it.
+    let query = answers("t ~ ('(a|b){100}' || t)", Some(&signal));
+    let stop = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        ended.stop();
+    });
+    let stopped = from_datafusion(query.await.expect_err("stopped"));
+    assert_eq!(stopped.code(), code::CANCELLED, "{stopped}");
+    stop.join().expect("done");
+}
+
+#[tokio::test]
+async fn long_texts_are_not_compared() {
+    for sql in [
+        "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
+        "SELECT levenshtein(repeat(x, 1000000), repeat('b', 1000000)) FROM (VALUES ('a')) t(x)",
+    ] {
+        let refused = run(sql).await.expect_err(sql);
+        assert_eq!(refused.code(), code::RESOURCES, "{sql}: {refused}");
+        assert!(
+            refused.hint().is_some_and(|hint| hint.contains("left(")),
+            "{sql}"
+        );
+    }
 }
