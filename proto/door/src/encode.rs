@@ -4,6 +4,7 @@
 //! The sizes that decide where to cut are those of the visible rows, never those of the buffers
 //! behind them: a slice of a large batch leaves at the size of the slice.
 
+mod gathered;
 mod shown;
 mod size;
 mod wire;
@@ -19,6 +20,7 @@ use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, Ip
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::receipt::{Sent, StreamDigest};
 
+pub(crate) use gathered::Gathered;
 pub use size::logical_size;
 pub(crate) use wire::same_columns;
 pub use wire::{can_be_sent_as, wire_schema};
@@ -208,11 +210,7 @@ impl Encoder {
         frames: &mut Vec<FlightData>,
     ) -> Result<(), Error> {
         let rows = piece.num_rows();
-        let size: usize = piece
-            .columns()
-            .iter()
-            .map(|column| logical_size(column))
-            .sum();
+        let size = size_of(piece);
         // The tail of a batch is not worth a message of its own.
         let parts = size
             .saturating_sub(TARGET_BYTES / 4)
@@ -272,6 +270,12 @@ impl Encoder {
             digest.add(&frame.data_body);
         }
     }
+}
+
+/// Bytes that the values of `batch` take once they are written out, about.
+pub(crate) fn size_of(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    columns.map(|column| logical_size(column)).sum()
 }
 
 fn length(frame: &FlightData) -> usize {

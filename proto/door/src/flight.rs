@@ -100,11 +100,14 @@ impl<B: Backend> Flight<B> {
         ticket: &Ticket,
         reader: Reader,
     ) -> Result<Option<Outflow>, Error> {
+        let Some(part) = desk::part_of_another(ticket) else {
+            return Ok(None);
+        };
         let presented = Presented::read(metadata)?;
         match presented.bearer() {
             Some(bearer) => {
                 let bearer = sha256(bearer.as_bytes());
-                self.0.redeem(ticket, bearer, reader).await
+                self.0.redeem(&part, bearer, reader).await
             }
             None => Ok(None),
         }

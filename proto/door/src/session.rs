@@ -90,6 +90,11 @@ impl<B: Backend> Session<B> {
         *self.settled.get_or_init(|| address) == address
     }
 
+    /// Whether it is settled at `address`, or not yet anywhere.
+    pub(crate) fn may_settle(&self, address: IpAddr) -> bool {
+        self.is_open_to(Some(address))
+    }
+
     /// Whether it can be used from `address`.
     fn is_open_to(&self, address: Option<IpAddr>) -> bool {
         let settled = self.settled.get();

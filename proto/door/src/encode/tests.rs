@@ -1,5 +1,6 @@
 //! What comes out of the encoder, and what a reader makes of it.
 
+mod gathering;
 mod sizes;
 
 use std::sync::Arc;

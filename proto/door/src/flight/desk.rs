@@ -25,7 +25,7 @@ use super::outflow::{Outflow, Stop};
 use super::reader::Reader;
 use super::{catalog, info, malformed, types, unsupported};
 use crate::backend::{Backend, Elsewhere, Prepared, Recipient, ResultStream, StatementKind};
-use crate::encode::{Encoder, logical_size, same_columns, wire_schema};
+use crate::encode::{Encoder, same_columns, size_of, wire_schema};
 use crate::limits::Limits;
 use crate::session::{Handle, Pending, Session, Sessions, Statement, Work};
 use crate::ticket::{self, Carried, Seal};
@@ -259,11 +259,7 @@ impl<B: Backend> Desk<B> {
             let run = self.backend.run(session.inner(), command, row);
             let mut result = as_announced(&statement.schema, run.await?)?;
             while let Some(batch) = result.try_next().await? {
-                size += batch
-                    .columns()
-                    .iter()
-                    .map(|column| logical_size(column))
-                    .sum::<usize>();
+                size += size_of(&batch);
                 if size > self.limits.command_result {
                     return Err(result_too_large(self.limits.command_result));
                 }
@@ -353,29 +349,25 @@ impl<B: Backend> Desk<B> {
             return Ok(None);
         };
         let once = parameters.as_ref().is_none_or(|rows| rows.num_rows() == 1);
-        if !once || !session.settle(from) {
+        if !once || !session.may_settle(from) {
             return Ok(None);
         }
-        let recipient = Recipient { announced, bearer };
-        self.backend
-            .elsewhere(session.inner(), statement, parameters.clone(), recipient)
-            .await
+        let (values, recipient) = (parameters.clone(), Recipient { announced, bearer });
+        let elsewhere = self
+            .backend
+            .elsewhere(session.inner(), statement, values, recipient);
+        let elsewhere = elsewhere.await?;
+        Ok(elsewhere.filter(|_| session.settle(from)))
     }
 
-    /// The rows that this server gave its part of `ticket` for, if it did.
+    /// The rows that this server gave `part` of a ticket for, if it did.
     pub(super) async fn redeem(
         &self,
-        ticket: &Ticket,
+        part: &[u8],
         bearer: [u8; 32],
         reader: Reader,
     ) -> Result<Option<Outflow>, Error> {
-        let Ok(Carried { elsewhere, .. }) = carried(ticket) else {
-            return Ok(None);
-        };
-        if elsewhere.is_empty() {
-            return Ok(None);
-        }
-        let Some(result) = self.backend.redeem(&elsewhere, bearer).await? else {
+        let Some(result) = self.backend.redeem(part, bearer).await? else {
             return Ok(None);
         };
         let encoder = reader.served_by(Encoder::new(result.schema))?;
@@ -429,6 +421,12 @@ impl<B: Backend> Desk<B> {
         });
         found.ok_or_else(no_such_ticket)
     }
+}
+
+/// What another server than the one that announced a result has given for it, if one did.
+pub(super) fn part_of_another(ticket: &Ticket) -> Option<Vec<u8>> {
+    let Carried { elsewhere, .. } = carried(ticket).ok()?;
+    Some(elsewhere).filter(|part| !part.is_empty())
 }
 
 /// What a ticket for a statement's result holds.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, Fuse};
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use tracing::Span;
 use weft_governance::{Error, ErrorKind, code};
 
 use super::refuse;
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Gathered};
 
 /// What ends a result early.
 #[derive(Debug)]
@@ -32,11 +32,17 @@ pub(crate) struct Stop {
 
 /// Messages of one result: its schema, then its rows. It ends without an error only after the last
 /// row. Dropping it drops the rows' source.
+///
+/// Batches that are there already become one message, as long as it is none that is too large; none of them
+/// waits for one that is not made yet.
 pub(crate) struct Outflow {
     encoder: Encoder,
+    gathered: Gathered,
     ready: VecDeque<FlightData>,
-    rows: Option<BoxStream<'static, Result<RecordBatch, Error>>>,
+    rows: Option<Fuse<BoxStream<'static, Result<RecordBatch, Error>>>>,
     stop: BoxFuture<'static, Error>,
+    /// What comes after the rows that are there already.
+    failure: Option<Error>,
     complete: bool,
     started: Instant,
     span: Span,
@@ -60,9 +66,11 @@ impl Outflow {
         let schema = encoder.schema_frame();
         Self {
             encoder,
+            gathered: Gathered::default(),
             ready: VecDeque::from([schema]),
-            rows: Some(rows),
+            rows: Some(rows.fuse()),
             stop: stop.reached().boxed(),
+            failure: None,
             complete: false,
             started: Instant::now(),
             span: Span::current(),
@@ -77,12 +85,25 @@ impl Outflow {
             if let Some(message) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(message)));
             }
-            match ready!(rows.poll_next_unpin(cx)) {
-                Some(batch) => self.ready.extend(self.encoder.encode(&batch?)?),
-                None => {
+            if let Some(error) = self.failure.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            let batches = match rows.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(batch))) => self.gathered.add(batch),
+                Poll::Ready(Some(Err(error))) => {
+                    self.failure = Some(error);
+                    self.gathered.take()
+                }
+                Poll::Pending if self.gathered.is_empty() => return Poll::Pending,
+                Poll::Ready(None) if self.gathered.is_empty() => {
                     self.complete = true;
                     self.rows = None;
+                    continue;
                 }
+                Poll::Ready(None) | Poll::Pending => self.gathered.take(),
+            };
+            for batch in batches {
+                self.ready.extend(self.encoder.encode(&batch)?);
             }
         }
         Poll::Ready(None)
