@@ -1,13 +1,14 @@
 //! Where nodes join.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::transport::Uri;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
@@ -30,6 +31,8 @@ use crate::journal::Journal;
 const FIRST: Duration = Duration::from_secs(10);
 /// Heartbeats that may be missed.
 const MISSED: u32 = 3;
+/// The part of the time that a node has by which a server that looks too late is itself at fault.
+const OWN_DELAY: u32 = 6;
 /// Names of one announcement, all together.
 const MOST_NAMES: usize = 200_000;
 
@@ -138,8 +141,8 @@ async fn follow(
         journal: _,
     } = &presence;
     loop {
-        match timeout(interval * MISSED, messages.next()).await {
-            Ok(Some(Ok(NodeMessage {
+        match in_time(interval * MISSED, messages.next()).await {
+            Some(Some(Ok(NodeMessage {
                 message: Some(Message::Heartbeat(Heartbeat { epoch })),
             }))) => {
                 let (node, connection) = (node.clone(), *connection);
@@ -149,7 +152,7 @@ async fn follow(
                     epoch,
                 });
             }
-            Ok(Some(Ok(NodeMessage {
+            Some(Some(Ok(NodeMessage {
                 message: Some(Message::Announcement(announcement)),
             }))) => match entry(node, *connection, announcement) {
                 Ok(entry) => {
@@ -157,18 +160,18 @@ async fn follow(
                 }
                 Err(error) => return Err(to_status(&error)),
             },
-            Ok(Some(Ok(NodeMessage { message: None }))) => {
+            Some(Some(Ok(NodeMessage { message: None }))) => {
                 return Err(to_status(&malformed("message is empty")));
             }
-            Ok(Some(Err(status))) => {
+            Some(Some(Err(status))) => {
                 warn!(%node, error = %from_status(&status), "node went away");
                 return Err(status);
             }
-            Ok(None) => {
+            Some(None) => {
                 info!(%node, "node left");
                 return Err(to_status(&malformed("stream ended")));
             }
-            Err(_) => {
+            None => {
                 warn!(%node, "node is silent");
                 return Err(to_status(&Error::new(
                     ErrorKind::DeadlineExceeded,
@@ -176,6 +179,20 @@ async fn follow(
                     "no heartbeat came in time",
                 )));
             }
+        }
+    }
+}
+
+/// What `wanted` gives, unless `patience` runs out. Time in which this server did not come to look is no
+/// silence of others: where it was much of it, `patience` begins anew.
+async fn in_time<T>(patience: Duration, wanted: impl Future<Output = T>) -> Option<T> {
+    let mut wanted = pin!(wanted);
+    loop {
+        let end = Instant::now() + patience;
+        match timeout_at(end, &mut wanted).await {
+            Ok(came) => return Some(came),
+            Err(_) if end.elapsed() > patience / OWN_DELAY => {}
+            Err(_) => return None,
         }
     }
 }
@@ -274,4 +291,35 @@ fn malformed(what: &str) -> Error {
         code::PROTOCOL,
         format!("the {what}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{sleep, spawn};
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(300);
+
+    #[tokio::test]
+    async fn silence_ends_the_wait() {
+        let never = std::future::pending::<()>();
+        assert_eq!(in_time(PATIENCE / 10, never).await, None);
+        assert_eq!(in_time(PATIENCE, async { 7 }).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn what_a_server_is_too_busy_to_hear_is_no_silence() {
+        let (say, mut heard) = mpsc::unbounded_channel();
+        // The only thread is taken for longer than a node may be silent.
+        tokio::spawn(async { sleep(4 * PATIENCE) });
+        let late = spawn(move || {
+            sleep(4 * PATIENCE + PATIENCE / 3);
+            say.send("here").expect("waited for");
+        });
+        assert_eq!(in_time(PATIENCE, heard.recv()).await, Some(Some("here")));
+        late.join().expect("done");
+    }
 }
