@@ -1,6 +1,7 @@
 //! Prepares and runs statements.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -45,8 +46,11 @@ use crate::session::Session;
 /// How long a plan made while preparing serves for the first run.
 const PLAN_LIFETIME: Duration = Duration::from_secs(10);
 
-/// Rows of a batch where memory is short.
-const FRUGAL_BATCH: usize = 1 << 8;
+/// Rows of a batch where memory is short: one for so many bytes that the query may use, and how many at least
+/// and at most. A sort holds a batch of each file that it merges; and the text of many small batches is
+/// counted with each of them.
+const FRUGAL_ROW: usize = 1 << 19;
+const FRUGAL_BATCH: RangeInclusive<usize> = 1 << 8..=1 << 10;
 /// Bytes that a sort keeps for merging what it has written to disk, where memory is short.
 const FRUGAL_RESERVATION: usize = 2 << 20;
 
@@ -752,7 +756,9 @@ impl QueryEngine {
                 options.execution.target_partitions = self.partitions.max(2);
                 options.execution.sort_spill_reservation_bytes = FRUGAL_RESERVATION;
                 options.optimizer.prefer_hash_join = false;
-                config = config.with_batch_size(FRUGAL_BATCH);
+                let rows = self.memory.share() / FRUGAL_ROW;
+                let rows = rows.clamp(*FRUGAL_BATCH.start(), *FRUGAL_BATCH.end());
+                config = config.with_batch_size(rows);
             }
             let rules = match grouped {
                 true => whole_groups(SessionStateBuilder::new_with_default_features()),

@@ -63,14 +63,20 @@ impl Memory {
         })
     }
 
-    /// The same, of which one plan may use `bytes` and may write `spill` bytes to disk.
+    /// The same, of which one plan may use `bytes`, or all if that is less, and may write `spill` bytes to
+    /// disk.
     #[must_use]
     pub fn with_shares(self, bytes: usize, spill: u64) -> Self {
         Self {
-            most: bytes,
+            most: bytes.min(self.most),
             spill,
             ..self
         }
+    }
+
+    /// Bytes that one plan may use.
+    pub fn share(&self) -> usize {
+        self.most
     }
 
     /// Bytes that plans have reserved.
