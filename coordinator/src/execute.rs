@@ -1,6 +1,7 @@
 //! Running a cut plan: fragments at their nodes, the rest here.
 
 mod bound;
+mod constants;
 mod fragment_stream;
 mod keys;
 mod open_request;
@@ -12,6 +13,7 @@ mod shipment;
 mod spool;
 mod tighten;
 
+pub use constants::constants;
 pub use fragment_stream::Counters;
 pub use physical::{only_leaf, physical_plan};
 pub use relay::Relay;

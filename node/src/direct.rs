@@ -2,6 +2,8 @@
 //!
 //! Their queries pass the same gate as fragments do.
 
+mod statement;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,14 +27,16 @@ use weft_plan::{
     event_log_name, event_log_schema, leashed, parameter_values, receipts_schema, receipts_table,
     resolve, table_references,
 };
-use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, purpose};
+use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_brief, purpose};
 use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
 use weft_wire::rpc::node::ColumnAccess;
 
-use crate::enforce::{Account, Gate, Permit, VisibleTable, explain};
-use crate::fragment::{Engine, FragmentService, Running, Via};
+use crate::enforce::{Account, Gate, Permit, Policy, VisibleTable, explain};
+use crate::fragment::{Engine, Fragment, FragmentService, PlannedSql, Running, Via};
 use crate::product;
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
+
+pub(crate) use statement::{DirectQuery, DirectStatement};
 
 /// Answers people and, for fragments, coordinators.
 pub(crate) struct Direct {
@@ -60,7 +64,7 @@ pub(crate) struct DirectSession {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct State {
     /// Where short names start.
     current: Current,
@@ -68,16 +72,10 @@ struct State {
     purpose: Option<String>,
 }
 
-/// A parsed statement.
-pub(crate) enum DirectStatement {
-    Query(Box<ast::Query>),
-    /// Where short names start from now on.
-    Use(Current),
-    /// What rows will be used for from now on.
-    Purpose(Option<String>),
-    Govern(Box<Govern>),
-    /// What would be seen of a query.
-    Access(Box<ast::Query>),
+/// What a session's statements depend on.
+pub(crate) struct Scope {
+    state: State,
+    policy: Arc<Policy>,
 }
 
 impl DirectSession {
@@ -155,25 +153,17 @@ impl Direct {
         session: &DirectSession,
         query: &ast::Query,
     ) -> Result<ResultStream, Error> {
-        let tables = match self.readable(session, query)? {
+        let scope = self.scope(session);
+        let tables = match self.readable(session, &scope, query)? {
             Readable::Products(tables, grouped) => (tables, grouped),
             // Nothing has to be granted for it.
             Readable::System(_) => return Ok(answered(access_schema(), None)),
         };
-        let planned = self.engine.plan(
-            query.clone(),
-            tables,
-            Vec::new(),
-            semantics(),
-            self.deadline,
-        );
-        let fragment = planned.await?;
-        let purpose = session.state().purpose.clone();
-        let asker = asker(session, purpose.as_deref());
-        let policy = self.gate.policy();
+        let fragment = self.fragment(query, tables, Vec::new()).await?;
+        let asker = asker(session, scope.state.purpose.as_deref());
         let accesses = fragment.accesses().iter();
         let shown: Vec<ColumnAccess> = accesses
-            .flat_map(|access| explain(&policy, &asker, access))
+            .flat_map(|access| explain(&scope.policy, &asker, access))
             .collect();
         Ok(answered(access_schema(), Some(access_table(&shown)?)))
     }
@@ -240,14 +230,74 @@ impl Direct {
         })
     }
 
+    /// Plans `query` over `tables` of products to the end.
+    async fn fragment(
+        &self,
+        query: &ast::Query,
+        tables: (Tables, bool),
+        values: Vec<ScalarValue>,
+    ) -> Result<Fragment, Error> {
+        let (query, values) = (query.clone(), Some(values));
+        let planned = self
+            .engine
+            .plan(query, tables, values, semantics(), self.deadline);
+        planned.await?.bound()
+    }
+
+    /// The columns and parameters of `query`; without `values`, as far as they can be told. If that makes a
+    /// plan, it is kept for the first run.
+    async fn describe(
+        &self,
+        session: &DirectSession,
+        asked: &DirectQuery,
+        values: Option<Vec<ScalarValue>>,
+    ) -> Result<(SchemaRef, SchemaRef), Error> {
+        let (scope, query) = (self.scope(session), asked.query.clone());
+        let tables = match self.readable(session, &scope, &query)? {
+            Readable::Products(tables, grouped) => (tables, grouped),
+            Readable::System(tables) => {
+                let values = values.unwrap_or_default();
+                return self
+                    .engine
+                    .describe(query, tables, values, semantics())
+                    .await;
+            }
+        };
+        let planned = self
+            .engine
+            .plan(query, tables, values.clone(), semantics(), self.deadline);
+        let PlannedSql {
+            schema,
+            parameters,
+            fragment,
+        } = planned.await?;
+        if let Some(fragment) = fragment {
+            asked.keep(values.unwrap_or_default(), &scope, fragment);
+        }
+        Ok((schema, parameters))
+    }
+
+    /// What names and rights of `session` are now.
+    fn scope(&self, session: &DirectSession) -> Scope {
+        Scope {
+            state: session.state().clone(),
+            policy: self.gate.policy(),
+        }
+    }
+
     /// What `query` may read of what `session` may see.
-    fn readable(&self, session: &DirectSession, query: &ast::Query) -> Result<Readable, Error> {
-        let State { current, purpose } = session.state().clone();
+    fn readable(
+        &self,
+        session: &DirectSession,
+        Scope { state, policy }: &Scope,
+        query: &ast::Query,
+    ) -> Result<Readable, Error> {
+        let State { current, purpose } = state;
         let asker = asker(session, purpose.as_deref());
-        let names = Names::of(self.gate.policy().visible_tables(&asker));
+        let names = Names::of(policy.visible_tables(&asker));
         let (mut products, mut grouped, mut system) = (Tables::new(), false, Tables::new());
         for reference in table_references(query)? {
-            let name = resolve(&reference, &current, &names)?;
+            let name = resolve(&reference, current, &names)?;
             match names.0.get(&name) {
                 Some(visible) => {
                     grouped |= visible.min_group_size.is_some();
@@ -365,11 +415,11 @@ impl Backend for Direct {
         sql: &str,
     ) -> Result<Prepared<DirectStatement>, Error> {
         let text = sql.to_owned();
-        let parsed = self
-            .engine
-            .planner()
-            .run(move || weft_sql::parse(&text, &Caps::default()))
-            .await?;
+        let parse = move || weft_sql::parse(&text, &Caps::default());
+        let parsed = match is_brief(sql) {
+            true => self.engine.planner().run_here(parse)?,
+            false => self.engine.planner().run(parse).await?,
+        };
         let query = match parsed {
             Parsed::Query(query) => *query,
             Parsed::Use(parts) => {
@@ -391,12 +441,8 @@ impl Backend for Direct {
             }
             _ => return Err(unsupported()),
         };
-        let (Readable::Products(tables, _) | Readable::System(tables)) =
-            self.readable(session, &query)?;
-        let described = self
-            .engine
-            .describe(query.clone(), tables, Vec::new(), semantics());
-        let (schema, parameters) = described.await?;
+        let query = DirectQuery::new(query);
+        let (schema, parameters) = self.describe(session, &query, None).await?;
         Ok(Prepared {
             statement: DirectStatement::Query(Box::new(query)),
             schema,
@@ -415,11 +461,7 @@ impl Backend for Direct {
             return Ok(None);
         };
         let values = parameter_values(parameters)?;
-        let (Readable::Products(tables, _) | Readable::System(tables)) =
-            self.readable(session, query)?;
-        let query = query.as_ref().clone();
-        let described = self.engine.describe(query, tables, values, semantics());
-        let (schema, _) = described.await?;
+        let (schema, _) = self.describe(session, query, Some(values)).await?;
         Ok(Some(schema))
     }
 
@@ -435,8 +477,8 @@ impl Backend for Direct {
             .transpose()?
             .unwrap_or_default();
         let deadline = Instant::now() + self.deadline;
-        let query = match statement.as_ref() {
-            DirectStatement::Query(query) => query.as_ref().clone(),
+        let asked = match statement.as_ref() {
+            DirectStatement::Query(asked) => asked,
             DirectStatement::Use(start) => {
                 self.start_names_at(session, start.clone())?;
                 return Ok(answered(Arc::new(Schema::empty()), None));
@@ -448,18 +490,20 @@ impl Backend for Direct {
             DirectStatement::Govern(statement) => return self.govern(session, statement).await,
             DirectStatement::Access(query) => return self.access(session, query).await,
         };
-        let tables = match self.readable(session, &query)? {
-            Readable::Products(tables, grouped) => (tables, grouped),
-            Readable::System(tables) => {
-                return self.read_system(session, query, tables, values).await;
-            }
+        let (scope, query) = (self.scope(session), &asked.query);
+        let fragment = match asked.take(&values, &scope) {
+            Some(fragment) => fragment,
+            None => match self.readable(session, &scope, query)? {
+                Readable::Products(tables, grouped) => {
+                    self.fragment(query, (tables, grouped), values).await?
+                }
+                Readable::System(tables) => {
+                    let query = query.clone();
+                    return self.read_system(session, query, tables, values).await;
+                }
+            },
         };
-        let planned = self
-            .engine
-            .plan(query, tables, values, semantics(), self.deadline);
-        let fragment = planned.await?;
-        let purpose = session.state().purpose.clone();
-        let asker = asker(session, purpose.as_deref());
+        let asker = asker(session, scope.state.purpose.as_deref());
         let permit = self.gate.admit(&asker, fragment).await?;
         self.release(permit, session.presence.clone(), deadline)
             .await

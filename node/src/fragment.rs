@@ -23,6 +23,7 @@ use datafusion::logical_expr::LogicalPlan;
 use weft_governance::{FragmentId, ServerId, TableAccess, hex};
 use weft_plan::QuerySession;
 
+pub(crate) use engine::PlannedSql;
 pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
 pub use key_filter::KeySummary;
@@ -39,6 +40,8 @@ pub struct Fragment {
     accesses: Vec<TableAccess>,
     digest: [u8; 32],
     session: QuerySession,
+    /// Whether it is planned in less time than it takes to hand it to another thread.
+    plain: bool,
     timeout: Duration,
     output: SchemaRef,
     keys: Vec<KeySummary>,

@@ -10,6 +10,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use futures::FutureExt;
 use weft_plan::{Interrupt, bounded_calls, in_partitions};
 
 use super::relay::Relay;
@@ -36,10 +37,12 @@ pub async fn physical_plan(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
-    let plan = bounded_calls(plan.clone(), interrupt)?;
-    let (planner, plan) = (&planner, &plan);
-    let planning = |state| async move { planner.create_physical_plan(plan, &state).await };
-    interrupt.guard(in_partitions(state, planning).await?)
+    let made = Arc::new((planner, bounded_calls(plan.clone(), interrupt)?));
+    let plan = in_partitions(state, |state| {
+        let made = Arc::clone(&made);
+        async move { made.0.create_physical_plan(&made.1, state).await }.boxed()
+    });
+    interrupt.guard(plan.await?)
 }
 
 struct RemotePlanner {

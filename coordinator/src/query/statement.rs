@@ -24,7 +24,9 @@ use weft_plan::{
     leashed, parameter_schema, parameter_values, plain_columns, plan_query, product_accesses,
     query_functions, receipts_schema, receipts_table, session_config, whole_groups,
 };
-use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_kill, purpose};
+use weft_sql::{
+    Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_brief, is_plain, purpose,
+};
 
 use super::admission::{Admission, Prospect};
 use super::ask::Answered;
@@ -38,7 +40,7 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
-use crate::execute::{Relay, Shipped, only_leaf, physical_plan, reserve};
+use crate::execute::{Relay, Shipped, constants, only_leaf, physical_plan, reserve};
 use crate::journal::Journal;
 use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
@@ -140,13 +142,10 @@ impl QueryEngine {
             true => Some(self.admission.expect(&session.principal().subject)?),
             false => None,
         };
-        // What ends a query does not wait for others to be planned.
-        let parsed = match is_kill(sql) {
-            true => weft_sql::parse(&text, &caps)?,
-            false => {
-                let parsing = self.planner.run(move || weft_sql::parse(&text, &caps));
-                parsing.await?
-            }
+        let parse = move || weft_sql::parse(&text, &caps);
+        let parsed = match is_brief(sql) {
+            true => self.planner.run_here(parse)?,
+            false => self.planner.run(parse).await?,
         };
         let mut parameters: SchemaRef = Arc::new(Schema::empty());
         let mut fresh = None;
@@ -493,36 +492,37 @@ impl QueryEngine {
         };
         let semantics = semantics(session)?;
         let state = self.state(&semantics, &optimizations, grouped)?;
-        let query = query.clone();
-        let (stage, schema, parameters) = self
-            .planner
-            .run(move || {
-                let plan = plan_query(&state.state, &tables, query)?;
-                let parameters = parameter_schema(&plan)?;
-                // Of the plan as it is written: a better one may know less of where columns come from.
-                let origins = origins(&plan);
-                if values.is_none() && !parameters.fields().is_empty() {
-                    let schema = with_origins(plan.schema().as_arrow(), &origins);
-                    return Ok((None, schema, parameters));
-                }
-                let plan = bind_parameters(plan, values.unwrap_or_default())?;
-                let plan = state.state.optimize(&plan).map_err(from_datafusion)?;
+        let (plain, query) = (is_plain(query), query.clone());
+        let planning = move || {
+            let plan = plan_query(&state.state, &tables, query)?;
+            let parameters = parameter_schema(&plan)?;
+            // Of the plan as it is written: a better one may know less of where columns come from.
+            let origins = origins(&plan);
+            if values.is_none() && !parameters.fields().is_empty() {
                 let schema = with_origins(plan.schema().as_arrow(), &origins);
-                let accesses = product_accesses(&plan)?;
-                let draft = Draft {
-                    plan,
-                    sites,
-                    steps: optimizations,
-                    session: state,
-                };
-                let questions = draft.questions();
-                let stage = match questions.is_empty() {
-                    true => Stage::Cut(Box::new(draft.cut(&HashMap::new())?)),
-                    false => Stage::Asks(Box::new(draft), questions),
-                };
-                Ok((Some((stage, accesses)), schema, parameters))
-            })
-            .await?;
+                return Ok((None, schema, parameters));
+            }
+            let plan = bind_parameters(plan, values.unwrap_or_default())?;
+            let plan = state.state.optimize(&plan).map_err(from_datafusion)?;
+            let schema = with_origins(plan.schema().as_arrow(), &origins);
+            let accesses = product_accesses(&plan)?;
+            let draft = Draft {
+                plan,
+                sites,
+                steps: optimizations,
+                session: state,
+            };
+            let questions = draft.questions();
+            let stage = match questions.is_empty() {
+                true => Stage::Cut(Box::new(draft.cut(&HashMap::new())?)),
+                false => Stage::Asks(Box::new(draft), questions),
+            };
+            Ok((Some((stage, accesses)), schema, parameters))
+        };
+        let (stage, schema, parameters) = match plain {
+            true => self.planner.run_brief(planning).await?,
+            false => self.planner.run(planning).await?,
+        };
         let Some((stage, accesses)) = stage else {
             return Ok((None, schema, parameters));
         };
@@ -715,6 +715,9 @@ impl QueryEngine {
         cut: CutPlan,
         relay: Arc<Relay>,
     ) -> Result<BoxStream<'static, Result<RecordBatch, Error>>, Error> {
+        if let Some(row) = constants(&cut.plan).map_err(from_datafusion)? {
+            return Ok(futures::stream::iter([Ok(row)]).boxed());
+        }
         // On the threads that plans run on: the first rows are decoded there.
         let starting = Arc::clone(&relay);
         drop(self.workers.spawn(async move { starting.ask() }));

@@ -14,7 +14,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
 use weft_door::{Origin, with_origins};
 use weft_governance::{
@@ -27,7 +27,7 @@ use weft_plan::{
     plan_query, product_accesses, product_table_of, session_config, shipped_table_of, weigh,
     whole_groups,
 };
-use weft_sql::ast;
+use weft_sql::{ast, is_plain};
 use weft_wire::protocol::FRAGMENT_ENCODING;
 use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, KeyFilter, TableExpectation};
 use weft_wire::token::sha256;
@@ -90,6 +90,26 @@ pub struct Running {
     pub(crate) standing: Standing,
     /// Has to be told how it ended.
     pub(crate) account: Account,
+}
+
+/// A query that came as SQL, as far as it could be planned.
+pub(crate) struct PlannedSql {
+    /// The schema of its answer.
+    pub(crate) schema: SchemaRef,
+    /// That of its parameters.
+    pub(crate) parameters: SchemaRef,
+    /// Its plan, unless it has parameters and they have no values.
+    pub(crate) fragment: Option<Fragment>,
+}
+
+impl PlannedSql {
+    /// Its plan.
+    ///
+    /// # Errors
+    /// If its parameters have no values.
+    pub(crate) fn bound(self) -> Result<Fragment, Error> {
+        self.fragment.ok_or_else(unbound)
+    }
 }
 
 type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
@@ -216,6 +236,7 @@ impl Engine {
             accesses,
             digest,
             session,
+            plain: false,
             timeout: Duration::from_millis(timeout_ms),
             output,
             keys: Vec::new(),
@@ -239,83 +260,79 @@ impl Engine {
         })
     }
 
-    /// The schema of what a query that came as SQL answers, over `tables` and with `values` if there
-    /// are any, and that of its parameters.
+    /// The schema of what a query that came as SQL answers, over `tables` of the server itself and with
+    /// `values` if there are any, and that of its parameters.
     ///
     /// # Errors
     /// If the query does not fit the tables.
-    pub async fn describe(
+    pub(crate) async fn describe(
         &self,
         sql: ast::Query,
         tables: Tables,
         values: Vec<ScalarValue>,
         semantics: Semantics,
     ) -> Result<(SchemaRef, SchemaRef), Error> {
-        let QuerySession { state, .. } = self.session(&semantics, false)?;
-        self.planner
-            .run(move || {
-                let plan = plan_query(&state, &tables, sql)?;
-                let parameters = parameter_schema(&plan)?;
-                // Of the plan as it is written: a better one may know less of where columns come from.
-                let origins = origins(&plan);
-                let bound = parameters.fields().is_empty() || !values.is_empty();
-                let plan = if bound {
-                    let plan = bind_parameters(plan, values)?;
-                    state.optimize(&plan).map_err(from_datafusion)?
-                } else {
-                    plan
-                };
-                let schema = with_origins(plan.schema().as_arrow(), &origins);
-                Ok((schema, parameters))
-            })
-            .await
+        let session = self.session(&semantics, false)?;
+        let values = Some(values).filter(|values| !values.is_empty());
+        let planning = move || {
+            let (schema, parameters, _) = plan_sql(&session, &tables, sql, values)?;
+            Ok((schema, parameters))
+        };
+        self.planner.run(planning).await
     }
 
     /// Plans a query that came as SQL on a connection of its own, over `tables`; groups of their rows
-    /// stay whole if they are `grouped`.
+    /// stay whole if they are `grouped`. Without `values`, one that has parameters is not planned to the end.
     ///
     /// # Errors
-    /// If the query does not fit the tables.
-    pub async fn plan(
+    /// If the query does not fit the tables, or the values do not fit the query.
+    pub(crate) async fn plan(
         &self,
         sql: ast::Query,
         (tables, grouped): (Tables, bool),
-        parameters: Vec<ScalarValue>,
+        values: Option<Vec<ScalarValue>>,
         semantics: Semantics,
         timeout: Duration,
-    ) -> Result<Fragment, Error> {
-        let digest = sha256(sql.to_string().as_bytes());
+    ) -> Result<PlannedSql, Error> {
+        let plain = is_plain(&sql);
         let session = self.session(&semantics, grouped)?;
-        let (plan, accesses, session) = self
-            .planner
-            .run(move || {
-                let state = &session.state;
-                let plan = plan_query(state, &tables, sql)?;
-                let plan = bind_parameters(plan, parameters)?;
-                let plan = state.optimize(&plan).map_err(from_datafusion)?;
-                let accesses = accesses(&plan)?;
-                Ok((plan, accesses, session))
+        let planning = move || {
+            let digest = sha256(sql.to_string().as_bytes());
+            let (schema, parameters, plan) = plan_sql(&session, &tables, sql, values)?;
+            let Some(plan) = plan else {
+                return Ok(PlannedSql {
+                    schema,
+                    parameters,
+                    fragment: None,
+                });
+            };
+            let fragment = Fragment {
+                id: FragmentId {
+                    query: QueryId::generate(),
+                    ordinal: 0,
+                },
+                via: Via::Directly,
+                accesses: accesses(&plan)?,
+                output: Arc::new(plan.schema().as_arrow().clone()),
+                plan,
+                digest,
+                session,
+                plain,
+                timeout,
+                keys: Vec::new(),
+                shipments: Vec::new(),
+                memory: None,
+            };
+            Ok(PlannedSql {
+                schema,
+                parameters,
+                fragment: Some(fragment),
             })
-            .await?;
-        let output = Arc::new(plan.schema().as_arrow().clone());
-        let id = FragmentId {
-            query: QueryId::generate(),
-            ordinal: 0,
         };
-        let via = Via::Directly;
-        Ok(Fragment {
-            id,
-            via,
-            plan,
-            accesses,
-            digest,
-            session,
-            timeout,
-            output,
-            keys: Vec::new(),
-            shipments: Vec::new(),
-            memory: None,
-        })
+        match plain {
+            true => self.planner.run_brief(planning).await,
+            false => self.planner.run(planning).await,
+        }
     }
 
     /// Runs what `permit` allows.
@@ -356,11 +373,8 @@ impl Engine {
         let (plan, session) = self
             .planner
             .run(move || {
-                let state = &session.state;
-                let plan = plan_query(state, &tables, sql)?;
-                let plan = bind_parameters(plan, parameters)?;
-                let plan = state.optimize(&plan).map_err(from_datafusion)?;
-                Ok((plan, session))
+                let (_, _, plan) = plan_sql(&session, &tables, sql, Some(parameters))?;
+                Ok((plan.ok_or_else(unbound)?, session))
             })
             .await?;
         let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
@@ -368,7 +382,7 @@ impl Engine {
             query: QueryId::generate(),
             ordinal: 0,
         };
-        let (rows, interrupt) = self.rows(id, plan, None, session).await?;
+        let (rows, interrupt) = self.rows(id, plan, (None, false), session).await?;
         let output = Arc::clone(&schema);
         let rows = rows.map(move |batch| batch.and_then(|batch| announced(&output, &batch)));
         Ok((schema, rows.boxed(), interrupt))
@@ -379,7 +393,7 @@ impl Engine {
         &self,
         id: FragmentId,
         plan: LogicalPlan,
-        bindings: Option<BTreeMap<TableRef, Binding>>,
+        (bindings, plain): (Option<BTreeMap<TableRef, Binding>>, bool),
         session: QuerySession,
     ) -> Result<(Rows, Interrupt), Error> {
         let QuerySession { state, context } = session;
@@ -388,23 +402,24 @@ impl Engine {
         self.started.fetch_add(1, Ordering::Relaxed);
         let interrupt = self.running.start();
         let signal = interrupt.clone();
-        let physical = self
-            .planner
-            .run_async(async move {
-                let plan = match bindings {
-                    Some(bindings) => bind(plan, &bindings)?,
-                    None => of_the_server(plan)?,
-                };
-                let plan = bounded_calls(plan, &signal).map_err(|e| incident::hide(id, e))?;
-                let plan = in_partitions(&state, |state| {
-                    let plan = plan.clone();
-                    async move { state.create_physical_plan(&plan).await }
-                });
-                let plan = plan.await;
-                plan.and_then(|plan| signal.guard(plan))
-                    .map_err(|e| incident::hide(id, e))
-            })
-            .await?;
+        let planning = async move {
+            let plan = match bindings {
+                Some(bindings) => bind(plan, &bindings)?,
+                None => of_the_server(plan)?,
+            };
+            let plan = bounded_calls(plan, &signal).map_err(|e| incident::hide(id, e))?;
+            let plan = in_partitions(&state, |state| {
+                let plan = plan.clone();
+                async move { state.create_physical_plan(&plan).await }.boxed()
+            });
+            let plan = plan.await;
+            plan.and_then(|plan| signal.guard(plan))
+                .map_err(|e| incident::hide(id, e))
+        };
+        let physical = match plain {
+            true => self.planner.run_async_brief(planning).await?,
+            false => self.planner.run_async(planning).await?,
+        };
         let context = self.memory.context(physical.as_ref(), context);
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(|e| incident::hide(id, e))?;
@@ -426,11 +441,14 @@ impl Engine {
             id,
             plan,
             session,
+            plain,
             output,
             memory,
             ..
         } = fragment;
-        let (rows, interrupt) = self.rows(id, plan, Some(bindings), session).await?;
+        let (rows, interrupt) = self
+            .rows(id, plan, (Some(bindings), plain), session)
+            .await?;
         let schema = Arc::clone(&output);
         let mut batches = rows
             .map(move |batch| batch.and_then(|batch| announced(&output, &batch)))
@@ -525,6 +543,34 @@ impl Engine {
         });
         session.map_err(from_datafusion)
     }
+}
+
+/// The schema of what `sql` answers over `tables`, that of its parameters, and its plan, if the parameters
+/// have `values` or there are none.
+fn plan_sql(
+    session: &QuerySession,
+    tables: &Tables,
+    sql: ast::Query,
+    values: Option<Vec<ScalarValue>>,
+) -> Result<(SchemaRef, SchemaRef, Option<LogicalPlan>), Error> {
+    let plan = plan_query(&session.state, tables, sql)?;
+    let parameters = parameter_schema(&plan)?;
+    // Of the plan as it is written: a better one may know less of where columns come from.
+    let origins = origins(&plan);
+    if values.is_none() && !parameters.fields().is_empty() {
+        let schema = with_origins(plan.schema().as_arrow(), &origins);
+        return Ok((schema, parameters, None));
+    }
+    let plan = bind_parameters(plan, values.unwrap_or_default())?;
+    let plan = session.state.optimize(&plan).map_err(from_datafusion)?;
+    let schema = with_origins(plan.schema().as_arrow(), &origins);
+    Ok((schema, parameters, Some(plan)))
+}
+
+fn unbound() -> Error {
+    let message = "the statement has parameters without values";
+    Error::new(ErrorKind::InvalidInput, code::PLAN, message)
+        .with_hint("Bind a value for each parameter.")
 }
 
 /// Every leaf of the converted plan must be rows that came along, or a product table with the schema

@@ -5,6 +5,10 @@ use std::sync::Arc;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use futures::future::BoxFuture;
+
+/// A plan that is being made in a session.
+type Planning<'a> = BoxFuture<'a, Result<Arc<dyn ExecutionPlan>>>;
 
 /// What `plan` makes in `state`; if the engine finds fault with that, what it makes in one partition.
 ///
@@ -13,18 +17,15 @@ use datafusion::physical_plan::ExecutionPlan;
 ///
 /// # Errors
 /// What the engine says of the first attempt.
-pub async fn in_partitions<F>(
+pub async fn in_partitions(
     state: &SessionState,
-    plan: impl Fn(SessionState) -> F,
-) -> Result<Arc<dyn ExecutionPlan>>
-where
-    F: Future<Output = Result<Arc<dyn ExecutionPlan>>>,
-{
-    match plan(state.clone()).await {
+    plan: impl for<'a> Fn(&'a SessionState) -> Planning<'a>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    match plan(state).await {
         Err(error) if is_of_the_planner(&error) => {
             let config = state.config().clone().with_target_partitions(1);
             let one = SessionStateBuilder::new_from_existing(state.clone()).with_config(config);
-            plan(one.build()).await.map_err(|_| error)
+            plan(&one.build()).await.map_err(|_| error)
         }
         planned => planned,
     }

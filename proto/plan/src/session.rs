@@ -1,6 +1,7 @@
 //! Settings that must be the same on both sides, or answers would differ.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chrono::DateTime;
 use datafusion::common::Result;
@@ -8,6 +9,9 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
+
+/// States that are kept for queries to come.
+const FREE: usize = 8;
 
 /// Settings of a query that change its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +46,10 @@ pub fn session_config(semantics: &Semantics, partitions: usize) -> Result<Sessio
 }
 
 /// The engine's session for one query.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct QuerySession {
     /// Settings, functions and rules, and when the query began.
-    pub state: SessionState,
+    pub state: Lent,
     /// Settings and functions alone, which are the same for all queries alike.
     pub context: Arc<TaskContext>,
 }
@@ -53,15 +57,63 @@ pub struct QuerySession {
 impl From<SessionState> for QuerySession {
     fn from(state: SessionState) -> Self {
         let context = state.task_ctx();
+        let state = Lent {
+            state: Arc::new(state),
+            shelf: Weak::new(),
+        };
         Self { state, context }
     }
 }
 
+/// A session's state, which serves another query alike when this one is over.
+#[derive(Debug)]
+pub struct Lent {
+    state: Arc<SessionState>,
+    shelf: Weak<Shelf>,
+}
+
+impl Deref for Lent {
+    type Target = SessionState;
+
+    fn deref(&self) -> &SessionState {
+        &self.state
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(shelf) = self.shelf.upgrade() {
+            let mut free = shelf.lock();
+            if free.len() < FREE {
+                free.push(Arc::clone(&self.state));
+            }
+        }
+    }
+}
+
 /// Engine sessions that are alike but for the time that their query began. Registering hundreds of
-/// functions takes longer than planning a small query, so the last session is kept and copied. Cheap
-/// to clone.
+/// functions takes longer than planning a small query, and copying them a tenth of that, so those of the
+/// last queries are kept and used again. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct QuerySessions<K>(Arc<Mutex<Option<(K, QuerySession)>>>);
+pub struct QuerySessions<K>(Arc<Mutex<Option<Alike<K>>>>);
+
+#[derive(Debug)]
+struct Alike<K> {
+    key: K,
+    pattern: SessionState,
+    context: Arc<TaskContext>,
+    shelf: Arc<Shelf>,
+}
+
+/// States that no query uses.
+#[derive(Debug, Default)]
+struct Shelf(Mutex<Vec<Arc<SessionState>>>);
+
+impl Shelf {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<SessionState>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl<K: PartialEq> QuerySessions<K> {
     /// The session for one query, made by `make` unless the last was like `key`: that is
@@ -76,21 +128,32 @@ impl<K: PartialEq> QuerySessions<K> {
         make: impl FnOnce(&K) -> Result<SessionState>,
     ) -> Result<QuerySession> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut session = match &*last {
-            Some((known, session)) if *known == key => session.clone(),
-            _ => {
-                let session = QuerySession::from(make(&key)?);
-                *last = Some((key, session.clone()));
-                session
+        let alike = match last.take() {
+            Some(alike) if alike.key == key => last.insert(alike),
+            other => {
+                let pattern = make(&key).inspect_err(|_| *last = other)?;
+                let context = pattern.task_ctx();
+                last.insert(Alike {
+                    key,
+                    pattern,
+                    context,
+                    shelf: Arc::default(),
+                })
             }
         };
+        let free = alike.shelf.lock().pop();
+        let mut state = free.unwrap_or_else(|| Arc::new(alike.pattern.clone()));
+        let context = Arc::clone(&alike.context);
+        let shelf = Arc::downgrade(&alike.shelf);
         drop(last);
         // The names that a query makes up are counted anew.
         let mut properties = ExecutionProps::new();
         properties.query_execution_start_time =
             Some(DateTime::from_timestamp_nanos(query_start_ns));
-        *session.state.execution_props_mut() = properties;
-        Ok(session)
+        // Only in the moment in which the last query lets it go is it not this one's alone.
+        *Arc::make_mut(&mut state).execution_props_mut() = properties;
+        let state = Lent { state, shelf };
+        Ok(QuerySession { state, context })
     }
 }
 
@@ -123,9 +186,23 @@ mod tests {
             assert_eq!(name, "a_1");
             session
         };
-        session("+00:00", 1);
-        session("+00:00", 2);
+        let one = session("+00:00", 1);
+        let other = session("+00:00", 2);
         assert_eq!(made.get(), 1);
+        let start =
+            |session: &QuerySession| session.state.execution_props().query_execution_start_time;
+        assert_ne!(
+            start(&one),
+            start(&other),
+            "each has its own while both are used"
+        );
+        let used = [&*one.state, &*other.state].map(std::ptr::from_ref);
+        drop((one, other));
+        let again = session("+00:00", 3);
+        assert!(
+            used.contains(&std::ptr::from_ref(&*again.state)),
+            "no copy was made"
+        );
         let tokyo = session("Asia/Tokyo", 3);
         assert_eq!(made.get(), 2);
         let options = tokyo.state.config_options();

@@ -1,11 +1,14 @@
 //! Threads for planning: deep statements need a deep stack, and an overflow cannot be caught.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use weft_governance::{Error, ErrorKind, code};
 
 use crate::runtime::OwnRuntime;
@@ -24,6 +27,8 @@ pub struct PlannerThreads {
     /// What runs or waits.
     taken: Arc<Semaphore>,
     threads: Arc<OwnRuntime>,
+    /// As many slots as there are.
+    most: u32,
 }
 
 impl PlannerThreads {
@@ -43,6 +48,7 @@ impl PlannerThreads {
             slots: Arc::new(Semaphore::new(threads)),
             taken: Arc::new(Semaphore::new(threads * (1 + WAITING))),
             threads: Arc::new(runtime),
+            most: u32::try_from(threads).unwrap_or(u32::MAX),
         })
     }
 
@@ -67,6 +73,64 @@ impl PlannerThreads {
             work()
         });
         working.await.map_err(|_| defect("planning failed"))?
+    }
+
+    /// Runs `work` at once, on the thread that asks: work that takes less time than a sleeping thread to
+    /// wake, and little stack.
+    ///
+    /// # Errors
+    /// What `work` returns, or `WEFT-INTERNAL` if it panicked.
+    pub fn run_here<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        // What a panic leaves half done is dropped with the work.
+        let done = catch_unwind(AssertUnwindSafe(work));
+        done.unwrap_or_else(|_| Err(defect("planning failed")))
+    }
+
+    /// Runs `work` that takes little time and stack: at once if nothing else is planned, so that one asker
+    /// does not wait for a thread to wake, and many do not keep the asking threads from what else they do.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub async fn run_brief<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self.alone() {
+            Some(alone) => self.run_here(|| {
+                let _alone = alone;
+                work()
+            }),
+            None => self.run(work).await,
+        }
+    }
+
+    /// Holds all threads back, if nothing is planned.
+    fn alone(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots)
+            .try_acquire_many_owned(self.most)
+            .ok()
+    }
+
+    /// Runs a future that takes little time and stack: at once if nothing else is planned. If it waits for
+    /// something, it goes on as one of [`run_async`](Self::run_async).
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub async fn run_async_brief<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
+        let crashed = |_| Err(defect("planning failed"));
+        if let Some(alone) = self.alone() {
+            let begun = futures::poll!(&mut work);
+            drop(alone);
+            if let Poll::Ready(done) = begun {
+                return done.unwrap_or_else(crashed);
+            }
+        }
+        self.run_async(async move { work.await.unwrap_or_else(crashed) })
+            .await
     }
 
     /// Runs a future to its end on a planning thread.
@@ -118,6 +182,48 @@ mod tests {
         let here = tokio::runtime::Handle::current().id();
         let there = threads.run_async(async { Ok(tokio::runtime::Handle::current().id()) });
         assert_eq!(there.await.expect("an answer"), here);
+    }
+
+    #[tokio::test]
+    async fn brief_work_is_done_where_it_is_asked_for_unless_others_plan() {
+        let threads = PlannerThreads::new(2).expect("threads");
+        let here = thread::current().id();
+        let brief = async || {
+            let plain = threads.run_brief(|| Ok(thread::current().id())).await;
+            let future = async { Ok(thread::current().id()) };
+            let future = threads.run_async_brief(future).await;
+            [plain.expect("an answer"), future.expect("an answer")]
+        };
+        assert_eq!(brief().await, [here; 2]);
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::spawn({
+            let threads = threads.clone();
+            async move { threads.run(move || Ok(wait.recv().is_ok())).await }
+        });
+        while threads.slots.available_permits() > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!brief().await.contains(&here));
+        go.send(()).expect("waiting");
+        assert!(busy.await.expect("no panic").expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn brief_work_may_wait_and_may_panic() {
+        let threads = PlannerThreads::new(2).expect("threads");
+        let here = thread::current().id();
+        let waits = async {
+            tokio::task::yield_now().await;
+            Ok(thread::current().id())
+        };
+        let there = threads.run_async_brief(waits).await.expect("an answer");
+        assert_ne!(there, here);
+        let failed = threads.run_brief(|| -> Result<(), Error> { panic!("a defect") });
+        assert_eq!(failed.await.expect_err("an error").code(), code::INTERNAL);
+        let fails = || -> Result<(), Error> { panic!("a defect") };
+        let failed = threads.run_async_brief(async move { fails() }).await;
+        assert_eq!(failed.expect_err("an error").code(), code::INTERNAL);
+        assert_eq!(threads.slots.available_permits(), 2);
     }
 
     #[tokio::test]

@@ -6,16 +6,6 @@ use weft_governance::{Error, QueryId};
 
 use crate::refusal::syntax;
 
-/// Bytes of the longest text that is taken for a KILL without looking further.
-const BRIEF: usize = 256;
-
-/// Whether `sql` is short and begins like a KILL. Such a text is parsed at once: what ends a query must
-/// not wait for others to be planned.
-pub fn is_kill(sql: &str) -> bool {
-    let start = sql.trim_start().get(..5);
-    sql.len() <= BRIEF && start.is_some_and(|start| start.trim_end().eq_ignore_ascii_case("kill"))
-}
-
 /// The query of a KILL, if the text starts like one.
 pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Option<QueryId>, Error> {
     let is_word = |token: &Token, word: &str| match token {
@@ -57,7 +47,6 @@ mod tests {
             format!("KILL QUERY '{id}'"),
             format!("  kill query '{id}';"),
         ] {
-            assert!(is_kill(&sql), "{sql}");
             let parsed = parse(&sql, &Caps::default()).expect("a statement");
             assert_eq!(parsed, Statement::Kill(id), "{sql}");
         }
@@ -82,7 +71,5 @@ mod tests {
                 "{sql}"
             );
         }
-        assert!(!is_kill("SELECT 1") && !is_kill("") && !is_kill("killer") && !is_kill("käll x"));
-        assert!(!is_kill(&format!("KILL {}", " ".repeat(BRIEF))));
     }
 }

@@ -10,15 +10,16 @@ mod kill;
 mod mentioned;
 mod parse;
 mod placeholder;
+mod plain;
 mod purpose;
 mod refusal;
 mod statement;
 
 pub use caps::Caps;
 pub use govern::Govern;
-pub use kill::is_kill;
 pub use mentioned::Mentioned;
 pub use parse::parse;
+pub use plain::{is_brief, is_plain};
 pub use purpose::{PURPOSE, purpose};
 pub use sqlparser::ast;
 pub use statement::{Explain, Show, Statement};

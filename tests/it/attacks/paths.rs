@@ -1,8 +1,9 @@
 //! Other ways to the same rows: what was prepared, announced or signed in before or by somebody else,
 //! and statements that are no queries.
 
+use arrow_flight::Ticket;
 use futures::TryStreamExt;
-use harness::{Client, Mesh, run};
+use harness::{Client, Failure, Mesh, Rows, run};
 use weft_governance::code;
 
 use super::people::{Cases, lines, mesh};
@@ -24,6 +25,12 @@ async fn doors(mesh: &Mesh, user: &str) -> [(&'static str, Client); 2] {
     ]
 }
 
+async fn fetched(client: &mut Client, ticket: &Ticket) -> Result<Rows, Failure> {
+    let rows = client.fetch(ticket.clone()).await?;
+    let batches: Vec<_> = rows.try_collect().await?;
+    Ok(Rows::of(&batches))
+}
+
 #[test]
 fn what_was_prepared_under_a_right_ends_with_it() {
     run(async {
@@ -35,31 +42,34 @@ fn what_was_prepared_under_a_right_ends_with_it() {
             let prepared = client.prepare(SQL).await.expect("granted");
             let rows = client.run_prepared(&prepared).await.expect("granted");
             assert_eq!(rows.len(), 5, "the control: {door}");
-            let ticket = client.announce(SQL).await.expect("granted");
-            held.push((door, client, prepared, ticket));
+            let tickets = [
+                client.announce(SQL).await.expect("granted"),
+                client.announce(SQL).await.expect("granted"),
+            ];
+            held.push((door, client, prepared, tickets));
         }
         change(&mesh, &mut owner, &format!("REVOKE GRANT '{id}'")).await;
         let mut cases = Cases::default();
         let narrow = "GRANT SELECT (id, note) ON TABLE crm.people.person TO USER outsider \
              WHERE id = 1 MASK (note WITH 'replace-with-null')";
         let gone = [code::NOT_GRANTED, code::NOT_FOUND, code::PLAN];
-        for (door, client, prepared, ticket) in &mut held {
+        for (door, client, prepared, [ticket, _]) in &mut held {
             let answer = client.run_prepared(prepared).await;
             cases.refused(&format!("a prepared statement at {door}"), &gone, answer);
-            let answer = match client.fetch(ticket.clone()).await {
-                Ok(rows) => rows
-                    .try_collect::<Vec<_>>()
-                    .await
-                    .map(|it| harness::Rows::of(&it)),
-                Err(error) => Err(error),
-            };
+            let answer = fetched(client, ticket).await;
             cases.refused(&format!("a ticket at {door}"), &gone, answer);
         }
         change(&mesh, &mut owner, narrow).await;
-        for (door, client, prepared, _) in &mut held {
+        for (door, client, prepared, [_, ticket]) in &mut held {
             let answer = client.run_prepared(prepared).await;
             cases.tells(
                 &format!("a prepared statement under a narrower right at {door}"),
+                &["1 NULL"],
+                answer,
+            );
+            let answer = fetched(client, ticket).await;
+            cases.tells(
+                &format!("a ticket under a narrower right at {door}"),
                 &["1 NULL"],
                 answer,
             );
