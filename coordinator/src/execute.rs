@@ -13,7 +13,7 @@ mod shipment;
 mod spool;
 mod tighten;
 
-pub use constants::constants;
+pub use constants::{are_constants, constants};
 pub use fragment_stream::Counters;
 pub use physical::{only_leaf, physical_plan};
 pub use relay::Relay;

@@ -40,7 +40,7 @@ use super::run::{QueryRun, Resources, too_late};
 use super::running::RunningQueries;
 use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
-use crate::execute::{Relay, Shipped, constants, only_leaf, physical_plan, reserve};
+use crate::execute::{Relay, Shipped, are_constants, constants, only_leaf, physical_plan, reserve};
 use crate::journal::Journal;
 use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
@@ -503,7 +503,10 @@ impl QueryEngine {
                 return Ok((None, schema, parameters));
             }
             let plan = bind_parameters(plan, values.unwrap_or_default())?;
-            let plan = state.state.optimize(&plan).map_err(from_datafusion)?;
+            let plan = match are_constants(&plan) {
+                true => plan,
+                false => state.state.optimize(&plan).map_err(from_datafusion)?,
+            };
             let schema = with_origins(plan.schema().as_arrow(), &origins);
             let accesses = product_accesses(&plan)?;
             let draft = Draft {

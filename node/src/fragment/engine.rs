@@ -23,9 +23,9 @@ use weft_governance::{
 use weft_plan::{
     FragmentFunctions, Interrupt, LeafCodec, Memory, PlainColumn, PlannerThreads, QuerySession,
     QuerySessions, RunningPlans, Semantics, Tables, Workers, bind_parameters, bounded_calls,
-    fingerprint, from_datafusion, guarded, in_partitions, parameter_schema, plain_columns,
-    plan_query, product_accesses, product_table_of, session_config, shipped_table_of, weigh,
-    whole_groups,
+    fingerprint, from_datafusion, guarded, in_partitions, is_plain_plan, parameter_schema,
+    plain_columns, plan_query, product_accesses, product_table_of, session_config,
+    shipped_table_of, weigh, whole_groups,
 };
 use weft_sql::{ast, is_plain};
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -38,6 +38,9 @@ use super::shipped::Shipments;
 use super::{Fragment, Via, key_filter};
 use crate::enforce::{Account, Binding, Meter, Parts, Permit, Standing, bind};
 use crate::incident;
+
+/// Bytes of an encoded plan that is decoded in less time than it takes to hand it to another thread.
+const BRIEF: usize = 2 << 10;
 
 /// How often one query may read the event log.
 const MOST_READINGS: usize = 8;
@@ -217,10 +220,12 @@ impl Engine {
         let context = Arc::clone(&session.context);
         let pool = &self.memory.runtime().memory_pool;
         let came = Shipments::decode(shipped, pool)?;
-        let (plan, accesses) = self
-            .planner
-            .run(move || engine.convert(&context, &plan, &tables))
-            .await?;
+        let brief = plan.len() <= BRIEF;
+        let converting = move || engine.convert(&context, &plan, &tables);
+        let (plan, accesses) = match brief {
+            true => self.planner.run_brief(converting).await?,
+            false => self.planner.run(converting).await?,
+        };
         let (plan, shipments, memory) = came.put_into(plan)?;
         if !same_columns(plan.schema().as_arrow(), &output) {
             return Err(Error::new(
@@ -232,11 +237,11 @@ impl Engine {
         Ok(Fragment {
             id: FragmentId { query, ordinal },
             via,
+            plain: is_plain_plan(&plan),
             plan,
             accesses,
             digest,
             session,
-            plain: false,
             timeout: Duration::from_millis(timeout_ms),
             output,
             keys: Vec::new(),
@@ -314,10 +319,10 @@ impl Engine {
                 via: Via::Directly,
                 accesses: accesses(&plan)?,
                 output: Arc::new(plan.schema().as_arrow().clone()),
+                plain: is_plain_plan(&plan),
                 plan,
                 digest,
                 session,
-                plain,
                 timeout,
                 keys: Vec::new(),
                 shipments: Vec::new(),

@@ -24,7 +24,7 @@ const WARM_UP: usize = 10;
 /// One in so many calls is a join, which takes longer.
 const JOINS: usize = 10;
 
-/// Makes the calls, those of one client in turns.
+/// Makes the calls, of one client and of several.
 ///
 /// # Errors
 /// If something does not start.
@@ -40,6 +40,14 @@ pub(super) async fn measure(args: &BenchArgs, mesh: &Mesh, data: &LaidOut) -> Re
         callers.push(Caller::open(args, mesh, call).await?);
     }
     let warm_up = args.calls.div_ceil(WARM_UP);
+    // Nothing else is measured beside it; those that follow are, and take turns.
+    for caller in callers.iter_mut().filter(|it| it.call == Call::One) {
+        for nth in 0..warm_up + args.calls {
+            let time = caller.make(nth).await;
+            note_time(&mut calls, caller.call, time, nth >= warm_up);
+        }
+    }
+    callers.retain(|it| it.call != Call::One);
     for nth in 0..warm_up + args.calls {
         for caller in &mut callers {
             if caller.call == Call::Join && nth % JOINS > 0 {

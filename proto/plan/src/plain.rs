@@ -1,0 +1,123 @@
+//! Plans that take no longer to plan on than to hand to another thread.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+
+/// Nodes, and expressions with those inside them, of the largest plain plan.
+const MOST: usize = 64;
+
+/// Whether `plan` reads one table and compares, computes and aggregates, and nothing more: no function, no
+/// pattern and no query inside it, of which a few can be much work for a planner.
+pub fn is_plain_plan(plan: &LogicalPlan) -> bool {
+    let (mut seen, mut scans) = (0, 0);
+    let plain = plan.exists(|node| {
+        seen += 1;
+        let known = match node {
+            LogicalPlan::TableScan(_) => {
+                scans += 1;
+                true
+            }
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::SubqueryAlias(_) => true,
+            _ => false,
+        };
+        let mut expressions = true;
+        node.apply_expressions(|expr| {
+            expressions &= !expr.exists(|expr| {
+                seen += 1;
+                Ok(!is_plain(expr))
+            })?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(!known || !expressions || seen > MOST || scans > 1)
+    });
+    // The visit found nothing that is not plain.
+    plain.is_ok_and(|found| !found)
+}
+
+fn is_plain(expr: &Expr) -> bool {
+    use Operator as O;
+    match expr {
+        Expr::BinaryExpr(binary) => matches!(
+            binary.op,
+            O::Plus
+                | O::Minus
+                | O::Multiply
+                | O::Divide
+                | O::Modulo
+                | O::Eq
+                | O::NotEq
+                | O::Lt
+                | O::LtEq
+                | O::Gt
+                | O::GtEq
+                | O::And
+                | O::Or
+                | O::IsDistinctFrom
+                | O::IsNotDistinctFrom
+        ),
+        Expr::Column(_)
+        | Expr::Literal(..)
+        | Expr::Alias(_)
+        | Expr::Cast(_)
+        | Expr::Not(_)
+        | Expr::Negative(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::Between(_)
+        | Expr::InList(_)
+        | Expr::AggregateFunction(_) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    async fn plain(sql: &str) -> bool {
+        let session = SessionContext::new();
+        for table in ["orders", "people"] {
+            let sql = format!("CREATE TABLE {table} (id BIGINT, note TEXT) AS VALUES (1, 'a')");
+            session
+                .sql(&sql)
+                .await
+                .expect("made")
+                .collect()
+                .await
+                .expect("made");
+        }
+        let plan = session.sql(sql).await.expect(sql).into_optimized_plan();
+        is_plain_plan(&plan.expect(sql))
+    }
+
+    #[tokio::test]
+    async fn what_compares_and_aggregates_rows_of_one_table_is_plain() {
+        for sql in [
+            "SELECT id, note AS n FROM orders WHERE id = 7 AND note IS NOT NULL",
+            "SELECT id + 1 FROM orders WHERE id IN (1, 2, 3, 4, 5) ORDER BY id LIMIT 3",
+            "SELECT note, count(*), sum(id) FROM orders GROUP BY note",
+        ] {
+            assert!(plain(sql).await, "{sql}");
+        }
+        let many = vec!["id = 1"; MOST].join(" OR id + 1 = 2 OR ");
+        for sql in [
+            "SELECT upper(note) FROM orders",
+            "SELECT id FROM orders WHERE note LIKE '%a%b%'",
+            "SELECT id FROM orders WHERE note ~ '(a|b){900}'",
+            "SELECT o.id FROM orders o JOIN people p ON o.id = p.id",
+            "SELECT id FROM orders UNION ALL SELECT id FROM people",
+            "SELECT sum(id) OVER (ORDER BY note) FROM orders",
+            "SELECT CASE WHEN id = 1 THEN 2 ELSE id END FROM orders",
+            &format!("SELECT id, id + 1 FROM orders WHERE {many}"),
+        ] {
+            assert!(!plain(sql).await, "{sql}");
+        }
+    }
+}
