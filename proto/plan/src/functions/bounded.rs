@@ -24,7 +24,7 @@ use weft_governance::{Error, ErrorKind, code};
 
 use operator::{Form, OperatorCall};
 use size::Size;
-use sliced::{Sliced, Work};
+use sliced::{Slices, Work};
 
 use crate::interrupt::Interrupt;
 
@@ -35,7 +35,7 @@ const MOST: u64 = 128 << 20;
 pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
     match Size::of(function.name()) {
         Some(_) if function.inner().is::<Bounded>() => function,
-        Some(size) => Arc::new(ScalarUDF::from(Bounded { function, size })),
+        Some(size) => Bounded::function(function, Bound::Size(size)),
         None => function,
     }
 }
@@ -56,7 +56,7 @@ fn bound(expr: Expr, interrupt: &Interrupt) -> Transformed<Expr> {
     match expr {
         Expr::ScalarFunction(ScalarFunction { func, args }) => {
             let mut bounded = bounded(Arc::clone(&func));
-            if !func.inner().is::<Sliced>()
+            if !is_sliced(&func)
                 && let Some(work) = Work::of(func.name(), &args)
             {
                 bounded = sliced(bounded, work, interrupt);
@@ -77,10 +77,7 @@ fn operation(form: Form, left: Expr, right: Expr, interrupt: &Interrupt) -> Tran
     let function = match Work::of_operator(&form, &right) {
         Some(work) => sliced(OperatorCall::function(form), work, interrupt),
         None if form == Form::Binary(Operator::StringConcat) => {
-            Arc::new(ScalarUDF::from(Bounded {
-                function: OperatorCall::function(form),
-                size: Size::Sum,
-            }))
+            Bounded::function(OperatorCall::function(form), Bound::Size(Size::Sum))
         }
         None => return Transformed::no(form.written(left, right)),
     };
@@ -89,18 +86,33 @@ fn operation(form: Form, left: Expr, right: Expr, interrupt: &Interrupt) -> Tran
 }
 
 fn sliced(function: Arc<ScalarUDF>, work: Work, interrupt: &Interrupt) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(Sliced {
-        function,
-        work,
-        interrupt: interrupt.clone(),
-    }))
+    let interrupt = interrupt.clone();
+    Bounded::function(function, Bound::Slices(Slices { work, interrupt }))
 }
 
-/// A function of the engine that refuses to make too much.
+fn is_sliced(function: &ScalarUDF) -> bool {
+    let bounded = function.inner().downcast_ref::<Bounded>();
+    bounded.is_some_and(|it| matches!(it.bound, Bound::Slices(_)))
+}
+
+/// A function of the engine, or an operator as one, that refuses to make too much or works in slices.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Bounded {
     function: Arc<ScalarUDF>,
-    size: Size,
+    bound: Bound,
+}
+
+/// What holds a function back.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Bound {
+    Size(Size),
+    Slices(Slices),
+}
+
+impl Bounded {
+    fn function(function: Arc<ScalarUDF>, bound: Bound) -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::from(Self { function, bound }))
+    }
 }
 
 impl ScalarUDFImpl for Bounded {
@@ -129,11 +141,16 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let bytes = self.size.estimate(&args.args, args.number_rows)?;
-        if bytes > MOST {
-            return Err(too_much(self.name(), self.size));
+        match &self.bound {
+            Bound::Size(size) => {
+                let bytes = size.estimate(&args.args, args.number_rows)?;
+                if bytes > MOST {
+                    return Err(too_much(self.name(), *size));
+                }
+                self.function.invoke_with_args(args)
+            }
+            Bound::Slices(slices) => slices.invoke(&self.function, args),
         }
-        self.function.invoke_with_args(args)
     }
 
     fn evaluate_bounds(&self, input: &[&Interval]) -> Result<Interval> {

@@ -6,18 +6,12 @@
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{cast, concat};
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::interval_arithmetic::Interval;
-use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF};
 
 use super::operator::Form;
 use super::size::Size;
@@ -121,59 +115,39 @@ fn by_weight(weights: impl Iterator<Item = u64>) -> Vec<usize> {
     slices
 }
 
-/// A function that heeds the signal of its plan between slices.
+/// How a call is cut, and what ends its plan meanwhile.
 #[derive(Debug)]
-pub(super) struct Sliced {
-    pub(super) function: Arc<ScalarUDF>,
+pub(super) struct Slices {
     pub(super) work: Work,
     pub(super) interrupt: Interrupt,
 }
 
 // Of one plan, all have the same signal.
-impl PartialEq for Sliced {
+impl PartialEq for Slices {
     fn eq(&self, other: &Self) -> bool {
-        (&self.function, self.work) == (&other.function, other.work)
+        self.work == other.work
     }
 }
 
-impl Eq for Sliced {}
+impl Eq for Slices {}
 
-impl Hash for Sliced {
+impl Hash for Slices {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.function, self.work).hash(state);
+        self.work.hash(state);
     }
 }
 
-impl ScalarUDFImpl for Sliced {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        self.function.inner().schema_name(args)
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.function.return_type(arg_types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.function.return_field_from_args(args)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Slices {
+    /// What `function` makes of `args`, slice by slice.
+    pub(super) fn invoke(
+        &self,
+        function: &ScalarUDF,
+        args: ScalarFunctionArgs,
+    ) -> Result<ColumnarValue> {
         self.interrupt.check()?;
         let slices = self.work.slices(&args.args, args.number_rows);
         if slices.len() < 2 {
-            return self.function.invoke_with_args(args);
+            return function.invoke_with_args(args);
         }
         let (mut parts, mut start) = (Vec::with_capacity(slices.len()), 0);
         for rows in slices {
@@ -187,36 +161,18 @@ impl ScalarUDFImpl for Sliced {
                 number_rows: rows,
                 ..args.clone()
             };
-            parts.push(self.function.invoke_with_args(part)?.into_array(rows)?);
+            parts.push(function.invoke_with_args(part)?.into_array(rows)?);
             start += rows;
         }
         let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
         Ok(ColumnarValue::Array(concat(&parts)?))
     }
-
-    fn evaluate_bounds(&self, input: &[&Interval]) -> Result<Interval> {
-        self.function.evaluate_bounds(input)
-    }
-
-    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
-        self.function.output_ordering(inputs)
-    }
-
-    fn preserves_lex_ordering(&self, inputs: &[ExprProperties]) -> Result<bool> {
-        self.function.inner().preserves_lex_ordering(inputs)
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(arg_types)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.function.documentation()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use datafusion::arrow::array::StringArray;
 
     use super::*;
