@@ -125,24 +125,22 @@ impl Size {
                 bytes(0).saturating_add(values.saturating_mul(to))
             }
             Self::Range => range(args, rows)?,
-            Self::Compared => self
-                .of_each(args, rows)
-                .into_iter()
-                .fold(0, u64::saturating_add),
+            Self::Compared => compared(args, rows).fold(0, u64::saturating_add),
         })
     }
+}
 
-    /// What a call with `args` amounts to for each of `rows` rows, where that is told by row.
-    pub(super) fn of_each(self, args: &[ColumnarValue], rows: usize) -> Vec<u64> {
-        match (self, args) {
-            (Self::Compared, [left, right, ..]) => {
-                let (left, right) = (Lengths::of(left), Lengths::of(right));
-                let pairs = |row: usize| left.at(row, rows).saturating_mul(right.at(row, rows));
-                (0..rows).map(|row| pairs(row) / 8).collect()
-            }
-            _ => vec![0; rows],
-        }
-    }
+/// What comparing the first of `args` with the second amounts to, for each of `rows` rows.
+pub(super) fn compared(args: &[ColumnarValue], rows: usize) -> impl Iterator<Item = u64> {
+    let lengths = match args {
+        [left, right, ..] => Some((Lengths::of(left), Lengths::of(right))),
+        _ => None,
+    };
+    (0..rows).map(move |row| {
+        lengths.as_ref().map_or(0, |(left, right)| {
+            left.at(row, rows).saturating_mul(right.at(row, rows)) / 8
+        })
+    })
 }
 
 fn sum(rows: usize, of: impl Fn(usize) -> u64) -> u64 {

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{cast, concat};
@@ -14,12 +15,12 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF};
 
 use super::operator::Form;
-use super::size::Size;
+use super::size::compared;
 use crate::interrupt::Interrupt;
 
 /// Patterns of one slice that differ.
 const PATTERNS: usize = 16;
-/// What [`Size`] tells of one slice, unless it is of a single row.
+/// What [`compared`] tells of one slice, unless it is of a single row.
 const WEIGHT: u64 = 16 << 20;
 
 /// What makes a call much work.
@@ -73,7 +74,7 @@ impl Work {
                 Some(ColumnarValue::Array(patterns)) => by_patterns(patterns),
                 Some(ColumnarValue::Scalar(_)) | None => vec![rows],
             },
-            Self::Letters => by_weight(Size::Compared.of_each(args, rows).into_iter()),
+            Self::Letters => by_weight(compared(args, rows)),
         }
     }
 }
@@ -158,8 +159,10 @@ impl Slices {
             });
             let part = ScalarFunctionArgs {
                 args: operands.collect(),
+                arg_fields: args.arg_fields.clone(),
                 number_rows: rows,
-                ..args.clone()
+                return_field: Arc::clone(&args.return_field),
+                config_options: Arc::clone(&args.config_options),
             };
             parts.push(function.invoke_with_args(part)?.into_array(rows)?);
             start += rows;
@@ -171,8 +174,6 @@ impl Slices {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use datafusion::arrow::array::StringArray;
 
     use super::*;
