@@ -95,16 +95,16 @@ impl Journal {
         }
     }
 
-    /// Writes down how the query `id` ended: after `rows` of its answer, with `error` if that was it.
+    /// Writes down how the query `id` ended: after `rows` of its answer, with the code `error` if that was it.
     pub fn ended(
         &self,
         kind: EventKind,
         id: QueryId,
         principal: &str,
         rows: u64,
-        error: Option<&Error>,
+        error: Option<&'static str>,
     ) {
-        let details = json!({"rows": rows, "error": error.map(Error::code)});
+        let details = json!({"rows": rows, "error": error});
         self.ledger
             .append_later(event(kind, Some(principal), Some(id), details));
     }

@@ -5,6 +5,7 @@ mod ask;
 mod batches;
 mod draft;
 mod explain;
+mod fetches;
 mod flow;
 mod flow_table;
 mod receipts;
@@ -16,6 +17,7 @@ mod tally;
 
 pub use admission::{Admission, AdmissionLimits};
 pub use batches::ResultLimits;
+pub use fetches::Fetches;
 pub use flow::{Expected, Flow, FlowForm};
 pub use flow_table::{flow_schema, flow_table};
 pub use receipts::Receipts;

@@ -27,7 +27,8 @@ use crate::catalog::Catalogs;
 use crate::channels::Channels;
 use crate::journal::Journal;
 use crate::query::{
-    Admission, AdmissionLimits, QueryEngine, Resources, ResultLimits, RunningQueries, Statement,
+    Admission, AdmissionLimits, Fetches, QueryEngine, Resources, ResultLimits, RunningQueries,
+    Statement,
 };
 use crate::registry::{Registry, RegistryService};
 use crate::session::{Session, Sessions};
@@ -183,11 +184,13 @@ fn engine(
     journal: &Journal,
 ) -> Result<QueryEngine, Error> {
     let limits = &settings.limits;
+    let queries = RunningQueries::default();
     Ok(QueryEngine {
+        fetches: Fetches::new(resources.clone(), queries.clone(), journal.clone()),
         resources,
         catalogs: catalogs.clone(),
         journal: journal.clone(),
-        queries: RunningQueries::default(),
+        queries,
         admission: Admission::new(AdmissionLimits {
             running: limits.max_concurrent,
             running_per_principal: limits.max_per_principal,

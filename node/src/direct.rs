@@ -2,6 +2,7 @@
 //!
 //! Their queries pass the same gate as fragments do.
 
+mod released;
 mod statement;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ use arrow_flight::FlightData;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use weft_door::{
     Backend, Credentials, Exchange, ForeignKey, Opened, Prepared, ResultStream, StatementKind,
@@ -31,11 +32,12 @@ use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_brie
 use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
 use weft_wire::rpc::node::ColumnAccess;
 
-use crate::enforce::{Account, Gate, Permit, Policy, VisibleTable, explain};
-use crate::fragment::{Engine, Fragment, FragmentService, PlannedSql, Running, Via};
+use crate::enforce::{Gate, Permit, Policy, VisibleTable, explain};
+use crate::fragment::{Engine, Fragment, FragmentService, PlannedSql, Reserved, Running, Via};
 use crate::product;
 use crate::rights::{Rights, grant_schema, grants_schema, one_id, request_schema, requests_schema};
 
+use released::Released;
 pub(crate) use statement::{DirectQuery, DirectStatement};
 
 /// Answers people and, for fragments, coordinators.
@@ -200,13 +202,13 @@ impl Direct {
         }
     }
 
-    /// Runs what `permit` allows for a person who reads it here, while they may and until `deadline`.
+    /// Runs what `permit` allows for a person who reads it here, while they may and until `end`.
     async fn release(
         &self,
         permit: Permit,
         presence: Presence,
-        deadline: Instant,
-    ) -> Result<ResultStream, Error> {
+        end: impl Future<Output = Error> + Send + 'static,
+    ) -> Result<Released, Error> {
         let Running {
             schema,
             batches,
@@ -216,18 +218,49 @@ impl Direct {
         } = self.engine.run(permit).await?;
         let batches = self.engine.workers().drive(batches, interrupt);
         let standing = standing.of(presence);
-        // What ends a query ends it also while nobody reads its rows.
         let end = async move {
             tokio::select! {
                 lost = standing.lost() => lost,
-                () = tokio::time::sleep_until(deadline) => too_late(),
+                error = end => error,
             }
         };
-        let batches = leashed(end, batches);
-        Ok(ResultStream {
+        Ok(Released {
             schema,
-            batches: accounted(account, batches),
+            rows: batches,
+            account,
+            end: end.boxed(),
         })
+    }
+
+    /// Runs what is `reserved`, for whom it is, until it is `withdrawn`.
+    async fn run_reserved(
+        &self,
+        reserved: &Reserved,
+        withdrawn: impl Future<Output = Error> + Send + 'static,
+    ) -> Result<Released, Error> {
+        let people = self.keys.people();
+        people.known().await?;
+        let presence = people.presence(&reserved.principal.subject, reserved.issued_at);
+        presence.check()?;
+        self.gate.meet(&reserved.principal);
+        let via = Via::Reserved(reserved.coordinator.clone());
+        let request = reserved.request.clone();
+        let purpose = request.purpose.clone();
+        let fragment = self.engine.decode(request, via, reserved.digest).await?;
+        let asker = Asker {
+            principal: &reserved.principal,
+            purpose: purpose.as_deref(),
+            at: SystemTime::now().into(),
+        };
+        let deadline = Instant::now() + fragment.timeout().min(self.deadline);
+        let permit = self.gate.admit(&asker, fragment).await?;
+        let end = async move {
+            tokio::select! {
+                error = withdrawn => error,
+                error = late(deadline) => error,
+            }
+        };
+        self.release(permit, presence, end).await
     }
 
     /// Plans `query` over `tables` of products to the end.
@@ -338,7 +371,7 @@ impl Direct {
         let end = async move {
             tokio::select! {
                 error = presence.ended() => error,
-                () = tokio::time::sleep_until(deadline) => too_late(),
+                error = late(deadline) => error,
             }
         };
         let batches = leashed(end, batches);
@@ -505,35 +538,24 @@ impl Backend for Direct {
         };
         let asker = asker(session, scope.state.purpose.as_deref());
         let permit = self.gate.admit(&asker, fragment).await?;
-        self.release(permit, session.presence.clone(), deadline)
-            .await
+        let released = self.release(permit, session.presence.clone(), late(deadline));
+        Ok(released.await?.answer(None))
     }
 
     async fn redeem(&self, ticket: &[u8], bearer: [u8; 32]) -> Result<Option<ResultStream>, Error> {
-        let Some(reserved) = self.fragments.reserved(ticket, bearer) else {
+        let Some((reserved, fetching)) = self.fragments.fetch(ticket, bearer) else {
             return Ok(None);
         };
-        let people = self.keys.people();
-        people.known().await?;
-        let presence = people.presence(&reserved.principal.subject, reserved.issued_at);
-        presence.check()?;
-        self.gate.meet(&reserved.principal);
-        let via = Via::Reserved(reserved.coordinator.clone());
-        let request = reserved.request.clone();
-        let purpose = request.purpose.clone();
-        let fragment = self.engine.decode(request, via, reserved.digest).await?;
-        let asker = Asker {
-            principal: &reserved.principal,
-            purpose: purpose.as_deref(),
-            at: SystemTime::now().into(),
-        };
-        let deadline = Instant::now() + fragment.timeout().min(self.deadline);
-        let permit = self.gate.admit(&asker, fragment).await?;
-        let ResultStream { batches, .. } = self.release(permit, presence, deadline).await?;
-        Ok(Some(ResultStream {
-            schema: Arc::clone(&reserved.announced),
-            batches,
-        }))
+        match self.run_reserved(&reserved, fetching.withdrawn()).await {
+            Ok(released) => Ok(Some(ResultStream {
+                schema: Arc::clone(&reserved.announced),
+                ..released.answer(Some(fetching))
+            })),
+            Err(error) => {
+                fetching.failed(&error);
+                Err(error)
+            }
+        }
     }
 
     async fn tables(&self, session: &Arc<DirectSession>) -> Result<Vec<TableEntry>, Error> {
@@ -680,29 +702,6 @@ fn answered(schema: SchemaRef, rows: Option<RecordBatch>) -> ResultStream {
     }
 }
 
-/// `rows`, whose end is told to `account`.
-fn accounted(
-    account: Account,
-    rows: BoxStream<'static, Result<RecordBatch, Error>>,
-) -> BoxStream<'static, Result<RecordBatch, Error>> {
-    let open = Some((account, rows));
-    futures::stream::unfold(open, |open| async {
-        let (account, mut rows) = open?;
-        match rows.next().await {
-            Some(Ok(batch)) => Some((Ok(batch), Some((account, rows)))),
-            Some(Err(error)) => {
-                account.failed(&error);
-                Some((Err(error), None))
-            }
-            None => {
-                account.read_directly();
-                None
-            }
-        }
-    })
-    .boxed()
-}
-
 fn semantics() -> Semantics {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -712,6 +711,12 @@ fn semantics() -> Semantics {
         time_zone: "+00:00".to_owned(),
         query_start_ns: i64::try_from(now).unwrap_or(i64::MAX),
     }
+}
+
+/// Returns once `deadline` is over.
+async fn late(deadline: Instant) -> Error {
+    tokio::time::sleep_until(deadline).await;
+    too_late()
 }
 
 fn too_late() -> Error {

@@ -28,7 +28,7 @@ pub use engine::{Engine, EngineSettings, Running};
 pub use exchange::FragmentService;
 pub use key_filter::KeySummary;
 pub(crate) use key_filter::KeyTest;
-pub(crate) use reserved::{Reservations, Reserved};
+pub(crate) use reserved::{Fetching, ReservationService, Reservations, Reserved};
 pub use shipped::ShipmentSummary;
 
 /// A plan, what it reads, and where it came from.

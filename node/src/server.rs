@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::service::Routes;
 use tracing::{error, info};
 use weft_door::{Door, Listen};
 use weft_governance::{Error, ErrorKind, ServerId, code};
@@ -17,6 +18,7 @@ use weft_wire::authority::{Authority, People, TokenKeys};
 use weft_wire::identity::{Identity, Renewal};
 use weft_wire::protocol::{FRAGMENT_ENCODING, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 use weft_wire::replay::ReplayCache;
+use weft_wire::rpc::fragment::reservations_server::ReservationsServer;
 use weft_wire::rpc::node::node_server::NodeServer;
 use weft_wire::rpc::registry::{Announcement, ProductAnnouncement};
 
@@ -25,7 +27,7 @@ use crate::describe::DescribeService;
 use crate::direct::Direct;
 use crate::enforce::{Gate, Policy};
 use crate::federated::{self, Federated};
-use crate::fragment::{Engine, EngineSettings, FragmentService};
+use crate::fragment::{Engine, EngineSettings, FragmentService, ReservationService};
 use crate::join::Join;
 use crate::product::{self, Problem};
 use crate::rights::{Rights, grants};
@@ -143,7 +145,8 @@ impl Node {
             address: settings.listen,
             tls: Some(identity.server_config()?),
         };
-        let routes = tonic::service::Routes::new(describe);
+        let reservations = ReservationService::new(direct.fragments.reservations().clone());
+        let routes = Routes::new(describe).add_service(ReservationsServer::new(reservations));
         let door = Door::open(listen, settings.door.clone(), Arc::new(direct), routes)?;
         let address = door.address();
         let announcement = announcement(&settings, address, &engine, &gate.policy());

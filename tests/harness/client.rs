@@ -15,7 +15,8 @@ use arrow_flight::sql::{
     CommandPreparedStatementQuery, ProstMessageExt,
 };
 use arrow_flight::{
-    Action, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, Ticket,
+    Action, CancelFlightInfoRequest, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
+    HandshakeRequest, Ticket,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -152,6 +153,31 @@ impl Client {
     ) -> Result<BoxStream<'static, Result<RecordBatch, Failure>>, Failure> {
         let rows = self.inner.do_get(ticket).await.map_err(failure)?;
         Ok(rows.map_err(failure).boxed())
+    }
+
+    /// Has the result behind `endpoint` cancelled.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn cancel(&mut self, endpoint: FlightEndpoint) -> Result<(), Failure> {
+        let info = FlightInfo::new().with_endpoint(endpoint);
+        let body = CancelFlightInfoRequest::new(info).encode_to_vec();
+        self.act("CancelFlightInfo", body).await
+    }
+
+    /// Ends the session.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn close(&mut self) -> Result<(), Failure> {
+        self.act("CloseSession", Vec::new()).await
+    }
+
+    async fn act(&mut self, kind: &str, body: Vec<u8>) -> Result<(), Failure> {
+        let request = self.request(Action::new(kind, body));
+        let answer = self.inner.do_action(request).await.map_err(failure)?;
+        let answer: Result<Vec<_>, _> = answer.try_collect().await;
+        answer.map(drop).map_err(|status| from_status(&status))
     }
 
     /// The messages of a query's answer as they come over the wire, that with the schema first.

@@ -15,6 +15,7 @@ use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use futures::StreamExt;
 use prost::Message;
+use tokio::time::timeout;
 use tonic::Request;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use weft_governance::{DomainId, Error, ProductRef, QueryId, ServerId};
@@ -22,8 +23,10 @@ use weft_plan::{LeafCodec, ProductTable, fingerprint};
 use weft_wire::authority::{Authority, Lease};
 use weft_wire::identity::{Identity, tls_name};
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
+use weft_wire::rpc::fragment::reservations_client::ReservationsClient;
 use weft_wire::rpc::fragment::{
-    FragmentControl, FragmentRequest, KeyFilter, KeyFilters, Semantics, TableExpectation,
+    Fetch, FragmentControl, FragmentRequest, KeyFilter, KeyFilters, Semantics, TableExpectation,
+    WatchRequest, WithdrawRequest,
 };
 use weft_wire::rpc::node::node_client::NodeClient;
 use weft_wire::rpc::node::{DescribeRequest, VisibleTable};
@@ -284,5 +287,35 @@ impl HostileCoordinator {
         let answer = NodeClient::new(channel).describe(request).await;
         let answer = answer.map_err(|status| from_status(&status))?;
         Ok(answer.into_inner().tables)
+    }
+
+    /// What the node tells of what clients fetch there of what this coordinator reserved, if it tells
+    /// something in `patience`.
+    ///
+    /// # Errors
+    /// What the node says instead.
+    pub async fn watch(&self, patience: Duration) -> Result<Option<Fetch>, Failure> {
+        let channel = self.channel(self.identity.client_tls(&self.node)).await;
+        let told = ReservationsClient::new(channel)
+            .watch(WatchRequest {})
+            .await;
+        let mut told = told.map_err(|status| from_status(&status))?.into_inner();
+        match timeout(patience, told.message()).await {
+            Ok(told) => told.map_err(|status| from_status(&status)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Takes back what this coordinator reserved for `query`.
+    ///
+    /// # Errors
+    /// What the node says instead.
+    pub async fn withdraw(&self, query: &str) -> Result<(), Failure> {
+        let channel = self.channel(self.identity.client_tls(&self.node)).await;
+        let request = WithdrawRequest {
+            query_id: query.to_owned(),
+        };
+        let answer = ReservationsClient::new(channel).withdraw(request).await;
+        answer.map(drop).map_err(|status| from_status(&status))
     }
 }

@@ -1,10 +1,15 @@
 //! Rows that clients fetch at the node that makes them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use arrow::record_batch::RecordBatch;
 use arrow_flight::{FlightEndpoint, Ticket};
-use futures::TryStreamExt;
-use harness::{Client, Mesh, MeshOptions, Published, Rows, grant, run};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use harness::{
+    Client, HostileCoordinator, Mesh, MeshOptions, Published, Rows, grant, node_id, run,
+};
 use weft_governance::{Error, ServerId, code};
 use weft_ledger::{EventKind, Record, read_of};
 
@@ -31,6 +36,66 @@ const PEOPLE: Published<'static> = Published {
 const QUERY: &str = "SELECT clerk AS who, count(*) AS n, max(id) AS newest FROM sales.orders.o \
                      GROUP BY clerk ORDER BY who";
 const SAME_CONNECTION: &str = "arrow-flight-reuse-connection://?";
+
+/// More rows than all queues hold.
+const LARGE: &str = "SELECT id, text FROM sales.wide.t";
+
+/// A mesh of one domain with a table that is not sent at once.
+async fn one_large_table() -> Mesh {
+    let lines: Vec<String> = (0..60_000).map(|id| format!("{id},{id:01000}")).collect();
+    let wide = Published {
+        domain: "sales",
+        product: "wide",
+        tables: &[(
+            "t",
+            &[("id", "integer", "bigint"), ("text", "string", "varchar")],
+            &lines.join("\n"),
+        )],
+    };
+    let grants = vec![("sales", grant("analyst", "wide"))];
+    Mesh::publish_with(MeshOptions::empty(), &[wide], grants).await
+}
+
+type Stream = BoxStream<'static, Result<RecordBatch, Error>>;
+
+/// The rows of [`LARGE`] on their way from the node, of which the first have come, the ticket for them, and
+/// the client that fetches them.
+async fn on_their_way(mesh: &Mesh, analyst: &mut Client) -> (Stream, FlightEndpoint, Client) {
+    let endpoint = analyst.announce_directly(LARGE).await.expect("granted");
+    assert_eq!(endpoint.location.len(), 2);
+    let mut there = mesh.bring_to("sales", analyst.bearer()).await;
+    let rows = there.fetch(ticket(endpoint.clone())).await;
+    let mut rows = rows.expect("kept");
+    rows.next().await.expect("a batch").expect("rows");
+    (rows, endpoint, there)
+}
+
+/// The error that ends `rows`.
+async fn end(mut rows: Stream) -> Error {
+    loop {
+        match rows.next().await.expect("an error, not an end") {
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+/// What the coordinator says of the newest query that is fetched at a node, once that is `state`.
+async fn fetched_there(client: &mut Client, state: &str) -> Rows {
+    let newest = "SELECT query_id, principal, state, rows, fetched_at FROM system.runtime.queries \
+                  WHERE fetched_at IS NOT NULL ORDER BY started_at DESC LIMIT 1";
+    let reached = async {
+        loop {
+            let rows = client.query(newest).await.expect("shown");
+            if rows.len() == 1 && rows.column("state") == [state] {
+                return rows;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(60), reached);
+    reached.await.expect("seen in time")
+}
 
 async fn two_domains() -> Mesh {
     let mut options = MeshOptions::empty();
@@ -257,5 +322,145 @@ fn a_node_that_keeps_nothing_is_left_out() {
         assert_eq!(error.code(), code::UNAUTHENTICATED);
         let rows = fetched(&mut analyst, &ticket).await.expect("here");
         assert_eq!(rows.len(), 3);
+    });
+}
+
+#[test]
+fn the_coordinator_sees_what_is_fetched_at_a_node() {
+    run(async {
+        let mesh = two_domains().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let endpoint = analyst.announce_directly(QUERY).await.expect("granted");
+        let shown = "SELECT count(*) FROM system.runtime.queries WHERE fetched_at IS NOT NULL";
+        assert_eq!(analyst.value(shown).await, "0", "nobody fetches it yet");
+        let mut there = mesh.bring_to("sales", analyst.bearer()).await;
+        let ticket = ticket(endpoint);
+        fetched(&mut there, &ticket).await.expect("kept");
+        let seen = fetched_there(&mut analyst, "finished").await;
+        assert_eq!(seen.column("principal"), ["analyst"]);
+        assert_eq!(seen.column("rows"), ["3"]);
+        assert_eq!(seen.column("fetched_at"), ["node/sales/sales-1"]);
+        let id = seen.column("query_id")[0].to_owned();
+        let receipts = format!("SHOW RECEIPTS FOR QUERY '{id}'");
+        let receipts = analyst.query(&receipts).await.expect("kept");
+        assert_eq!(receipts.len(), 1, "the node's own");
+        let mut outsider = mesh.sign_in("outsider").await;
+        assert_eq!(outsider.value(shown).await, "0");
+        let mut admin = mesh.sign_in("admin").await;
+        let ended = format!(
+            "SELECT count(*) FROM system.events.log WHERE kind = 'finished' AND query_id = '{id}'"
+        );
+        assert_eq!(admin.value(&ended).await, "1");
+    });
+}
+
+#[test]
+fn what_is_fetched_at_a_node_is_killed_like_any_query() {
+    run(async {
+        let mesh = one_large_table().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let mut other = mesh.sign_in("analyst").await;
+        let mut admin = mesh.sign_in("admin").await;
+        for by_admin in [false, true] {
+            let (rows, endpoint, mut there) = on_their_way(&mesh, &mut analyst).await;
+            let seen = fetched_there(&mut other, "running").await;
+            let kill = format!("KILL QUERY '{}'", seen.column("query_id")[0]);
+            let mut outsider = mesh.sign_in("outsider").await;
+            assert_eq!(outsider.error(&kill).await.code(), code::NOT_FOUND);
+            mesh.wait_for_fragments("sales", 1).await;
+            let by = if by_admin { &mut admin } else { &mut other };
+            by.query(&kill).await.expect("ended");
+            // Also while nobody reads.
+            mesh.wait_until_idle().await;
+            let told = end(rows).await;
+            assert_eq!(told.code(), code::CANCELLED, "{told}");
+            assert!(told.hint().is_some(), "{told}");
+            fetched_there(&mut other, "cancelled").await;
+            let ticket = ticket(endpoint);
+            let error = fetched(&mut there, &ticket).await.expect_err("forgotten");
+            assert_eq!(error.code(), code::UNAUTHENTICATED);
+            let again = fetched(&mut analyst, &ticket).await.expect("as another");
+            assert_eq!(again.len(), 60_000);
+        }
+    });
+}
+
+#[test]
+fn whoever_cancels_a_result_ends_it_at_the_node_and_so_does_the_end_of_the_session() {
+    run(async {
+        let mesh = one_large_table().await;
+        let mut observer = mesh.sign_in("analyst").await;
+        for close in [false, true] {
+            let mut analyst = mesh.sign_in("analyst").await;
+            let (rows, endpoint, _there) = on_their_way(&mesh, &mut analyst).await;
+            fetched_there(&mut observer, "running").await;
+            match close {
+                false => analyst.cancel(endpoint).await.expect("cancelled"),
+                true => analyst.close().await.expect("closed"),
+            }
+            mesh.wait_until_idle().await;
+            assert_eq!(end(rows).await.code(), code::CANCELLED);
+            fetched_there(&mut observer, "cancelled").await;
+        }
+    });
+}
+
+#[test]
+fn a_reader_that_leaves_and_a_node_that_dies_are_told_apart() {
+    run(async {
+        let mut mesh = one_large_table().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let (rows, _, there) = on_their_way(&mesh, &mut analyst).await;
+        fetched_there(&mut analyst, "running").await;
+        drop((rows, there));
+        fetched_there(&mut analyst, "cancelled").await;
+        mesh.wait_until_idle().await;
+
+        let (rows, _, _there) = on_their_way(&mesh, &mut analyst).await;
+        fetched_there(&mut analyst, "running").await;
+        mesh.kill_node("sales");
+        drop(rows);
+        fetched_there(&mut analyst, "failed").await;
+        // A node that has started again is listened to anew.
+        mesh.start_node("sales").await;
+        let (rows, _, _there) = on_their_way(&mesh, &mut analyst).await;
+        fetched_there(&mut analyst, "running").await;
+        assert!(rows.try_collect::<Vec<_>>().await.is_ok());
+        fetched_there(&mut analyst, "finished").await;
+    });
+}
+
+#[test]
+fn nobody_but_its_coordinator_hears_of_a_fetch_or_ends_it() {
+    run(async {
+        let mesh = one_large_table().await;
+        let mut analyst = mesh.sign_in("analyst").await;
+        let (rows, _, _there) = on_their_way(&mesh, &mut analyst).await;
+        let seen = fetched_there(&mut analyst, "running").await;
+        let id = &seen.column("query_id")[0];
+        let main = HostileCoordinator::of(&mesh, "analyst", "sales").await;
+        let as_server = |server: ServerId| {
+            let mut who = main.clone();
+            who.identity = mesh.identity(&server);
+            who
+        };
+        let patience = Duration::from_millis(200);
+        let other = as_server(ServerId::coordinator("other").expect("a name"));
+        assert_eq!(other.watch(patience).await.expect("listens"), None);
+        other.withdraw(id).await.expect("nothing of its own");
+        let node = as_server(node_id("sales"));
+        for refused in [
+            node.watch(patience).await.map(drop),
+            node.withdraw(id).await,
+        ] {
+            let error = refused.expect_err("no coordinator");
+            assert_eq!(error.code(), code::UNAUTHENTICATED);
+        }
+        let malformed = main.withdraw("all").await.expect_err("no id");
+        assert_eq!(malformed.code(), code::PROTOCOL);
+        let rest: Vec<_> = rows.try_collect().await.expect("it goes on");
+        assert!(rest.iter().map(RecordBatch::num_rows).sum::<usize>() > 0);
+        let seen = fetched_there(&mut analyst, "finished").await;
+        assert_eq!(seen.column("rows"), ["60000"]);
     });
 }

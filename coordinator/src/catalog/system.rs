@@ -181,6 +181,7 @@ fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
             .filter(|flow| flow.form == FlowForm::Rows);
         answers.count() as u64
     };
+    let fetched_at = |query: &QueryRecord| query.fetched_at.as_ref().map(ToString::to_string);
     let millis = |query: &QueryRecord| u64::try_from(query.elapsed.as_millis()).unwrap_or(u64::MAX);
     batch(vec![
         (
@@ -203,6 +204,7 @@ fn running(queries: &[QueryRecord]) -> Result<RecordBatch, Error> {
         ("fragments", counts(queries.iter().map(fragments))),
         ("rows", counts(queries.iter().map(|query| query.rows))),
         ("bytes", counts(queries.iter().map(bytes))),
+        ("fetched_at", optional(queries.iter().map(fetched_at))),
     ])
 }
 
@@ -397,7 +399,7 @@ pub(super) fn type_name(data_type: &arrow::datatypes::DataType) -> String {
 /// Columns of equal length under their names.
 pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, Error> {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| {
-        let nullable = matches!(name, "description" | "version" | "value");
+        let nullable = matches!(name, "description" | "version" | "value" | "fetched_at");
         (name, column, nullable)
     }))
     .map_err(|error| {

@@ -92,6 +92,7 @@ impl Tracked {
             _ => EventKind::Finished,
         };
         let (id, principal) = (self.id, self.principal.as_str());
+        let error = error.map(Error::code);
         self.journal.ended(kind, id, principal, self.sent, error);
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
-use weft_governance::{Error, ErrorKind, Principal, QueryId, code};
+use weft_governance::{Error, ErrorKind, Principal, QueryId, ServerId, code};
 
 use super::flow::Flow;
 use super::receipts::Receipts;
@@ -71,6 +71,8 @@ pub struct QueryRecord {
     pub flows: Vec<Flow>,
     /// What nodes have signed for it.
     pub receipts: Receipts,
+    /// The node where the client fetches the rows by itself, if it does.
+    pub fetched_at: Option<ServerId>,
 }
 
 /// All of them. Cheap to clone.
@@ -127,13 +129,15 @@ impl Entry {
 }
 
 impl RunningQueries {
-    /// Notes a query that is to run, and returns what ends it.
+    /// Notes a query that is to run, here or for a client who has its rows from a node, and returns what
+    /// ends it.
     pub fn start(
         &self,
         id: QueryId,
         principal: &str,
         flows: Vec<Flow>,
         receipts: Receipts,
+        fetched_at: Option<ServerId>,
     ) -> Stop {
         let mut known = self.lock();
         if known.entries.len() >= REMEMBERED {
@@ -152,6 +156,7 @@ impl RunningQueries {
             rows: 0,
             flows,
             receipts,
+            fetched_at,
         };
         let stop = Stop::default();
         known.entries.push_back(Entry {

@@ -33,6 +33,7 @@ use super::ask::Answered;
 use super::batches::{ResultLimits, Tracked};
 use super::draft::Draft;
 use super::explain;
+use super::fetches::Fetches;
 use super::flow::Flow;
 use super::flow_table::{flow_schema, flow_table};
 use super::receipts::Receipts;
@@ -42,7 +43,7 @@ use super::scalar;
 use crate::catalog::{Catalogs, Resolved, listing};
 use crate::execute::{Relay, Shipped, are_constants, constants, only_leaf, physical_plan, reserve};
 use crate::journal::Journal;
-use crate::plan::{Alternative, CutPlan, Optimization, Optimizations, Question};
+use crate::plan::{Alternative, CutPlan, FragmentPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
 
 /// How long a plan made while preparing serves for the first run.
@@ -70,6 +71,8 @@ pub struct QueryEngine {
     pub catalogs: Catalogs,
     /// Running queries.
     pub queries: RunningQueries,
+    /// Those of them whose rows clients fetch at nodes.
+    pub fetches: Fetches,
     /// Where they are written down.
     pub journal: Journal,
     /// Who may run one more.
@@ -408,7 +411,7 @@ impl QueryEngine {
             self.resources.clone(),
             &planned.cut,
         );
-        let elsewhere = match reserve(&fragment, &recipient, &run).await {
+        let elsewhere = match self.reserved(&fragment, &recipient, &run).await {
             Ok(elsewhere) => elsewhere,
             Err(error) => {
                 debug!(query = %planned.id, %error, "the rows are fetched here");
@@ -423,6 +426,21 @@ impl QueryEngine {
             .asked(planned.id, who, purpose, accesses, &[], Some(node));
         asked.await?;
         Ok(Some(elsewhere))
+    }
+
+    /// Has the node of `fragment` keep it for `recipient`, and tell of how it is fetched.
+    async fn reserved(
+        &self,
+        fragment: &FragmentPlan,
+        recipient: &Recipient<'_>,
+        run: &QueryRun,
+    ) -> Result<Elsewhere, Error> {
+        let followed = self.fetches.follow(&fragment.site.node).await?;
+        let elsewhere = reserve(fragment, recipient, run).await?;
+        let who = &run.session().principal().subject;
+        let (cancelled, until) = (recipient.cancelled, elsewhere.expires_at);
+        followed.expect(run.id(), who, cancelled, until)?;
+        Ok(elsewhere)
     }
 
     /// Runs `query` to its end, and returns how it was cut, its rows and its flows.
@@ -595,7 +613,7 @@ impl QueryEngine {
         let who = session.principal().subject.clone();
         // Whoever runs the mesh sees what runs also where there is no place.
         let waits = !(session.principal().is_admin() && cut.fragments.is_empty());
-        let stop = self.queries.start(id, &who, flows, receipts);
+        let stop = self.queries.start(id, &who, flows, receipts, None);
         let purpose = run.purpose();
         let written = self
             .journal

@@ -25,7 +25,7 @@ use weft_wire::rpc::fragment::{self, FragmentRequest, Reservation};
 use weft_wire::token::{Delegation, VerifiedUser, sha256};
 
 use super::control::{Bounds, Control};
-use super::{Engine, Reservations, Reserved, Running, Via, terminal};
+use super::{Engine, Fetching, Reservations, Reserved, Running, Via, terminal};
 use crate::enforce::{Account, Gate, Standing};
 
 /// Frames that may wait for a slow reader.
@@ -161,6 +161,7 @@ impl FragmentService {
         let ticket = self.reservations.keep(Reserved {
             request,
             digest,
+            query: fragment.id().query,
             coordinator,
             principal: user.principal,
             issued_at: user.issued_at,
@@ -180,9 +181,18 @@ impl FragmentService {
         Ok(futures::stream::iter([Ok(frame)]).boxed())
     }
 
-    /// What `ticket` was given for, if the reader with `bearer` presents it.
-    pub(crate) fn reserved(&self, ticket: &[u8], bearer: [u8; 32]) -> Option<Arc<Reserved>> {
-        self.reservations.of(ticket, bearer)
+    /// What `ticket` was given for, if the reader with `bearer` presents it, who fetches it from now on.
+    pub(crate) fn fetch(
+        &self,
+        ticket: &[u8],
+        bearer: [u8; 32],
+    ) -> Option<(Arc<Reserved>, Fetching)> {
+        self.reservations.fetch(ticket, bearer)
+    }
+
+    /// What is kept for clients.
+    pub(crate) fn reservations(&self) -> &Reservations {
+        &self.reservations
     }
 
     /// Who asks, proved by a token for this node, sent by a coordinator that the token was made

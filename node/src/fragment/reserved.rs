@@ -1,17 +1,27 @@
 //! Fragments that a coordinator has checked in for clients who fetch their rows here by themselves.
 //!
 //! A reservation is no right: whoever fetches passes the gate like everyone else. It is kept as it was
-//! sent, and is read anew when it is fetched.
+//! sent, and is read anew when it is fetched. The coordinator is told how that goes, and can end it.
+
+mod fetching;
+mod service;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use arrow::datatypes::SchemaRef;
+use futures::Stream;
 use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
-use weft_governance::{Error, ErrorKind, Principal, ServerId, code};
-use weft_wire::rpc::fragment::FragmentRequest;
+use weft_governance::{Error, ErrorKind, Principal, QueryId, ServerId, code};
+use weft_wire::rpc::fragment::{Fetch, FragmentRequest};
+
+use fetching::Fetched;
+pub(crate) use fetching::Fetching;
+pub(crate) use service::ReservationService;
 
 /// Reservations of all people together.
 const MOST: usize = 1 << 10;
@@ -19,9 +29,13 @@ const MOST: usize = 1 << 10;
 const MOST_OF_ONE: usize = 1 << 6;
 /// Bytes of one of them.
 const LARGEST: usize = 1 << 16;
+/// Messages that a coordinator may be behind with. One that is more has to ask anew.
+const BEHIND: usize = 1 << 10;
 
 /// What a client presents.
 type Ticket = [u8; 16];
+/// A query, and the coordinator that made reservations for it.
+type Key = (ServerId, QueryId);
 
 /// A fragment that waits for its reader.
 #[derive(Debug)]
@@ -30,6 +44,8 @@ pub(crate) struct Reserved {
     pub(crate) request: FragmentRequest,
     /// SHA-256 of its bytes.
     pub(crate) digest: [u8; 32],
+    /// The query that it answers.
+    pub(crate) query: QueryId,
     /// Who sent it.
     pub(crate) coordinator: ServerId,
     /// Whom it is for.
@@ -50,16 +66,38 @@ impl Reserved {
         let (one, other) = (&self.principal, &other.principal);
         (&one.issuer, &one.subject) == (&other.issuer, &other.subject)
     }
+
+    fn key(&self) -> Key {
+        (self.coordinator.clone(), self.query)
+    }
 }
 
-/// All that wait.
+/// All that wait, and all that are fetched.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reservations(Arc<Mutex<HashMap<Ticket, Kept>>>);
+pub(crate) struct Reservations(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    kept: HashMap<Ticket, Kept>,
+    fetched: HashMap<Key, Fetched>,
+    watches: HashMap<ServerId, mpsc::Sender<Fetch>>,
+}
 
 #[derive(Debug)]
 struct Kept {
     since: Instant,
     reserved: Arc<Reserved>,
+}
+
+impl State {
+    /// Tells the coordinator of the query how its fetches are. One that does not listen is told nothing more.
+    fn tell(&mut self, key: &Key, fetch: Fetch) {
+        let (coordinator, _) = key;
+        let watch = self.watches.get(coordinator);
+        if watch.is_some_and(|watch| watch.try_send(fetch).is_err()) {
+            self.watches.remove(coordinator);
+        }
+    }
 }
 
 impl Reservations {
@@ -78,7 +116,7 @@ impl Reservations {
             ));
         }
         let ticket = Uuid::new_v4().into_bytes();
-        let mut kept = self.lock();
+        let kept = &mut self.lock().kept;
         let now = SystemTime::now();
         kept.retain(|_, kept| kept.reserved.expires_at > now);
         let own = |kept: &Kept| kept.reserved.is_of_owner_of(&reserved);
@@ -96,82 +134,54 @@ impl Reservations {
         Ok(ticket)
     }
 
-    /// What `ticket` was given for, if `bearer` is its reader's.
-    pub(crate) fn of(&self, ticket: &[u8], bearer: [u8; 32]) -> Option<Arc<Reserved>> {
+    /// What `ticket` was given for, if `bearer` is its reader's, who fetches it from now on.
+    pub(crate) fn fetch(
+        &self,
+        ticket: &[u8],
+        bearer: [u8; 32],
+    ) -> Option<(Arc<Reserved>, Fetching)> {
         let ticket = Ticket::try_from(ticket).ok()?;
-        let kept = self.lock();
-        let reserved = &kept.get(&ticket)?.reserved;
-        let fits = reserved.bearer == bearer && reserved.expires_at > SystemTime::now();
-        fits.then(|| Arc::clone(reserved))
+        let mut state = self.lock();
+        let reserved = &state.kept.get(&ticket)?.reserved;
+        if reserved.bearer != bearer || reserved.expires_at <= SystemTime::now() {
+            return None;
+        }
+        let reserved = Arc::clone(reserved);
+        let fetching = Fetching::begin(self, &mut state, reserved.key());
+        drop(state);
+        Some((reserved, fetching))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Ticket, Kept>> {
+    /// Ends what clients fetch of what `coordinator` reserved for `query`, and forgets the rest of it.
+    pub(crate) fn withdraw(&self, coordinator: &ServerId, query: QueryId) {
+        let mut state = self.lock();
+        let key = (coordinator.clone(), query);
+        state.kept.retain(|_, kept| kept.reserved.key() != key);
+        if let Some(fetched) = state.fetched.get(&key) {
+            fetched.end();
+        }
+    }
+
+    /// What clients fetch of what `coordinator` reserved. What it was told before is over.
+    pub(crate) fn watch(&self, coordinator: ServerId) -> impl Stream<Item = Fetch> + Send + use<> {
+        let (tell, told) = mpsc::channel(BEHIND);
+        let mut state = self.lock();
+        let own = state
+            .fetched
+            .iter()
+            .filter(|((of, _), _)| *of == coordinator);
+        for ((_, query), fetched) in own {
+            // More than there is room for at once are too many to follow.
+            let _ = tell.try_send(fetched.now(*query));
+        }
+        state.watches.insert(coordinator, tell);
+        ReceiverStream::new(told)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use arrow::datatypes::Schema;
-
-    fn reserved(subject: &str, lives: Duration) -> Reserved {
-        Reserved {
-            request: FragmentRequest::default(),
-            digest: [0; 32],
-            coordinator: ServerId::coordinator("main").expect("valid"),
-            principal: Principal {
-                issuer: "mesh".to_owned(),
-                subject: subject.to_owned(),
-                groups: Default::default(),
-                attributes: Default::default(),
-            },
-            issued_at: SystemTime::now(),
-            announced: Arc::new(Schema::empty()),
-            bearer: [7; 32],
-            expires_at: SystemTime::now() + lives,
-        }
-    }
-
-    const LONG: Duration = Duration::from_secs(600);
-
-    #[test]
-    fn a_ticket_is_good_for_the_bearer_that_it_was_made_for_and_in_its_time() {
-        let all = Reservations::default();
-        let ticket = all.keep(reserved("ada", LONG)).expect("kept");
-        assert!(all.of(&ticket, [7; 32]).is_some());
-        assert!(all.of(&ticket, [7; 32]).is_some(), "it is read again");
-        assert!(all.of(&ticket, [8; 32]).is_none());
-        assert!(all.of(&ticket[1..], [7; 32]).is_none());
-        assert!(all.of(&[0; 16], [7; 32]).is_none());
-        let over = all.keep(reserved("ada", Duration::ZERO)).expect("kept");
-        assert!(all.of(&over, [7; 32]).is_none());
-    }
-
-    #[test]
-    fn whoever_reserves_much_displaces_what_is_their_own() {
-        let all = Reservations::default();
-        let bob = all.keep(reserved("bob", LONG)).expect("kept");
-        let first = all.keep(reserved("ada", LONG)).expect("kept");
-        for _ in 0..MOST_OF_ONE {
-            all.keep(reserved("ada", LONG)).expect("kept");
-        }
-        assert!(all.of(&bob, [7; 32]).is_some());
-        assert!(all.of(&first, [7; 32]).is_none());
-        assert_eq!(all.lock().len(), 1 + MOST_OF_ONE);
-    }
-
-    #[test]
-    fn what_is_over_or_too_large_takes_no_room() {
-        let all = Reservations::default();
-        all.keep(reserved("ada", Duration::ZERO)).expect("kept");
-        all.keep(reserved("ada", LONG)).expect("kept");
-        assert_eq!(all.lock().len(), 1);
-        let mut large = reserved("ada", LONG);
-        large.request.plan = vec![0; LARGEST];
-        let error = all.keep(large).expect_err("refused");
-        assert_eq!(error.code(), code::RESOURCES);
-    }
-}
+mod tests;

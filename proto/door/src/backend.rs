@@ -10,6 +10,7 @@ use arrow_flight::FlightData;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 pub use weft_governance::contract::Remark;
 use weft_governance::{Error, ErrorKind, code};
@@ -108,6 +109,8 @@ pub struct Recipient<'a> {
     pub announced: &'a SchemaRef,
     /// SHA-256 of the bearer that the client presents.
     pub bearer: [u8; 32],
+    /// Is cancelled when the client has the result cancelled, or its session is over.
+    pub cancelled: &'a CancellationToken,
 }
 
 /// Whose table it is.

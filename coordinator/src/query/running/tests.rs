@@ -13,7 +13,8 @@ fn principal(subject: &str, groups: &[&str]) -> Principal {
 
 fn start(queries: &RunningQueries, who: &str) -> (QueryId, Stop) {
     let id = QueryId::generate();
-    (id, queries.start(id, who, Vec::new(), Receipts::default()))
+    let stop = queries.start(id, who, Vec::new(), Receipts::default(), None);
+    (id, stop)
 }
 
 #[test]

@@ -315,14 +315,14 @@ impl<B: Backend> Desk<B> {
                 (Work::Replay(batches), i64::try_from(rows).unwrap_or(-1))
             }
         };
-        let elsewhere = match roaming {
-            Some(roaming) => self.elsewhere(session, &schema, &work, roaming).await?,
-            None => None,
-        };
         let pending = Pending {
             schema: Arc::clone(&schema),
             work,
             cancel: CancellationToken::new(),
+        };
+        let elsewhere = match roaming {
+            Some(roaming) => self.elsewhere(session, &pending, roaming).await?,
+            None => None,
         };
         let ticket = ticket::Ticket {
             session: *session.id(),
@@ -332,19 +332,18 @@ impl<B: Backend> Desk<B> {
         announce(&schema, self.redeemable(&ticket, elsewhere)?, rows)
     }
 
-    /// Where else the client may fetch the rows of `work`, if anywhere. The bearer of the session is
+    /// Where else the client may fetch the rows of a result, if anywhere. The bearer of the session is
     /// shown there, so that from then on the session is only used from where the client is.
     async fn elsewhere(
         &self,
         session: &Session<B>,
-        announced: &SchemaRef,
-        work: &Work<B>,
+        pending: &Pending<B>,
         Roaming { bearer, from }: Roaming,
     ) -> Result<Option<Elsewhere>, Error> {
         let Work::Run {
             statement,
             parameters,
-        } = work
+        } = &pending.work
         else {
             return Ok(None);
         };
@@ -352,7 +351,12 @@ impl<B: Backend> Desk<B> {
         if !once || !session.may_settle(from) {
             return Ok(None);
         }
-        let (values, recipient) = (parameters.clone(), Recipient { announced, bearer });
+        let recipient = Recipient {
+            announced: &pending.schema,
+            bearer,
+            cancelled: &pending.cancel,
+        };
+        let values = parameters.clone();
         let elsewhere = self
             .backend
             .elsewhere(session.inner(), statement, values, recipient);
