@@ -24,9 +24,9 @@ use weft_door::{
 };
 use weft_governance::{Asker, DomainId, Error, ErrorKind, Principal, code};
 use weft_plan::{
-    Current, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema, access_table,
-    event_log_name, event_log_schema, leashed, parameter_values, receipts_schema, receipts_table,
-    resolve, table_references,
+    Current, Effort, FullName, NameIndex, ProductTable, Semantics, Tables, access_schema,
+    access_table, event_log_name, event_log_schema, leashed, parameter_values, receipts_schema,
+    receipts_table, resolve, table_references,
 };
 use weft_sql::{Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_brief, purpose};
 use weft_wire::authority::{Authority, Lease, Presence, TokenKeys};
@@ -449,10 +449,8 @@ impl Backend for Direct {
     ) -> Result<Prepared<DirectStatement>, Error> {
         let text = sql.to_owned();
         let parse = move || weft_sql::parse(&text, &Caps::default());
-        let parsed = match is_brief(sql) {
-            true => self.engine.planner().run_here(parse)?,
-            false => self.engine.planner().run(parse).await?,
-        };
+        let effort = Effort::least_if(is_brief(sql));
+        let parsed = self.engine.planner().run(effort, parse).await?;
         let query = match parsed {
             Parsed::Query(query) => *query,
             Parsed::Use(parts) => {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -19,10 +19,11 @@ use weft_door::{
 };
 use weft_governance::{Error, ErrorKind, QueryId, TableAccess, code};
 use weft_plan::{
-    FullName, Memory, PlainColumn, PlannerThreads, QuerySession, QuerySessions, RunningPlans,
-    Semantics, Workers, access_schema, access_table, bind_parameters, from_datafusion, guarded,
-    leashed, parameter_schema, parameter_values, plain_columns, plan_query, product_accesses,
-    query_functions, receipts_schema, receipts_table, session_config, whole_groups,
+    Effort, FreshPlan, FullName, Memory, PlainColumn, PlannerThreads, QuerySession, QuerySessions,
+    RunningPlans, Semantics, Workers, access_schema, access_table, bind_parameters,
+    from_datafusion, guarded, leashed, parameter_schema, parameter_values, plain_columns,
+    plan_query, product_accesses, query_functions, receipts_schema, receipts_table, session_config,
+    whole_groups,
 };
 use weft_sql::{
     Caps, Explain, Govern, PURPOSE, Statement as Parsed, ast, is_brief, is_plain, purpose,
@@ -45,9 +46,6 @@ use crate::execute::{Relay, Shipped, are_constants, constants, only_leaf, physic
 use crate::journal::Journal;
 use crate::plan::{Alternative, CutPlan, FragmentPlan, Optimization, Optimizations, Question};
 use crate::session::Session;
-
-/// How long a plan made while preparing serves for the first run.
-const PLAN_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Rows of a batch where memory is short: one for so many bytes that the query may use, and how many at least
 /// and at most. A sort holds a batch of each file that it merges; and the text of many small batches is
@@ -102,8 +100,8 @@ pub struct QueryEngine {
 /// A prepared statement.
 pub struct Statement {
     parsed: Parsed,
-    /// A plan that nobody has run yet, and the values that it is for.
-    fresh: Mutex<Option<(Vec<ScalarValue>, Planned)>>,
+    /// A plan that nobody has run yet, for these values.
+    fresh: FreshPlan<Vec<ScalarValue>, Planned>,
 }
 
 /// A query, planned and cut under one snapshot.
@@ -120,7 +118,6 @@ pub struct Planned {
     semantics: Semantics,
     state: QuerySession,
     prospect: Option<Prospect>,
-    at: Instant,
 }
 
 /// How far a query is planned before a node may have to be asked.
@@ -146,10 +143,8 @@ impl QueryEngine {
             false => None,
         };
         let parse = move || weft_sql::parse(&text, &caps);
-        let parsed = match is_brief(sql) {
-            true => self.planner.run_here(parse)?,
-            false => self.planner.run(parse).await?,
-        };
+        let effort = Effort::least_if(is_brief(sql));
+        let parsed = self.planner.run(effort, parse).await?;
         let mut parameters: SchemaRef = Arc::new(Schema::empty());
         let mut fresh = None;
         let (schema, kind) = match &parsed {
@@ -179,20 +174,18 @@ impl QueryEngine {
                 (Arc::new(Schema::empty()), StatementKind::Command)
             }
         };
-        let fresh = fresh.map(|planned| {
-            prospect.iter().for_each(Prospect::planned);
-            (
-                Vec::new(),
-                Planned {
-                    prospect,
-                    ..planned
-                },
-            )
-        });
         let statement = Statement {
             parsed,
-            fresh: Mutex::new(fresh),
+            fresh: FreshPlan::default(),
         };
+        if let Some(planned) = fresh {
+            prospect.iter().for_each(Prospect::planned);
+            let planned = Planned {
+                prospect,
+                ..planned
+            };
+            statement.fresh.keep(Vec::new(), planned);
+        }
         Ok(Prepared {
             statement,
             schema,
@@ -221,7 +214,7 @@ impl QueryEngine {
             .plan(session, query, Some(values.clone()), steps)
             .await?;
         if let Some(planned) = planned {
-            statement.keep_fresh(values, planned);
+            statement.fresh.keep(values, planned);
         }
         Ok(Some(schema))
     }
@@ -315,7 +308,7 @@ impl QueryEngine {
         let semantics = semantics(session)?;
         let QuerySession { state, .. } = self.state(&semantics, &session.optimizations(), true)?;
         let query = query.clone();
-        let planning = self.planner.run(move || {
+        let planning = self.planner.run(Effort::Any, move || {
             let plan = plan_query(&state, &resolved.tables, query)?;
             let plan = match parameter_schema(&plan)?.fields().is_empty() {
                 true => state.optimize(&plan).map_err(from_datafusion)?,
@@ -400,7 +393,7 @@ impl QueryEngine {
             None => self.planned(session, query, values.clone()).await?,
         };
         let Some(fragment) = planned.cut.whole().map(Arc::clone) else {
-            statement.keep_fresh(values, planned);
+            statement.fresh.keep(values, planned);
             return Ok(None);
         };
         let run = QueryRun::new(
@@ -415,7 +408,7 @@ impl QueryEngine {
             Ok(elsewhere) => elsewhere,
             Err(error) => {
                 debug!(query = %planned.id, %error, "the rows are fetched here");
-                statement.keep_fresh(values, planned);
+                statement.fresh.keep(values, planned);
                 return Ok(None);
             }
         };
@@ -510,7 +503,7 @@ impl QueryEngine {
         };
         let semantics = semantics(session)?;
         let state = self.state(&semantics, &optimizations, grouped)?;
-        let (plain, query) = (is_plain(query), query.clone());
+        let (effort, query) = (Effort::brief_if(is_plain(query)), query.clone());
         let planning = move || {
             let plan = plan_query(&state.state, &tables, query)?;
             let parameters = parameter_schema(&plan)?;
@@ -540,10 +533,7 @@ impl QueryEngine {
             };
             Ok((Some((stage, accesses)), schema, parameters))
         };
-        let (stage, schema, parameters) = match plain {
-            true => self.planner.run_brief(planning).await?,
-            false => self.planner.run(planning).await?,
-        };
+        let (stage, schema, parameters) = self.planner.run(effort, planning).await?;
         let Some((stage, accesses)) = stage else {
             return Ok((None, schema, parameters));
         };
@@ -560,7 +550,8 @@ impl QueryEngine {
                     selectivities,
                     flows,
                 } = answered;
-                let cut = self.planner.run(move || draft.cut(&selectivities));
+                let cutting = move || draft.cut(&selectivities);
+                let cut = self.planner.run(Effort::Any, cutting);
                 let (cut, state) = cut.await?;
                 (cut, state, flows)
             }
@@ -575,7 +566,6 @@ impl QueryEngine {
             semantics,
             state,
             prospect: None,
-            at: Instant::now(),
         };
         Ok((Some(planned), schema, parameters))
     }
@@ -595,7 +585,6 @@ impl QueryEngine {
             semantics,
             state,
             prospect,
-            at: _,
         } = planned;
         let deadline = Instant::now() + self.deadline;
         let run = QueryRun::new(
@@ -752,7 +741,7 @@ impl QueryEngine {
                     let plan = physical_plan(&planning.state, &cut.plan, relay, &signal).await;
                     plan.map_err(from_datafusion)
                 };
-                self.planner.run_async(planning).await?
+                self.planner.run_async(Effort::Any, planning).await?
             }
         };
         let context = self
@@ -814,17 +803,9 @@ impl Planned {
 }
 
 impl Statement {
-    fn keep_fresh(&self, values: Vec<ScalarValue>, planned: Planned) {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        *fresh = Some((values, planned));
-    }
-
+    /// The plan that was kept for a run with `values`.
     fn take_fresh(&self, values: &[ScalarValue]) -> Option<Planned> {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        fresh
-            .take()
-            .filter(|(of, planned)| of == values && planned.at.elapsed() < PLAN_LIFETIME)
-            .map(|(_, planned)| planned)
+        self.fresh.take(|of| of == values)
     }
 }
 

@@ -1,18 +1,14 @@
 //! What a person asked this node, parsed and, where it is a query, planned.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
 
 use datafusion::common::ScalarValue;
-use weft_plan::Current;
+use weft_plan::{Current, FreshPlan};
 use weft_sql::{Govern, ast};
 
 use super::{Scope, State};
 use crate::enforce::Policy;
 use crate::fragment::Fragment;
-
-/// How long a plan made while preparing serves for the first run.
-const PLAN_LIFETIME: Duration = Duration::from_secs(10);
 
 /// A parsed statement.
 pub(crate) enum DirectStatement {
@@ -29,47 +25,40 @@ pub(crate) enum DirectStatement {
 /// A query, and the plan of it that nobody has run yet.
 pub(crate) struct DirectQuery {
     pub(super) query: ast::Query,
-    fresh: Mutex<Option<Fresh>>,
+    fresh: FreshPlan<MadeFor, Fragment>,
 }
 
-/// A plan, and all that it depends on.
-struct Fresh {
+/// All that a plan depends on.
+struct MadeFor {
     values: Vec<ScalarValue>,
     state: State,
     policy: Weak<Policy>,
-    at: Instant,
-    fragment: Fragment,
 }
 
 impl DirectQuery {
     pub(super) fn new(query: ast::Query) -> Self {
         Self {
             query,
-            fresh: Mutex::new(None),
+            fresh: FreshPlan::default(),
         }
     }
 
     /// Keeps the plan that was made for these values, names and rights.
     pub(super) fn keep(&self, values: Vec<ScalarValue>, scope: &Scope, fragment: Fragment) {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        *fresh = Some(Fresh {
+        let made_for = MadeFor {
             values,
             state: scope.state.clone(),
             policy: Arc::downgrade(&scope.policy),
-            at: Instant::now(),
-            fragment,
-        });
+        };
+        self.fresh.keep(made_for, fragment);
     }
 
     /// The plan that was kept, if nothing has changed since, and not long ago.
     pub(super) fn take(&self, values: &[ScalarValue], scope: &Scope) -> Option<Fragment> {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |it: &Fresh| {
-            it.values == values
-                && it.state == scope.state
-                && std::ptr::eq(it.policy.as_ptr(), Arc::as_ptr(&scope.policy))
-                && it.at.elapsed() < PLAN_LIFETIME
-        };
-        fresh.take().filter(fits).map(|it| it.fragment)
+        self.fresh.take(|made_for| {
+            made_for.values == values
+                && made_for.state == scope.state
+                && std::ptr::eq(made_for.policy.as_ptr(), Arc::as_ptr(&scope.policy))
+        })
     }
 }

@@ -21,11 +21,11 @@ use weft_governance::{
     DomainId, Error, ErrorKind, FragmentId, QueryId, TableAccess, TableRef, code,
 };
 use weft_plan::{
-    FragmentFunctions, Interrupt, LeafCodec, Memory, PlainColumn, PlannerThreads, QuerySession,
-    QuerySessions, RunningPlans, Semantics, Tables, Workers, bind_parameters, bounded_calls,
-    fingerprint, from_datafusion, guarded, in_partitions, is_plain_plan, parameter_schema,
-    plain_columns, plan_query, product_accesses, product_table_of, session_config,
-    shipped_table_of, weigh, whole_groups,
+    Effort, FragmentFunctions, Interrupt, LeafCodec, Memory, PlainColumn, PlannerThreads,
+    QuerySession, QuerySessions, RunningPlans, Semantics, Tables, Workers, bind_parameters,
+    bounded_calls, fingerprint, from_datafusion, guarded, in_partitions, is_plain_plan,
+    parameter_schema, plain_columns, plan_query, product_accesses, product_table_of,
+    session_config, shipped_table_of, weigh, whole_groups,
 };
 use weft_sql::{ast, is_plain};
 use weft_wire::protocol::FRAGMENT_ENCODING;
@@ -220,12 +220,9 @@ impl Engine {
         let context = Arc::clone(&session.context);
         let pool = &self.memory.runtime().memory_pool;
         let came = Shipments::decode(shipped, pool)?;
-        let brief = plan.len() <= BRIEF;
+        let effort = Effort::brief_if(plan.len() <= BRIEF);
         let converting = move || engine.convert(&context, &plan, &tables);
-        let (plan, accesses) = match brief {
-            true => self.planner.run_brief(converting).await?,
-            false => self.planner.run(converting).await?,
-        };
+        let (plan, accesses) = self.planner.run(effort, converting).await?;
         let (plan, shipments, memory) = came.put_into(plan)?;
         if !same_columns(plan.schema().as_arrow(), &output) {
             return Err(Error::new(
@@ -283,7 +280,7 @@ impl Engine {
             let (schema, parameters, _) = plan_sql(&session, &tables, sql, values)?;
             Ok((schema, parameters))
         };
-        self.planner.run(planning).await
+        self.planner.run(Effort::Any, planning).await
     }
 
     /// Plans a query that came as SQL on a connection of its own, over `tables`; groups of their rows
@@ -299,7 +296,7 @@ impl Engine {
         semantics: Semantics,
         timeout: Duration,
     ) -> Result<PlannedSql, Error> {
-        let plain = is_plain(&sql);
+        let effort = Effort::brief_if(is_plain(&sql));
         let session = self.session(&semantics, grouped)?;
         let planning = move || {
             let digest = sha256(sql.to_string().as_bytes());
@@ -334,10 +331,7 @@ impl Engine {
                 fragment: Some(fragment),
             })
         };
-        match plain {
-            true => self.planner.run_brief(planning).await,
-            false => self.planner.run(planning).await,
-        }
+        self.planner.run(effort, planning).await
     }
 
     /// Runs what `permit` allows.
@@ -377,7 +371,7 @@ impl Engine {
         let session = self.session(&semantics, false)?;
         let (plan, session) = self
             .planner
-            .run(move || {
+            .run(Effort::Any, move || {
                 let (_, _, plan) = plan_sql(&session, &tables, sql, Some(parameters))?;
                 Ok((plan.ok_or_else(unbound)?, session))
             })
@@ -421,10 +415,8 @@ impl Engine {
             plan.and_then(|plan| signal.guard(plan))
                 .map_err(|e| incident::hide(id, e))
         };
-        let physical = match plain {
-            true => self.planner.run_async_brief(planning).await?,
-            false => self.planner.run_async(planning).await?,
-        };
+        let effort = Effort::brief_if(plain);
+        let physical = self.planner.run_async(effort, planning).await?;
         let context = self.memory.context(physical.as_ref(), context);
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(|e| incident::hide(id, e))?;
