@@ -3,6 +3,8 @@
 //! Those who ask share what there is: nobody runs or waits for more than a part of it, a place that
 //! becomes free goes to whoever runs least, and where no more may wait, whoever waits most gives way.
 
+mod crowd;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use weft_governance::{Error, ErrorKind, code};
+
+use crowd::Crowd;
 
 /// How long clients take from the plan of a query to asking for its rows.
 const UNTIL_ASKED: Duration = Duration::from_millis(500);
@@ -37,7 +41,6 @@ struct Places {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     next: u64,
     running: usize,
@@ -45,6 +48,7 @@ struct State {
     runs: HashMap<String, usize>,
     waiting: VecDeque<Waiter>,
     planned: Vec<Expected>,
+    refused: Crowd,
 }
 
 /// A query that is being planned, or was a moment ago, and will want a place.
@@ -89,7 +93,14 @@ impl Admission {
                 running_per_principal: limits.running_per_principal.max(1),
                 ..limits
             },
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                next: 0,
+                running: 0,
+                runs: HashMap::new(),
+                waiting: VecDeque::new(),
+                planned: Vec::new(),
+                refused: Crowd::new(Instant::now()),
+            }),
         }))
     }
 
@@ -104,8 +115,8 @@ impl Admission {
         };
         match timeout(self.0.limits.patience, waiting.answered()).await {
             Ok(Verdict::Runs) => Ok(self.place(principal)),
-            Ok(Verdict::GivesWay) => Err(self.full()),
-            Err(_) => Err(self.too_long()),
+            Ok(Verdict::GivesWay) => Err(self.full(&mut self.lock())),
+            Err(_) => Err(self.too_long(&mut self.lock())),
         }
     }
 
@@ -122,7 +133,7 @@ impl Admission {
             .retain(|it| it.until.is_none_or(|until| now < until));
         let free = self.is_free(&state, principal) || self.may_wait(&state, principal);
         if !free || !self.may_be_planned(&state, principal) {
-            return Err(self.full());
+            return Err(self.full(&mut state));
         }
         let number = state.next;
         state.next += 1;
@@ -154,7 +165,7 @@ impl Admission {
             return Ok(Asked::Runs(self.place(principal)));
         }
         if !self.may_wait(&state, principal) {
-            return Err(self.full());
+            return Err(self.full(&mut state));
         }
         if state.waiting.len() >= self.0.limits.waiting {
             state.make_way();
@@ -240,20 +251,28 @@ impl Admission {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn full(&self) -> Error {
+    fn full(&self, state: &mut State) -> Error {
         let AdmissionLimits {
             running, waiting, ..
         } = self.0.limits;
-        refused(format!(
-            "{running} queries run and {waiting} wait, and no more are allowed at a time"
-        ))
+        let message =
+            format!("{running} queries run and {waiting} wait, and no more are allowed at a time");
+        self.refused(state, message)
     }
 
-    fn too_long(&self) -> Error {
+    fn too_long(&self, state: &mut State) -> Error {
         let patience = self.0.limits.patience.as_secs_f32();
-        refused(format!(
-            "the query waited {patience} s for others to end, as long as is allowed"
-        ))
+        let message =
+            format!("the query waited {patience} s for others to end, as long as is allowed");
+        self.refused(state, message)
+    }
+
+    fn refused(&self, state: &mut State, message: String) -> Error {
+        let limits = &self.0.limits;
+        let room = limits.running.saturating_add(limits.waiting);
+        Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
+            .with_hint("Try again when some of them have ended.")
+            .retry_after(state.refused.refuse(Instant::now(), room))
     }
 }
 
@@ -395,12 +414,6 @@ impl fmt::Debug for Admission {
             .field("limits", &self.0.limits)
             .finish_non_exhaustive()
     }
-}
-
-fn refused(message: String) -> Error {
-    Error::new(ErrorKind::ResourceExhausted, code::RESOURCES, message)
-        .with_hint("Try again when some of them have ended.")
-        .retry_after(Duration::from_secs(1))
 }
 
 #[cfg(test)]
