@@ -265,3 +265,26 @@ fn what_the_engine_gets_wrong_is_right() {
         assert!(failed.is_empty(), "{}", failed.join("\n"));
     });
 }
+
+/// What the engine plans by what is known of the rows has to be known for as long as the plan runs.
+#[test]
+fn a_window_over_a_column_with_one_value_is_made() {
+    run(async {
+        let folder = tempfile::tempdir().expect("folder");
+        let data = folder.path().join("left");
+        write("left", &data);
+        let mesh = Mesh::start(MeshOptions {
+            domains: vec![("left".to_owned(), data, vec![grant("analyst", "p")])],
+            ..MeshOptions::empty()
+        })
+        .await;
+        let sql = "SELECT id, max(n) OVER (PARTITION BY id ORDER BY n) FROM left.p.a WHERE id < 2";
+        for mut client in [
+            mesh.sign_in("analyst").await,
+            mesh.sign_in_at("left", "analyst").await,
+        ] {
+            let rows = client.query(sql).await.expect("answered");
+            assert_eq!(written(&rows), ["1,10"]);
+        }
+    });
+}

@@ -4,7 +4,9 @@ use std::time::Duration;
 use arrow::array::Int64Array;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::stats::Precision;
 use datafusion::datasource::MemTable;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::SessionContext;
 use futures::{StreamExt, TryStreamExt};
 use tokio::time::error::Elapsed;
@@ -110,4 +112,20 @@ async fn a_plan_that_nobody_stops_answers_as_without_a_signal() {
         assert_eq!(text(&rows), text(&expected), "{sql}");
         ended(&plans).await.expect(sql);
     }
+}
+
+/// A plan that is made anew over less than was known goes wrong when it runs.
+#[tokio::test]
+async fn what_is_known_of_the_rows_stays_known() {
+    let context = table(3);
+    let query = context.sql("SELECT x FROM t").await.expect("query");
+    let plan = query.create_physical_plan().await.expect("plan");
+    let known = |plan: &dyn ExecutionPlan| {
+        let known = StatisticsContext::new().compute(plan, &StatisticsArgs::new());
+        known.expect("statistics")
+    };
+    let bare = known(plan.as_ref());
+    assert_eq!(bare.num_rows, Precision::Exact(3), "the control");
+    let guarded = RunningPlans::default().start().guard(plan);
+    assert_eq!(known(guarded.expect("guarded").as_ref()), bare);
 }
