@@ -9,7 +9,8 @@ use weft_wire::rpc::fragment::fetch::State as End;
 
 use super::{Key, Reservations, State};
 
-/// How often is told how many rows have left.
+/// How often is told how many rows have left, beside each time that they have doubled: whoever reads may
+/// pause, and what was told last has to be near what is true.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
 
 /// All fetches of one query that run beside one another.
@@ -17,7 +18,8 @@ const TOLD_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Fetched {
     open: usize,
     rows: u64,
-    told: Instant,
+    /// How many were told of last, and when.
+    told: (u64, Instant),
     /// The worst end so far.
     end: End,
     error: Option<&'static str>,
@@ -29,7 +31,7 @@ impl Fetched {
         Self {
             open: 0,
             rows: 0,
-            told: Instant::now(),
+            told: (0, Instant::now()),
             end: End::Finished,
             error: None,
             withdrawn: CancellationToken::new(),
@@ -106,8 +108,10 @@ impl Fetching {
             return;
         };
         fetched.rows += rows;
-        if fetched.told.elapsed() >= TOLD_EVERY {
-            fetched.told = Instant::now();
+        let (told, at) = fetched.told;
+        let doubled = fetched.rows > 0 && fetched.rows >= 2 * told;
+        if doubled || at.elapsed() >= TOLD_EVERY {
+            fetched.told = (fetched.rows, Instant::now());
             let now = fetched.now(self.key.1);
             state.tell(&self.key, now);
         }

@@ -92,21 +92,23 @@ fn the_coordinator_that_reserved_is_told_how_it_goes_and_no_other() {
     let ticket = all.keep(reserved("ada", LONG)).expect("kept");
     assert_eq!(told(&mut own), [], "nobody fetches yet");
     let (_, fetching) = all.fetch(&ticket, BEARER).expect("kept");
-    fetching.pass(5);
-    assert_eq!(told(&mut own), [plain(End::Running, 0)]);
+    for rows in [0, 5, 1, 1, 3] {
+        fetching.pass(rows);
+    }
+    let running = |rows| plain(End::Running, rows);
+    assert_eq!(told(&mut own), [running(0), running(5), running(10)]);
     fetching.finished(Some("signed".to_owned()));
     let last = own.next().now_or_never().flatten().expect("the end");
-    assert_eq!((last.state(), last.rows), (End::Finished, 5));
+    assert_eq!((last.state(), last.rows), (End::Finished, 10));
     assert_eq!(last.receipt, "signed");
 
     let (_, fetching) = all.fetch(&ticket, BEARER).expect("kept");
     drop(fetching);
     let (_, fetching) = all.fetch(&ticket, BEARER).expect("kept");
     fetching.failed(&Error::new(ErrorKind::Internal, code::INTERNAL, "no"));
-    let running = || plain(End::Running, 0);
     let failed = (End::Failed, 0, code::INTERNAL.to_owned());
     let left = plain(End::Cancelled, 0);
-    assert_eq!(told(&mut own), [running(), left, running(), failed]);
+    assert_eq!(told(&mut own), [running(0), left, running(0), failed]);
     assert_eq!(told(&mut other), []);
 }
 
@@ -121,8 +123,9 @@ fn fetches_beside_one_another_are_told_of_as_one() {
     other.pass(4);
     drop(one);
     other.finished(None);
-    let ends = [plain(End::Running, 0), plain(End::Cancelled, 7)];
-    assert_eq!(told(&mut own), ends);
+    let running = |rows| plain(End::Running, rows);
+    let left = plain(End::Cancelled, 7);
+    assert_eq!(told(&mut own), [running(0), running(3), running(7), left]);
 }
 
 #[test]
@@ -131,15 +134,17 @@ fn who_listens_anew_hears_what_runs_and_the_older_listener_no_more() {
     let mut first = all.watch(main_coordinator());
     let ticket = all.keep(reserved("ada", LONG)).expect("kept");
     let (_, fetching) = all.fetch(&ticket, BEARER).expect("kept");
+    let running = |rows| plain(End::Running, rows);
+    assert_eq!(told(&mut first), [running(0)]);
     fetching.pass(5);
-    assert_eq!(told(&mut first), [plain(End::Running, 0)]);
+    assert_eq!(told(&mut first), [running(5)]);
     let mut second = all.watch(main_coordinator());
     assert_eq!(
         first.next().now_or_never(),
         Some(None),
         "its stream is over"
     );
-    assert_eq!(told(&mut second), [plain(End::Running, 5)]);
+    assert_eq!(told(&mut second), [running(5)]);
 }
 
 #[test]
