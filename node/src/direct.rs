@@ -541,7 +541,8 @@ impl Backend for Direct {
     }
 
     async fn redeem(&self, ticket: &[u8], bearer: [u8; 32]) -> Result<Option<ResultStream>, Error> {
-        let Some((reserved, fetching)) = self.fragments.fetch(ticket, bearer) else {
+        let reservations = self.fragments.reservations();
+        let Some((reserved, fetching)) = reservations.fetch(ticket, bearer) else {
             return Ok(None);
         };
         match self.run_reserved(&reserved, fetching.withdrawn()).await {

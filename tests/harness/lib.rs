@@ -21,6 +21,7 @@ mod provider;
 mod random;
 mod runtime;
 mod tpcds;
+mod wide;
 mod wire;
 mod world;
 
@@ -37,4 +38,5 @@ pub use provider::Provider;
 pub use random::{Compared, RandomQueries, compare_random_queries};
 pub use runtime::run;
 pub use tpcds::{Answer, Layout, Question, SIX_DOMAINS, THREE_DOMAINS, TpcDs};
+pub use wide::{end_of, wide_table};
 pub use world::{Column, Published, grant, grant_table};

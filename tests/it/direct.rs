@@ -8,7 +8,8 @@ use arrow_flight::{FlightEndpoint, Ticket};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use harness::{
-    Client, HostileCoordinator, Mesh, MeshOptions, Published, Rows, grant, node_id, run,
+    Client, HostileCoordinator, Mesh, MeshOptions, Published, Rows, end_of, grant, node_id, run,
+    wide_table,
 };
 use weft_governance::{Error, ServerId, code};
 use weft_ledger::{EventKind, Record, read_of};
@@ -39,22 +40,7 @@ const SAME_CONNECTION: &str = "arrow-flight-reuse-connection://?";
 
 /// More rows than all queues hold.
 const LARGE: &str = "SELECT id, text FROM sales.wide.t";
-
-/// A mesh of one domain with a table that is not sent at once.
-async fn one_large_table() -> Mesh {
-    let lines: Vec<String> = (0..60_000).map(|id| format!("{id},{id:01000}")).collect();
-    let wide = Published {
-        domain: "sales",
-        product: "wide",
-        tables: &[(
-            "t",
-            &[("id", "integer", "bigint"), ("text", "string", "varchar")],
-            &lines.join("\n"),
-        )],
-    };
-    let grants = vec![("sales", grant("analyst", "wide"))];
-    Mesh::publish_with(MeshOptions::empty(), &[wide], grants).await
-}
+const ROWS: usize = 60_000;
 
 type Stream = BoxStream<'static, Result<RecordBatch, Error>>;
 
@@ -68,16 +54,6 @@ async fn on_their_way(mesh: &Mesh, analyst: &mut Client) -> (Stream, FlightEndpo
     let mut rows = rows.expect("kept");
     rows.next().await.expect("a batch").expect("rows");
     (rows, endpoint, there)
-}
-
-/// The error that ends `rows`.
-async fn end(mut rows: Stream) -> Error {
-    loop {
-        match rows.next().await.expect("an error, not an end") {
-            Ok(_) => {}
-            Err(error) => return error,
-        }
-    }
 }
 
 /// What the coordinator says of the newest query that is fetched at a node, once that is `state`.
@@ -357,7 +333,7 @@ fn the_coordinator_sees_what_is_fetched_at_a_node() {
 #[test]
 fn what_is_fetched_at_a_node_is_killed_like_any_query() {
     run(async {
-        let mesh = one_large_table().await;
+        let mesh = wide_table(ROWS).await;
         let mut analyst = mesh.sign_in("analyst").await;
         let mut other = mesh.sign_in("analyst").await;
         let mut admin = mesh.sign_in("admin").await;
@@ -372,7 +348,7 @@ fn what_is_fetched_at_a_node_is_killed_like_any_query() {
             by.query(&kill).await.expect("ended");
             // Also while nobody reads.
             mesh.wait_until_idle().await;
-            let told = end(rows).await;
+            let told = end_of(rows).await;
             assert_eq!(told.code(), code::CANCELLED, "{told}");
             assert!(told.hint().is_some(), "{told}");
             fetched_there(&mut other, "cancelled").await;
@@ -388,7 +364,7 @@ fn what_is_fetched_at_a_node_is_killed_like_any_query() {
 #[test]
 fn whoever_cancels_a_result_ends_it_at_the_node_and_so_does_the_end_of_the_session() {
     run(async {
-        let mesh = one_large_table().await;
+        let mesh = wide_table(ROWS).await;
         let mut observer = mesh.sign_in("analyst").await;
         for close in [false, true] {
             let mut analyst = mesh.sign_in("analyst").await;
@@ -399,7 +375,7 @@ fn whoever_cancels_a_result_ends_it_at_the_node_and_so_does_the_end_of_the_sessi
                 true => analyst.close().await.expect("closed"),
             }
             mesh.wait_until_idle().await;
-            assert_eq!(end(rows).await.code(), code::CANCELLED);
+            assert_eq!(end_of(rows).await.code(), code::CANCELLED);
             fetched_there(&mut observer, "cancelled").await;
         }
     });
@@ -408,7 +384,7 @@ fn whoever_cancels_a_result_ends_it_at_the_node_and_so_does_the_end_of_the_sessi
 #[test]
 fn a_reader_that_leaves_and_a_node_that_dies_are_told_apart() {
     run(async {
-        let mut mesh = one_large_table().await;
+        let mut mesh = wide_table(ROWS).await;
         let mut analyst = mesh.sign_in("analyst").await;
         let (rows, _, there) = on_their_way(&mesh, &mut analyst).await;
         fetched_there(&mut analyst, "running").await;
@@ -433,7 +409,7 @@ fn a_reader_that_leaves_and_a_node_that_dies_are_told_apart() {
 #[test]
 fn nobody_but_its_coordinator_hears_of_a_fetch_or_ends_it() {
     run(async {
-        let mesh = one_large_table().await;
+        let mesh = wide_table(ROWS).await;
         let mut analyst = mesh.sign_in("analyst").await;
         let (rows, _, _there) = on_their_way(&mesh, &mut analyst).await;
         let seen = fetched_there(&mut analyst, "running").await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use harness::{Mesh, MeshOptions, Published, grant, run};
+use harness::{Mesh, MeshOptions, Published, grant, run, wide_table};
 use weft_coordinator::QueryLimits;
 use weft_governance::{ErrorKind, code};
 
@@ -40,25 +40,13 @@ fn a_node_that_goes_away_is_named_and_comes_back_by_itself() {
     });
 }
 
-/// A mesh with a table of more bytes than all windows and queues on the way hold together.
-async fn wide() -> Mesh {
-    let lines: Vec<String> = (0..120_000).map(|id| format!("{id},{id:01000}")).collect();
-    let wide = Published {
-        domain: "sales",
-        product: "wide",
-        tables: &[(
-            "t",
-            &[("id", "integer", "bigint"), ("text", "string", "varchar")],
-            &lines.join("\n"),
-        )],
-    };
-    Mesh::publish(&[wide], vec![("sales", grant("analyst", "wide"))]).await
-}
+/// Rows of more bytes than all windows and queues on the way hold together.
+const WIDE: usize = 120_000;
 
 #[test]
 fn a_query_that_is_given_up_is_cancelled_at_the_coordinator() {
     run(async {
-        let mesh = wide().await;
+        let mesh = wide_table(WIDE).await;
         let mut analyst = mesh.sign_in("analyst").await;
         let mut rows = analyst
             .stream("SELECT id, text FROM sales.wide.t")
@@ -83,7 +71,7 @@ fn a_query_that_is_given_up_is_cancelled_at_the_coordinator() {
 #[test]
 fn a_node_lost_in_mid_stream_is_an_error_and_never_a_short_answer() {
     run(async {
-        let mut mesh = wide().await;
+        let mut mesh = wide_table(WIDE).await;
         let mut analyst = mesh.sign_in("analyst").await;
         let mut rows = analyst
             .stream("SELECT id, text FROM sales.wide.t")

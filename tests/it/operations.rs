@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use harness::{Client, Mesh, MeshOptions, Published, grant, operations, reading, run};
+use harness::{Client, Mesh, MeshOptions, Published, end_of, grant, operations, reading, run};
 use weft_coordinator::QueryLimits;
-use weft_governance::{Error, ErrorKind, code};
+use weft_governance::{ErrorKind, code};
 
 /// A mesh with a table whose square nobody waits for, and one of more bytes than all queues hold.
 async fn mesh(query_limits: QueryLimits) -> Mesh {
@@ -44,18 +44,6 @@ async fn running(client: &mut Client) -> String {
             "SELECT query_id FROM system.runtime.queries WHERE fragments > 0 AND state = 'running'",
         )
         .await
-}
-
-/// The error that ends `rows`.
-async fn end(
-    mut rows: futures::stream::BoxStream<'static, Result<arrow::record_batch::RecordBatch, Error>>,
-) -> Error {
-    loop {
-        match rows.next().await.expect("an error, not an end") {
-            Ok(_) => {}
-            Err(error) => return error,
-        }
-    }
 }
 
 #[test]
@@ -124,7 +112,7 @@ fn a_killed_query_ends_everywhere_and_its_reader_is_told() {
             assert_eq!(refused.code(), code::NOT_FOUND, "{refused}");
             let by = if by_admin { &mut admin } else { &mut other };
             by.query(&kill).await.expect("ended");
-            let told = end(rows).await;
+            let told = end_of(rows).await;
             assert_eq!(
                 (told.kind(), told.code()),
                 (ErrorKind::Cancelled, code::CANCELLED)
@@ -154,12 +142,12 @@ fn a_query_ends_although_nobody_reads_its_rows() {
         let kill = format!("KILL QUERY '{}'", running(&mut other).await);
         other.query(&kill).await.expect("ended");
         mesh.wait_until_idle().await;
-        assert_eq!(end(rows).await.code(), code::CANCELLED);
+        assert_eq!(end_of(rows).await.code(), code::CANCELLED);
 
         let mut rows = analyst.stream(LARGE).await.expect("starts");
         rows.next().await.expect("a batch").expect("rows");
         mesh.wait_until_idle().await;
-        assert_eq!(end(rows).await.code(), code::DEADLINE);
+        assert_eq!(end_of(rows).await.code(), code::DEADLINE);
     });
 }
 

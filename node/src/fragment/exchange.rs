@@ -25,7 +25,7 @@ use weft_wire::rpc::fragment::{self, FragmentRequest, Reservation};
 use weft_wire::token::{Delegation, VerifiedUser, sha256};
 
 use super::control::{Bounds, Control};
-use super::{Engine, Fetching, Reservations, Reserved, Running, Via, terminal};
+use super::{Engine, Reservations, Reserved, Running, Via, terminal};
 use crate::enforce::{Account, Gate, Standing};
 
 /// Frames that may wait for a slow reader.
@@ -179,15 +179,6 @@ impl FragmentService {
             ..FlightData::default()
         };
         Ok(futures::stream::iter([Ok(frame)]).boxed())
-    }
-
-    /// What `ticket` was given for, if the reader with `bearer` presents it, who fetches it from now on.
-    pub(crate) fn fetch(
-        &self,
-        ticket: &[u8],
-        bearer: [u8; 32],
-    ) -> Option<(Arc<Reserved>, Fetching)> {
-        self.reservations.fetch(ticket, bearer)
     }
 
     /// What is kept for clients.
