@@ -11,10 +11,10 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext as PlanContex
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, block_in_place};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 use weft_governance::{Error, ErrorKind, code};
@@ -97,6 +97,16 @@ impl Workers {
             ended: false,
         }
         .boxed()
+    }
+}
+
+/// Does `work` that may take seconds without a pause. What this thread of [`Workers`] was to run next goes to
+/// another one meanwhile: threads that have nothing to do take what others have queued, but never that.
+pub(crate) fn at_length<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -216,6 +226,8 @@ impl fmt::Debug for Workers {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::TryStreamExt;
 
     use super::*;
@@ -244,6 +256,17 @@ mod tests {
         let rows: Result<Vec<i32>, Error> =
             workers.drive(broken, plans.start()).try_collect().await;
         assert_eq!(rows.expect_err("broken").code(), code::INTERNAL);
+    }
+
+    #[tokio::test]
+    async fn what_a_thread_was_to_run_next_does_not_wait_for_long_work() {
+        let workers = Workers::start(1).expect("threads");
+        let work = workers.spawn(async {
+            let (ran, running) = std::sync::mpsc::channel();
+            tokio::spawn(async move { ran.send(()) });
+            at_length(|| running.recv_timeout(Duration::from_secs(60)))
+        });
+        work.await.expect("no panic").expect("the next task ran");
     }
 
     #[tokio::test]

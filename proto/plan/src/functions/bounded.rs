@@ -27,9 +27,12 @@ use size::Size;
 use sliced::{Slices, Work};
 
 use crate::interrupt::Interrupt;
+use crate::workers::at_length;
 
 /// Bytes that one call may make of one batch.
 const MOST: u64 = 128 << 20;
+/// Bytes that take long to make.
+const LONG: u64 = 4 << 20;
 
 /// `function`, bounded if it can make much out of little.
 pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
@@ -147,9 +150,13 @@ impl ScalarUDFImpl for Bounded {
                 if bytes > MOST {
                     return Err(too_much(self.name(), *size));
                 }
-                self.function.invoke_with_args(args)
+                let make = || self.function.invoke_with_args(args);
+                if bytes > LONG {
+                    return at_length(make);
+                }
+                make()
             }
-            Bound::Slices(slices) => slices.invoke(&self.function, args),
+            Bound::Slices(slices) => at_length(|| slices.invoke(&self.function, args)),
         }
     }
 
