@@ -29,7 +29,7 @@ impl Keys {
 }
 
 /// Keys of connections and sessions, the same for every server.
-pub(crate) const DOOR: [(&str, &str); 17] = [
+pub(crate) const DOOR: [(&str, &str); 18] = [
     (
         "door.connections",
         "Connections at a time; a further one takes the place of the oldest without a sign-in, or is closed.",
@@ -58,10 +58,13 @@ pub(crate) const DOOR: [(&str, &str); 17] = [
         "door.sessions_per_principal",
         "Sessions of one principal; the longest idle makes room.",
     ),
-    ("door.prepared", "Prepared statements of one session."),
+    (
+        "door.prepared",
+        "Prepared statements of one session that are kept at hand; further ones are prepared anew when they are used.",
+    ),
     (
         "door.prepared_lifetime",
-        "How long a prepared statement is kept without use.",
+        "How long a prepared statement is kept at hand without use.",
     ),
     (
         "door.results",
@@ -70,6 +73,10 @@ pub(crate) const DOOR: [(&str, &str); 17] = [
     ("door.result_lifetime", "How long a result may be fetched."),
     ("door.statement", "Bytes of a statement."),
     ("door.command_result", "Bytes of the result of a command."),
+    (
+        "door.kept",
+        "Bytes of the statements, bound values and results of commands that are kept; the longest idle make room.",
+    ),
     (
         "door.drain",
         "Time that running calls have when the server stops.",

@@ -14,6 +14,7 @@ mod message;
 mod outflow;
 mod parameters;
 mod pattern;
+mod prepared;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod put;

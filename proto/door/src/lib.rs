@@ -13,6 +13,7 @@ pub mod limits;
 mod memory;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
+mod rows;
 pub mod schema;
 pub mod serve;
 mod session;

@@ -37,9 +37,10 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one principal; the one that was idle longest makes room.
     pub sessions_per_principal: usize,
-    /// Prepared statements of one session; the one that was idle longest makes room.
+    /// Prepared statements of one session that are kept at hand; the one that was idle longest makes room,
+    /// and is prepared anew when it is used.
     pub prepared: usize,
-    /// How long a prepared statement is kept without use.
+    /// How long a prepared statement is kept at hand without use.
     #[serde(with = "units::duration")]
     pub prepared_lifetime: Duration,
     /// Results of one session that may be fetched; the oldest makes room.
@@ -53,6 +54,10 @@ pub struct Limits {
     /// Bytes of the result of a command, which is kept until it is fetched.
     #[serde(with = "units::size")]
     pub command_result: usize,
+    /// Bytes that statements, the values bound to them and the results of commands take while they are kept,
+    /// about; one person's take half at most. What was idle longest makes room.
+    #[serde(with = "units::size")]
+    pub kept: usize,
     /// Time that running calls have when the door closes.
     #[serde(with = "units::duration")]
     pub drain: Duration,
@@ -77,6 +82,7 @@ impl Default for Limits {
             result_lifetime: Duration::from_secs(600),
             statement: 1 << 20,
             command_result: 16 << 20,
+            kept: 256 << 20,
             drain: Duration::from_secs(5),
         }
     }

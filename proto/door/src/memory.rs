@@ -70,6 +70,10 @@ impl Memory {
         self.sign_outs.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn prepared(&self) -> usize {
+        self.prepared.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn commands(&self) -> usize {
         self.commands.load(Ordering::SeqCst)
     }
@@ -182,7 +186,7 @@ impl Backend for Memory {
             "endless" => (Word::Endless, none(), StatementKind::Query),
             "silent" => (Word::Silent, none(), StatementKind::Query),
             "failing" => (Word::Failing, none(), StatementKind::Query),
-            "drifted" => (Word::Drifted, none(), StatementKind::Query),
+            "drifted" | "shifting" => (Word::Drifted, none(), StatementKind::Query),
             "echo" => (Word::Echo, answered(&Word::Echo), StatementKind::Query),
             "touch" => (Word::Touch, none(), StatementKind::Command),
             "count" => (Word::Count, none(), StatementKind::Command),
@@ -195,6 +199,10 @@ impl Backend for Memory {
             }
         };
         let schema = match statement {
+            // It has another column each time.
+            Word::Drifted if sql == "shifting" => {
+                schema(&[(&format!("n{}", self.prepared()), DataType::Int64, true)])
+            }
             Word::Drifted => answered(&Word::Count),
             _ => answered(&statement),
         };

@@ -45,14 +45,15 @@ pub fn handshake(header: &[u8]) {
     }
 }
 
-/// Nothing is a ticket or a bearer that this server did not make; a ticket is a command, or refused as no
-/// command.
+/// Nothing is a ticket, a handle or a bearer that this server did not make; a ticket is a command, or refused
+/// as no command.
 pub fn ticket(bytes: &[u8]) {
     static SEAL: OnceLock<Option<Seal>> = OnceLock::new();
     let seal = SEAL.get_or_init(|| Seal::generate().ok());
     assert!(seal.is_some(), "this machine has no randomness");
     let Some(seal) = seal else { return };
     assert_eq!(seal.open(bytes, UNIX_EPOCH), None);
+    assert_eq!(seal.open_statement(b"", bytes), None);
     if let Ok(text) = std::str::from_utf8(bytes) {
         assert_eq!(seal.promised(text), None);
     }

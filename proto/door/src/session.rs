@@ -7,6 +7,7 @@
 //! own to the client. A session that is opened with such a bearer is the client's alone.
 
 mod handles;
+mod kept;
 mod presented;
 mod table;
 
@@ -17,9 +18,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use handles::{Handle, Handles};
+pub(crate) use kept::{Kept, Shelf};
 pub(crate) use presented::{Presented, sign_in_first};
 pub(crate) use table::Sessions;
 
@@ -35,8 +38,8 @@ pub(crate) struct Session<B: Backend> {
     place: Place,
     /// Where its client is, if that is the only place that it may be used from.
     settled: OnceLock<IpAddr>,
-    statements: Handles<Statement<B>>,
-    results: Handles<Pending<B>>,
+    statements: Handles<Kept<Arc<Statement<B>>>>,
+    results: Handles<Announced<B>>,
 }
 
 impl<B: Backend> Session<B> {
@@ -64,18 +67,26 @@ impl<B: Backend> Session<B> {
         &self.id
     }
 
+    /// Whose it is, for what nobody else may use: a person's, or nobody's but its own.
+    pub(crate) fn whose(&self) -> Vec<u8> {
+        match &self.owner {
+            Some(owner) => [b"person", owner.as_bytes()].concat(),
+            None => [b"session", self.id.as_bytes().as_slice()].concat(),
+        }
+    }
+
     /// The backend's own state.
     pub(crate) fn inner(&self) -> &Arc<B::Session> {
         &self.inner
     }
 
-    /// Prepared statements by handle.
-    pub(crate) fn statements(&self) -> &Handles<Statement<B>> {
+    /// Prepared statements by the id in their handle.
+    pub(crate) fn statements(&self) -> &Handles<Kept<Arc<Statement<B>>>> {
         &self.statements
     }
 
     /// Results that may be fetched, by the handle in their ticket.
-    pub(crate) fn results(&self) -> &Handles<Pending<B>> {
+    pub(crate) fn results(&self) -> &Handles<Announced<B>> {
         &self.results
     }
 
@@ -112,8 +123,8 @@ impl<B: Backend> Session<B> {
 
     /// Ends every result that is being fetched.
     fn cancel_all(&self) {
-        for pending in self.results.drain() {
-            pending.cancel.cancel();
+        for announced in self.results.drain() {
+            announced.cancel.cancel();
         }
         self.statements.drain();
     }
@@ -143,21 +154,30 @@ impl<B: Backend> fmt::Debug for Session<B> {
     }
 }
 
-/// A prepared statement and the rows of parameters bound to it.
+/// A statement that was prepared in a session.
 pub(crate) struct Statement<B: Backend> {
     pub(crate) statement: Arc<B::Statement>,
     /// The schema that is announced for its result, in wire form.
     pub(crate) schema: SchemaRef,
     pub(crate) parameters: SchemaRef,
     pub(crate) kind: StatementKind,
-    pub(crate) bound: std::sync::Mutex<Option<RecordBatch>>,
+    /// Bytes that it takes, about.
+    pub(crate) weight: usize,
+    /// The values that were bound last. Clients that bind and go on with the handle that they had rely on
+    /// them.
+    pub(crate) bound: std::sync::Mutex<Option<Arc<Kept<Bytes>>>>,
 }
 
 /// A result that was announced and not fetched yet, or not for the last time.
+pub(crate) struct Announced<B: Backend> {
+    pub(crate) pending: Kept<Arc<Pending<B>>>,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// What there is to fetch.
 pub(crate) struct Pending<B: Backend> {
     pub(crate) schema: SchemaRef,
     pub(crate) work: Work<B>,
-    pub(crate) cancel: CancellationToken,
 }
 
 /// Where the rows of a result come from.

@@ -1,5 +1,5 @@
-//! What a client hands back: tickets for results, and bearers that are promised. They are sealed
-//! with a key that lives as long as the process, so that none can be made up, read or changed.
+//! What a client hands back: tickets for results, handles of statements, and bearers that are promised. They
+//! are sealed with a key that lives as long as the process, so that none can be made up, read or changed.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,6 +13,7 @@ use crate::session::Handle;
 
 const TICKET: &[u8] = b"weft ticket 1";
 const BEARER: &[u8] = b"weft bearer 1";
+const STATEMENT: &[u8] = b"weft statement 1";
 
 /// What a ticket says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +102,16 @@ impl Seal {
         Handle::read(&self.unseal(BEARER, &sealed)?)
     }
 
+    /// Seals what a handle says of a statement, for nobody but `owner`.
+    pub(crate) fn close_statement(&self, owner: &[u8], text: Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.seal(&[STATEMENT, owner].concat(), text)
+    }
+
+    /// Opens what [`close_statement`](Self::close_statement) made for the same owner.
+    pub(crate) fn open_statement(&self, owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        self.unseal(&[STATEMENT, owner].concat(), sealed)
+    }
+
     fn seal(&self, context: &[u8], mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
         let mut nonce = [0; NONCE_LEN];
         fill(&mut nonce)?;
@@ -170,6 +181,21 @@ mod tests {
         }
         let other = Seal::generate().expect("random");
         assert_eq!(other.open(&sealed, UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn a_statement_opens_for_its_owner_only() {
+        let seal = Seal::generate().expect("random");
+        let sealed = seal.close_statement(b"ann", b"SELECT 1".to_vec());
+        let sealed = sealed.expect("seals");
+        let text = seal.open_statement(b"ann", &sealed);
+        assert_eq!(text.as_deref(), Some(b"SELECT 1".as_slice()));
+        for other in [b"bob".as_slice(), b"an", b"", b"annn"] {
+            assert_eq!(seal.open_statement(other, &sealed), None);
+        }
+        assert_eq!(seal.open(&sealed, UNIX_EPOCH), None);
+        let ticket = seal.close(&ticket()).expect("seals");
+        assert_eq!(seal.open_statement(b"", &ticket), None);
     }
 
     #[test]

@@ -56,6 +56,12 @@ fn what_was_prepared_under_a_right_ends_with_it() {
         for (door, client, prepared, [ticket, _]) in &mut held {
             let answer = client.run_prepared(prepared).await;
             cases.refused(&format!("a prepared statement at {door}"), &gone, answer);
+            let answer = door_of(&mesh, door, "outsider")
+                .await
+                .run_prepared(prepared)
+                .await;
+            let name = format!("a prepared statement in another session at {door}");
+            cases.refused(&name, &gone, answer);
             let answer = fetched(client, ticket).await;
             cases.refused(&format!("a ticket at {door}"), &gone, answer);
         }
@@ -64,6 +70,15 @@ fn what_was_prepared_under_a_right_ends_with_it() {
             let answer = client.run_prepared(prepared).await;
             cases.tells(
                 &format!("a prepared statement under a narrower right at {door}"),
+                &["1 NULL"],
+                answer,
+            );
+            let answer = door_of(&mesh, door, "outsider")
+                .await
+                .run_prepared(prepared)
+                .await;
+            cases.tells(
+                &format!("the same in another session at {door}"),
                 &["1 NULL"],
                 answer,
             );
@@ -121,8 +136,11 @@ fn what_one_session_has_is_of_no_use_in_another() {
                     &foreign,
                     answer,
                 );
-                let control = admin.run_prepared(&prepared).await.expect("its own");
-                assert_eq!(control.len(), 5, "the control");
+                let other = &mut door_of(&mesh, door, "admin").await;
+                for own in [&mut admin, other] {
+                    let control = own.run_prepared(&prepared).await.expect("its own");
+                    assert_eq!(control.len(), 5, "the control");
+                }
             }
         }
         // A session at one server is none at another.

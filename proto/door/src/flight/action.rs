@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
@@ -25,7 +24,7 @@ use super::message::{
 };
 use super::{malformed, unsupported};
 use crate::backend::{Backend, StatementKind};
-use crate::session::{Handle, Session};
+use crate::session::Session;
 
 const CREATE_PREPARED: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED: &str = "ClosePreparedStatement";
@@ -73,9 +72,7 @@ impl<B: Backend> Desk<B> {
             CREATE_PREPARED => Some(self.create_prepared(session, &unpack(&body)?).await?),
             CLOSE_PREPARED => {
                 let request: ActionClosePreparedStatementRequest = unpack(&body)?;
-                if let Some(handle) = Handle::read(&request.prepared_statement_handle) {
-                    session.statements().remove(&handle);
-                }
+                self.forget(session, &request.prepared_statement_handle);
                 None
             }
             CANCEL_FLIGHT => {
@@ -123,7 +120,8 @@ impl<B: Backend> Desk<B> {
         request: &ActionCreatePreparedStatementRequest,
     ) -> Result<Vec<u8>, Error> {
         outside_transactions(request.transaction_id.as_ref())?;
-        let statement = self.prepare(session, &request.query).await?;
+        let named = self.name(session, &request.query).await?;
+        let statement = &named.statement;
         let is_update =
             statement.kind == StatementKind::Command && statement.schema.fields().is_empty();
         let dataset_schema = if is_update {
@@ -132,9 +130,8 @@ impl<B: Backend> Desk<B> {
             ipc_schema(&statement.schema)?
         };
         let parameter_schema = ipc_schema(&statement.parameters)?;
-        let handle = session.statements().insert(statement, Instant::now())?;
         let result = ActionCreatePreparedStatementResult {
-            prepared_statement_handle: handle.as_bytes().to_vec().into(),
+            prepared_statement_handle: self.handle(session, &named)?,
             dataset_schema,
             parameter_schema,
         };

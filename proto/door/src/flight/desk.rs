@@ -1,7 +1,7 @@
 //! What a signed-in client asks for: descriptors and tickets in, results out.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::RecordBatch;
@@ -27,7 +27,8 @@ use super::{catalog, info, malformed, types, unsupported};
 use crate::backend::{Backend, Elsewhere, Prepared, Recipient, ResultStream, StatementKind};
 use crate::encode::{Encoder, same_columns, size_of, wire_schema};
 use crate::limits::Limits;
-use crate::session::{Handle, Pending, Session, Sessions, Statement, Work};
+use crate::rows;
+use crate::session::{Announced, Kept, Pending, Session, Sessions, Shelf, Statement, Work};
 use crate::ticket::{self, Carried, Seal};
 
 /// The place of whoever announced a result, as Flight names it: the last resort of clients that
@@ -35,7 +36,7 @@ use crate::ticket::{self, Carried, Seal};
 const SAME_CONNECTION: &str = "arrow-flight-reuse-connection://?";
 
 /// A result that may be fetched, and the session that it was asked for in.
-type Found<B> = (Arc<Session<B>>, Arc<Pending<B>>);
+type Found<B> = (Arc<Session<B>>, Arc<Announced<B>>);
 
 type Batches = BoxStream<'static, Result<RecordBatch, Error>>;
 
@@ -45,6 +46,7 @@ pub(crate) struct Desk<B: Backend> {
     sessions: Sessions<B>,
     limits: Limits,
     seal: Seal,
+    shelf: Shelf,
     about: SqlInfoData,
     types: XdbcTypeInfoData,
 }
@@ -66,8 +68,9 @@ impl<B: Backend> Desk<B> {
         Ok(Self {
             sessions: Sessions::new(Arc::clone(&backend), limits.clone())?,
             backend,
-            limits,
             seal: Seal::generate()?,
+            shelf: Shelf::new(limits.kept),
+            limits,
             about: info::about()?,
             types: types::listed()?,
         })
@@ -83,6 +86,21 @@ impl<B: Backend> Desk<B> {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(super) fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// Keeps `value`, of so many `bytes`, for whoever's session it is.
+    pub(super) fn keep<T: Send + 'static>(
+        &self,
+        session: &Session<B>,
+        value: T,
+        bytes: usize,
+    ) -> Kept<T> {
+        let now = Instant::now();
+        self.shelf.keep(&session.whose(), value, bytes, now)
     }
 
     pub(super) fn about(&self) -> &SqlInfoData {
@@ -106,11 +124,13 @@ impl<B: Backend> Desk<B> {
             Command::CommandStatementQuery(query) => {
                 outside_transactions(query.transaction_id.as_ref())?;
                 let statement = self.prepare(session, &query.query).await?;
-                self.begin(session, &statement, roaming).await?
+                self.begin(session, &statement, None, roaming).await?
             }
             Command::CommandPreparedStatementQuery(query) => {
-                let statement = prepared(session, &query.prepared_statement_handle)?;
-                self.begin(session, &statement, roaming).await?
+                let handle = &query.prepared_statement_handle;
+                let named = self.named(session, handle).await?;
+                self.begin(session, &named.statement, named.values()?, roaming)
+                    .await?
             }
             command => {
                 let schema = catalog::schema(command).ok_or_else(|| unknown(command))?;
@@ -132,7 +152,8 @@ impl<B: Backend> Desk<B> {
                 Arc::clone(&self.prepare(session, &query.query).await?.schema)
             }
             Command::CommandPreparedStatementQuery(query) => {
-                Arc::clone(&prepared(session, &query.prepared_statement_handle)?.schema)
+                let handle = &query.prepared_statement_handle;
+                Arc::clone(&self.named(session, handle).await?.statement.schema)
             }
             command => catalog::schema(&command).ok_or_else(|| unknown(&command))?,
         };
@@ -151,10 +172,12 @@ impl<B: Backend> Desk<B> {
         let deadline = reader.deadline;
         let command = read_command(&ticket.ticket).map_err(|_| no_such_ticket())?;
         if let Command::TicketStatementQuery(_) = &command {
-            let (session, pending) = self.pending(session, &carried(&ticket)?.sealed)?;
+            let (session, announced) = self.announced(session, &carried(&ticket)?.sealed)?;
+            let pending = announced.pending.get(Instant::now());
+            let pending = pending.ok_or_else(no_such_ticket)?;
             let stop = Stop {
                 deadline,
-                cancel: pending.cancel.clone(),
+                cancel: announced.cancel.clone(),
             };
             let encoder = reader.served_by(Encoder::new(Arc::clone(&pending.schema)))?;
             let rows = match &pending.work {
@@ -196,8 +219,8 @@ impl<B: Backend> Desk<B> {
 
     /// Ends the result behind a ticket, wherever it is being worked on.
     pub(super) fn cancel(&self, session: &Arc<Session<B>>, ticket: &Ticket) -> Result<(), Error> {
-        let (_, pending) = self.pending(session, &carried(ticket)?.sealed)?;
-        pending.cancel.cancel();
+        let (_, announced) = self.announced(session, &carried(ticket)?.sealed)?;
+        announced.cancel.cancel();
         Ok(())
     }
 
@@ -209,7 +232,7 @@ impl<B: Backend> Desk<B> {
     ) -> Result<FlightEndpoint, Error> {
         let ticket = endpoint.ticket.as_ref().ok_or_else(no_such_ticket)?;
         let Carried { sealed, .. } = carried(ticket)?;
-        self.pending(session, &sealed)?;
+        self.announced(session, &sealed)?;
         let now = SystemTime::now();
         let known = self.seal.open(&sealed, now).ok_or_else(no_such_ticket)?;
         let renewed = ticket::Ticket {
@@ -242,6 +265,7 @@ impl<B: Backend> Desk<B> {
             schema: catalog::named_types(&wire_schema(&schema)),
             parameters: wire_schema(&parameters),
             kind,
+            weight: weight_of(sql),
             bound: Mutex::new(None),
         })
     }
@@ -251,8 +275,9 @@ impl<B: Backend> Desk<B> {
         &self,
         session: &Session<B>,
         statement: &Statement<B>,
+        values: Option<&[u8]>,
     ) -> Result<Vec<RecordBatch>, Error> {
-        let parameters = bound(statement)?;
+        let parameters = parameters_of(statement, values)?;
         let (mut batches, mut size) = (Vec::new(), 0_usize);
         for row in one_by_one(parameters.as_ref()) {
             let command = Arc::clone(&statement.statement);
@@ -292,41 +317,47 @@ impl<B: Backend> Desk<B> {
         &self,
         session: &Session<B>,
         statement: &Statement<B>,
+        values: Option<Bytes>,
         roaming: Option<Roaming>,
     ) -> Result<FlightInfo, Error> {
         let mut schema = Arc::clone(&statement.schema);
-        let (work, rows) = match statement.kind {
+        let (work, weight, rows) = match statement.kind {
             StatementKind::Query => {
-                let parameters = bound(statement)?;
+                let parameters = parameters_of(statement, values.as_deref())?;
                 schema = self
                     .columns(session, statement, parameters.as_ref())
                     .await?;
-                (
-                    Work::Run {
-                        statement: Arc::clone(&statement.statement),
-                        parameters,
-                    },
-                    -1,
-                )
+                let work = Work::Run {
+                    statement: Arc::clone(&statement.statement),
+                    parameters,
+                };
+                let values = values.map_or(0, |values| values.len());
+                (work, statement.weight.saturating_add(values), -1)
             }
             StatementKind::Command => {
-                let batches = self.run_command(session, statement).await?;
+                let batches = self.run_command(session, statement, values.as_deref());
+                let batches = batches.await?;
                 let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-                (Work::Replay(batches), i64::try_from(rows).unwrap_or(-1))
+                let weight = batches.iter().map(RecordBatch::get_array_memory_size);
+                let weight = weight.fold(0, usize::saturating_add);
+                let rows = i64::try_from(rows).unwrap_or(-1);
+                (Work::Replay(batches), weight, rows)
             }
         };
         let pending = Pending {
             schema: Arc::clone(&schema),
             work,
-            cancel: CancellationToken::new(),
         };
+        let cancel = CancellationToken::new();
         let elsewhere = match roaming {
-            Some(roaming) => self.elsewhere(session, &pending, roaming).await?,
+            Some(roaming) => self.elsewhere(session, &pending, &cancel, roaming).await?,
             None => None,
         };
+        let pending = self.keep(session, Arc::new(pending), weight);
+        let announced = Announced { pending, cancel };
         let ticket = ticket::Ticket {
             session: *session.id(),
-            result: session.results().insert(pending, Instant::now())?,
+            result: session.results().add(announced, Instant::now())?,
             expires_at: SystemTime::now() + self.limits.result_lifetime,
         };
         announce(&schema, self.redeemable(&ticket, elsewhere)?, rows)
@@ -338,6 +369,7 @@ impl<B: Backend> Desk<B> {
         &self,
         session: &Session<B>,
         pending: &Pending<B>,
+        cancelled: &CancellationToken,
         Roaming { bearer, from }: Roaming,
     ) -> Result<Option<Elsewhere>, Error> {
         let Work::Run {
@@ -354,7 +386,7 @@ impl<B: Backend> Desk<B> {
         let recipient = Recipient {
             announced: &pending.schema,
             bearer,
-            cancelled: &pending.cancel,
+            cancelled,
         };
         let values = parameters.clone();
         let elsewhere = self
@@ -416,12 +448,12 @@ impl<B: Backend> Desk<B> {
 
     /// What a sealed ticket stands for, and the session that it was made in: the caller's, or another
     /// of the same person's. The answer is the same whatever is wrong with it.
-    fn pending(&self, session: &Arc<Session<B>>, sealed: &[u8]) -> Result<Found<B>, Error> {
+    fn announced(&self, session: &Arc<Session<B>>, sealed: &[u8]) -> Result<Found<B>, Error> {
         let now = SystemTime::now();
         let found = self.seal.open(sealed, now).and_then(|ticket| {
             let maker = self.sessions.of_same_owner(&ticket.session, session, now)?;
-            let pending = maker.results().get(&ticket.result, Instant::now())?;
-            Some((maker, pending))
+            let announced = maker.results().get(&ticket.result, Instant::now())?;
+            Some((maker, announced))
         });
         found.ok_or_else(no_such_ticket)
     }
@@ -466,18 +498,27 @@ fn as_announced(announced: &Schema, result: ResultStream) -> Result<Batches, Err
     )
 }
 
-/// The prepared statement that a client names.
-pub(super) fn prepared<B: Backend>(
-    session: &Session<B>,
-    handle: &[u8],
-) -> Result<Arc<Statement<B>>, Error> {
-    Handle::read(handle)
-        .and_then(|handle| session.statements().get(&handle, Instant::now()))
-        .ok_or_else(|| {
-            let message = "no such prepared statement in this session";
-            Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
-                .with_hint("Prepare the statement again.")
-        })
+/// The rows of parameters that `statement` runs with.
+fn parameters_of<B: Backend>(
+    statement: &Statement<B>,
+    values: Option<&[u8]>,
+) -> Result<Option<RecordBatch>, Error> {
+    // They are bound in one batch.
+    let rows = values.map(rows::from_bytes).transpose()?;
+    let rows = rows.and_then(|rows| rows.into_iter().next());
+    match (rows, statement.parameters.fields().len()) {
+        (None, wanted) if wanted > 0 => Err(unbound(wanted)),
+        (rows, _) => Ok(rows),
+    }
+}
+
+/// Bytes that a prepared statement takes, about: a name or a number of its text is a node of its plan.
+fn weight_of(sql: &str) -> usize {
+    const LEAST: usize = 64 << 10;
+    const MOST: usize = 4 << 20;
+    const EACH: usize = 160;
+    let plan = sql.len().saturating_mul(EACH).clamp(LEAST, MOST);
+    plan.saturating_add(sql.len().saturating_mul(3))
 }
 
 /// Reads a command of Flight SQL from a descriptor or ticket.
@@ -510,19 +551,10 @@ pub(super) fn outside_transactions(transaction: Option<&Bytes>) -> Result<(), Er
     }
 }
 
-fn bound<B: Backend>(statement: &Statement<B>) -> Result<Option<RecordBatch>, Error> {
-    let bound = statement
-        .bound
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    let wanted = statement.parameters.fields().len();
-    if wanted > 0 && bound.is_none() {
-        let message = format!("the statement has {wanted} parameters and none is bound");
-        return Err(Error::new(ErrorKind::InvalidInput, code::PLAN, message)
-            .with_hint("Bind a value to every parameter before running the statement."));
-    }
-    Ok(bound)
+fn unbound(wanted: usize) -> Error {
+    let message = format!("the statement has {wanted} parameters and none is bound");
+    Error::new(ErrorKind::InvalidInput, code::PLAN, message)
+        .with_hint("Bind a value to every parameter before running the statement.")
 }
 
 fn endpoint(ticket: Any) -> FlightEndpoint {

@@ -1,17 +1,18 @@
 //! `DoPut`: parameters for prepared statements, and statements that return no rows.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use arrow_flight::sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult};
 use arrow_flight::{FlightData, PutResult};
+use bytes::Bytes;
 use prost::Message;
 use tonic::Streaming;
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::status::from_status;
 
-use super::desk::{Desk, outside_transactions, prepared, read_command};
+use super::desk::{Desk, outside_transactions, read_command};
 use super::parameters::Binding;
+use super::prepared::Named;
 use super::{malformed, unsupported};
 use crate::backend::{Backend, StatementKind};
 use crate::session::{Session, Statement};
@@ -31,21 +32,25 @@ impl<B: Backend> Desk<B> {
             Command::CommandStatementUpdate(update) => {
                 outside_transactions(update.transaction_id.as_ref())?;
                 let statement = self.prepare(session, &update.query).await?;
-                self.update(session, &statement).await
+                self.update(session, &statement, None).await
             }
             Command::CommandPreparedStatementUpdate(update) => {
-                let statement = prepared(session, &update.prepared_statement_handle)?;
-                if !first.data_header.is_empty() && !statement.parameters.fields().is_empty() {
-                    self.bind(&statement, first, messages).await?;
+                let handle = &update.prepared_statement_handle;
+                let mut named = self.named(session, handle).await?;
+                let has_parameters = !named.statement.parameters.fields().is_empty();
+                if !first.data_header.is_empty() && has_parameters {
+                    named = self.bind(session, named, first, messages).await?;
                 }
-                self.update(session, &statement).await
+                self.update(session, &named.statement, named.values()?)
+                    .await
             }
             Command::CommandPreparedStatementQuery(query) => {
-                let statement = prepared(session, &query.prepared_statement_handle)?;
-                self.bind(&statement, first, messages).await?;
-                let handle = Some(query.prepared_statement_handle);
+                let named = self
+                    .named(session, &query.prepared_statement_handle)
+                    .await?;
+                let named = self.bind(session, named, first, messages).await?;
                 let result = DoPutPreparedStatementResult {
-                    prepared_statement_handle: handle,
+                    prepared_statement_handle: Some(self.handle(session, &named)?),
                 };
                 Ok(reply(&result))
             }
@@ -58,33 +63,32 @@ impl<B: Backend> Desk<B> {
         &self,
         session: &Session<B>,
         statement: &Statement<B>,
+        values: Option<Bytes>,
     ) -> Result<PutResult, Error> {
         if statement.kind == StatementKind::Query {
             let message = "the statement returns rows and cannot be run as an update";
             return Err(Error::new(ErrorKind::InvalidInput, code::PLAN, message)
                 .with_hint("Execute it as a query."));
         }
-        self.run_command(session, statement).await?;
+        self.run_command(session, statement, values.as_deref())
+            .await?;
         Ok(reply(&DoPutUpdateResult { record_count: 0 }))
     }
 
     async fn bind(
         &self,
-        statement: &Statement<B>,
+        session: &Session<B>,
+        named: Named<B>,
         first: FlightData,
         messages: &mut Streaming<FlightData>,
-    ) -> Result<(), Error> {
+    ) -> Result<Named<B>, Error> {
         let mut binding = Binding::new(self.limits().message);
         binding.take(first)?;
         while let Some(message) = messages.message().await.map_err(|s| from_status(&s))? {
             binding.take(message)?;
         }
-        let row = binding.finish(&statement.parameters)?;
-        *statement
-            .bound
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = row;
-        Ok(())
+        let rows = binding.finish(&named.statement.parameters)?;
+        self.bound(session, named, rows)
     }
 }
 

@@ -3,6 +3,7 @@
 mod calls;
 mod fetching;
 mod metadata;
+mod prepared;
 
 use std::sync::Arc;
 

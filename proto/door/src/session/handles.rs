@@ -69,8 +69,14 @@ impl<T> Handles<T> {
     }
 
     /// Keeps `value` and returns its handle.
-    pub(crate) fn insert(&self, value: T, now: Instant) -> Result<Handle, Error> {
+    pub(crate) fn add(&self, value: T, now: Instant) -> Result<Handle, Error> {
         let handle = Handle::generate()?;
+        self.insert(handle, Arc::new(value), now);
+        Ok(handle)
+    }
+
+    /// Keeps `value` under a handle that it has.
+    pub(crate) fn insert(&self, handle: Handle, value: Arc<T>, now: Instant) {
         let mut held = self.lock();
         if held.len() >= self.capacity {
             held.retain(|_, held| held.is_alive(now, self.lifetime));
@@ -83,14 +89,7 @@ impl<T> Handles<T> {
         {
             held.remove(&idle);
         }
-        held.insert(
-            handle,
-            Held {
-                value: Arc::new(value),
-                used: now,
-            },
-        );
-        Ok(handle)
+        held.insert(handle, Held { value, used: now });
     }
 
     /// The value, if it is still kept; its lifetime starts anew.
@@ -138,10 +137,10 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let handles = Handles::new(2, Duration::from_secs(100));
-        let first = handles.insert(1, at(0)).expect("random");
-        let second = handles.insert(2, at(1)).expect("random");
+        let first = handles.add(1, at(0)).expect("random");
+        let second = handles.add(2, at(1)).expect("random");
         assert!(handles.get(&first, at(2)).is_some());
-        let third = handles.insert(3, at(3)).expect("random");
+        let third = handles.add(3, at(3)).expect("random");
         assert!(handles.get(&second, at(4)).is_none());
         assert_eq!(handles.get(&first, at(4)).as_deref(), Some(&1));
         assert_eq!(handles.get(&third, at(4)).as_deref(), Some(&3));
@@ -151,7 +150,7 @@ mod tests {
     fn a_value_is_dropped_after_its_lifetime_without_use() {
         let start = Instant::now();
         let handles = Handles::new(2, Duration::from_secs(10));
-        let handle = handles.insert("x", start).expect("random");
+        let handle = handles.add("x", start).expect("random");
         assert!(
             handles
                 .get(&handle, start + Duration::from_secs(9))
