@@ -340,6 +340,8 @@ impl Place {
             }
             Verdict::Skipped => self.compared.lock().await.skipped += 1,
             Verdict::Different(first) => {
+                // Also where looking for a smaller query takes longer than anybody waits.
+                println!("{}:{number} differs: {}", self.number, first.told);
                 let (smallest, difference) = self.shrink(client, &query, first).await;
                 let difference = difference.told;
                 let without = without.iter().map(|step| step.name());

@@ -1,11 +1,12 @@
 //! The engine's rules, kept from where they are wrong.
 //!
-//! DataFusion 55.2 answers some queries with wrong rows, and says nothing. Each guard here goes with a
-//! rule of the engine, and says what would be wrong without it.
+//! DataFusion 55.2 answers some queries with wrong rows, and says nothing, or refuses them for what it did
+//! itself. Each guard here goes with a rule of the engine, and says what would be wrong without it.
 
 mod alike;
 mod confined;
 mod correlation;
+mod missing_order;
 mod outer_sides;
 mod same_types;
 mod whole_order;
@@ -21,6 +22,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use alike::Alike;
 use confined::Confined;
 use correlation::ToldApart;
+use missing_order::MissingOrder;
 use outer_sides::OuterSides;
 use same_types::SameTypes;
 use whole_order::WholeOrder;
@@ -31,6 +33,8 @@ const CROSS_JOINS: &str = "eliminate_cross_join";
 const DISTINCT_GROUPS: &str = "single_distinct_aggregation_to_group_by";
 /// The rule that moves conditions down to the files.
 const PUSHDOWN: &str = "FilterPushdown";
+/// The rule that refuses what the others left wrong.
+const CHECK: &str = "SanityCheckPlan";
 
 /// `session` with all rules of the engine, guarded.
 pub fn guarded(session: SessionStateBuilder) -> SessionStateBuilder {
@@ -68,6 +72,9 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(OuterSides)];
     for rule in PhysicalOptimizer::new().rules {
+        if rule.name() == CHECK {
+            rules.push(Arc::new(MissingOrder));
+        }
         rules.push(match rule.name().starts_with(PUSHDOWN) {
             true => Arc::new(Confined { rule }),
             false => rule,
