@@ -491,11 +491,7 @@ fn as_announced(announced: &Schema, result: ResultStream) -> Result<Batches, Err
     if same_columns(announced, &result.schema) {
         return Ok(result.batches);
     }
-    let message = "the columns of the answer have changed since the statement was prepared";
-    Err(
-        Error::new(ErrorKind::SchemaDrift, code::SCHEMA_DRIFT, message)
-            .with_hint("Prepare the statement again; its tables have changed."),
-    )
+    Err(changed())
 }
 
 /// The rows of parameters that `statement` runs with.
@@ -503,9 +499,7 @@ fn parameters_of<B: Backend>(
     statement: &Statement<B>,
     values: Option<&[u8]>,
 ) -> Result<Option<RecordBatch>, Error> {
-    // They are bound in one batch.
     let rows = values.map(rows::from_bytes).transpose()?;
-    let rows = rows.and_then(|rows| rows.into_iter().next());
     match (rows, statement.parameters.fields().len()) {
         (None, wanted) if wanted > 0 => Err(unbound(wanted)),
         (rows, _) => Ok(rows),
@@ -549,6 +543,13 @@ pub(super) fn outside_transactions(transaction: Option<&Bytes>) -> Result<(), Er
             .with_hint("Switch on autocommit in the client.")),
         _ => Ok(()),
     }
+}
+
+/// The refusal of a statement that does not answer with the columns that were announced.
+pub(super) fn changed() -> Error {
+    let message = "the columns of the answer have changed since the statement was prepared";
+    Error::new(ErrorKind::SchemaDrift, code::SCHEMA_DRIFT, message)
+        .with_hint("Prepare the statement again; its tables have changed.")
 }
 
 fn unbound(wanted: usize) -> Error {

@@ -16,7 +16,7 @@ use prost::Message;
 use weft_governance::{Error, ErrorKind, code};
 use weft_wire::token::sha256;
 
-use super::desk::Desk;
+use super::desk::{Desk, changed};
 use crate::backend::Backend;
 use crate::rows;
 use crate::schema;
@@ -40,8 +40,8 @@ struct Said {
     #[prost(bytes = "vec", tag = "4")]
     columns: Vec<u8>,
     /// The rows that are bound, unless they are kept.
-    #[prost(bytes = "vec", tag = "5")]
-    values: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "5")]
+    values: Bytes,
     /// Where the rows that are bound are kept.
     #[prost(uint64, optional, tag = "6")]
     kept: Option<u64>,
@@ -60,7 +60,7 @@ impl<B: Backend> Named<B> {
     /// `NotFound` if they are no longer kept.
     pub(super) fn values(&self) -> Result<Option<Bytes>, Error> {
         if !self.said.values.is_empty() {
-            return Ok(Some(Bytes::copy_from_slice(&self.said.values)));
+            return Ok(Some(self.said.values.clone()));
         }
         let bound = self.statement.bound.lock();
         let bound = bound.unwrap_or_else(PoisonError::into_inner).clone();
@@ -85,7 +85,7 @@ impl<B: Backend> Desk<B> {
             sql: sql.to_owned(),
             names,
             columns: digest(&statement.schema),
-            values: Vec::new(),
+            values: Bytes::new(),
             kept: None,
         };
         Ok(Named { statement, said })
@@ -129,7 +129,7 @@ impl<B: Backend> Desk<B> {
         values: Option<RecordBatch>,
     ) -> Result<Named<B>, Error> {
         let values = match values {
-            Some(rows) => Bytes::from(rows::to_bytes(&[rows])?),
+            Some(rows) => Bytes::from(rows::to_bytes(&rows)?),
             None => Bytes::new(),
         };
         let kept = match values.is_empty() {
@@ -140,7 +140,7 @@ impl<B: Backend> Desk<B> {
         let travels = values.len() <= TRAVELLING;
         let said = Said {
             kept: kept.as_ref().filter(|_| !travels).map(|kept| kept.id()),
-            values: if travels { values.to_vec() } else { Vec::new() },
+            values: if travels { values } else { Bytes::new() },
             ..said
         };
         *statement
@@ -166,7 +166,7 @@ impl<B: Backend> Desk<B> {
 
     fn opened(&self, session: &Session<B>, handle: &[u8]) -> Option<(Handle, Said)> {
         let said = self.seal().open_statement(&session.whose(), handle)?;
-        let said = Said::decode(said.as_slice()).ok()?;
+        let said = Said::decode(Bytes::from(said)).ok()?;
         Some((Handle::read(&said.id)?, said))
     }
 
@@ -187,22 +187,16 @@ fn digest(columns: &Schema) -> Vec<u8> {
 }
 
 fn unknown() -> Error {
-    let message = "no such prepared statement";
-    again(ErrorKind::NotFound, code::NOT_FOUND, message)
+    again("no such prepared statement")
 }
 
 fn otherwise() -> Error {
-    let message = "the statement was prepared with another catalog or schema in use";
-    again(ErrorKind::NotFound, code::NOT_FOUND, message)
+    again("the statement was prepared with another catalog or schema in use")
 }
 
-fn changed() -> Error {
-    let message = "the columns of the answer have changed since the statement was prepared";
-    again(ErrorKind::SchemaDrift, code::SCHEMA_DRIFT, message)
-}
-
-fn again(kind: ErrorKind, code: &'static str, message: &str) -> Error {
-    Error::new(kind, code, message).with_hint("Prepare the statement again.")
+fn again(message: &str) -> Error {
+    Error::new(ErrorKind::NotFound, code::NOT_FOUND, message)
+        .with_hint("Prepare the statement again.")
 }
 
 fn gone() -> Error {
