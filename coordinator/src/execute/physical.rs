@@ -10,8 +10,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
-use futures::FutureExt;
-use weft_plan::{Interrupt, bounded_calls, in_partitions};
+use weft_plan::{Interrupt, bounded_calls};
 
 use super::relay::Relay;
 use super::remote_exec::RemoteFragmentExec;
@@ -37,12 +36,8 @@ pub async fn physical_plan(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner { relay })]);
-    let made = Arc::new((planner, bounded_calls(plan.clone(), interrupt)?));
-    let plan = in_partitions(state, |state| {
-        let made = Arc::clone(&made);
-        async move { made.0.create_physical_plan(&made.1, state).await }.boxed()
-    });
-    interrupt.guard(plan.await?)
+    let plan = bounded_calls(plan.clone(), interrupt)?;
+    interrupt.guard(planner.create_physical_plan(&plan, state).await?)
 }
 
 struct RemotePlanner {

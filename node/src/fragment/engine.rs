@@ -14,7 +14,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
 use weft_door::{Origin, with_origins};
 use weft_governance::{
@@ -23,7 +23,7 @@ use weft_governance::{
 use weft_plan::{
     Effort, FragmentFunctions, Interrupt, LeafCodec, Memory, PlainColumn, PlannerThreads,
     QuerySession, QuerySessions, RunningPlans, Semantics, Tables, Workers, bind_parameters,
-    bounded_calls, fingerprint, from_datafusion, guarded, in_partitions, is_plain_plan,
+    bounded_calls, fingerprint, from_datafusion, guarded, is_plain_plan,
     parameter_schema, plain_columns, plan_query, product_accesses, product_table_of,
     session_config, shipped_table_of, weigh, whole_groups,
 };
@@ -407,11 +407,7 @@ impl Engine {
                 None => of_the_server(plan)?,
             };
             let plan = bounded_calls(plan, &signal).map_err(|e| incident::hide(id, e))?;
-            let plan = in_partitions(&state, |state| {
-                let plan = plan.clone();
-                async move { state.create_physical_plan(&plan).await }.boxed()
-            });
-            let plan = plan.await;
+            let plan = state.create_physical_plan(&plan).await;
             plan.and_then(|plan| signal.guard(plan))
                 .map_err(|e| incident::hide(id, e))
         };
