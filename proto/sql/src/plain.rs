@@ -10,6 +10,8 @@ use sqlparser::ast::{
 const BRIEF: usize = 512;
 /// Expressions, with those inside them, of the largest plain query.
 const EXPRESSIONS: usize = 64;
+/// Tables that it joins at most.
+const TABLES: usize = 2;
 
 /// Whether `sql` is so short that it is parsed before another thread would have woken up. What ends a query
 /// is, too: it must not wait for others to be planned.
@@ -17,8 +19,8 @@ pub fn is_brief(sql: &str) -> bool {
     sql.len() <= BRIEF
 }
 
-/// Whether `query` reads one table at most and compares and computes, and nothing more: no function, no
-/// pattern and no query inside it, of which a few words can be much work for a planner.
+/// Whether `query` reads a table, or two that it joins, and compares and computes, and nothing more: no
+/// function, no pattern and no query inside it, of which a few words can be much work for a planner.
 pub fn is_plain(query: &Query) -> bool {
     let SetExpr::Select(select) = query.body.as_ref() else {
         return false;
@@ -56,7 +58,7 @@ impl Visitor for Plain {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         self.tables += 1;
         let named = matches!(factor, TableFactor::Table { args: None, .. });
-        unless(self.tables > 1 || !named)
+        unless(self.tables > TABLES || !named)
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
@@ -118,12 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_one_table_and_compares_is_plain() {
+    fn what_reads_a_table_or_joins_two_and_compares_is_plain() {
         for sql in [
             "SELECT 1",
             "SELECT 1 + 1 AS two, 'x', NULL",
             "SELECT * FROM sales.orders",
             "SELECT o.id, -total FROM orders o WHERE id = $1 AND (total > 5 OR note IS NULL) LIMIT 3",
+            "SELECT o.id, name FROM orders o JOIN people p ON o.person = p.id WHERE o.id = 7",
             "SELECT id FROM orders WHERE id IN (1, 2) AND at BETWEEN 1 AND 2 ORDER BY id DESC",
         ] {
             assert!(plain(sql), "{sql}");
@@ -140,7 +143,9 @@ mod tests {
             "SELECT '[1]' || id FROM orders",
             "SELECT CAST('1' AS INT)",
             "SELECT 1 FROM a, b",
-            "SELECT 1 FROM a JOIN b ON a.x = b.x",
+            "SELECT 1 FROM a JOIN b ON a.x = b.x JOIN c ON a.x = c.x",
+            "SELECT 1 FROM a JOIN (SELECT 1 AS x) b ON a.x = b.x",
+            "SELECT 1 FROM a JOIN b ON a.x LIKE b.x",
             "SELECT 1 FROM (SELECT 1) x",
             "SELECT 1 FROM orders WHERE id IN (SELECT 1)",
             "SELECT (SELECT 1)",
