@@ -1,5 +1,6 @@
 //! Running a cut plan: fragments at their nodes, the rest here.
 
+mod answer;
 mod bound;
 mod constants;
 mod fragment_stream;

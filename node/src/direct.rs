@@ -213,6 +213,7 @@ impl Direct {
             schema,
             batches,
             interrupt,
+            is_short: _,
             standing,
             account,
         } = self.engine.run(permit).await?;

@@ -42,6 +42,8 @@ pub struct Fragment {
     session: QuerySession,
     /// Whether it is planned in less time than it takes to hand it to another thread.
     plain: bool,
+    /// Whether it looks a few rows of a table up.
+    looks_up: bool,
     timeout: Duration,
     output: SchemaRef,
     keys: Vec<KeySummary>,

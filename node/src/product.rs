@@ -8,6 +8,7 @@ mod file_table;
 mod files;
 mod labels;
 mod load;
+mod near;
 mod problem;
 mod source;
 pub(crate) mod statistics;
@@ -22,6 +23,7 @@ use weft_governance::federated::Labels;
 use weft_governance::{FlowTo, KeyDisclosure, ProductRef, TableRef};
 
 pub use load::{Loaded, load};
+pub(crate) use near::NearFiles;
 pub use problem::Problem;
 
 /// A data product as its contract and its data give it.

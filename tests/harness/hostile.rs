@@ -142,6 +142,7 @@ impl HostileCoordinator {
             compression: 0,
             purpose: self.purpose.clone(),
             reservation: None,
+            tell_last_row: false,
         }
     }
 

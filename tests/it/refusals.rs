@@ -340,6 +340,7 @@ fn message(plan: Vec<u8>, keys_follow: bool, shipped: Vec<ShippedRows>) -> (Vec<
         compression: 0,
         purpose: None,
         reservation: None,
+        tell_last_row: false,
     };
     (request.encode_to_vec(), query)
 }

@@ -1,10 +1,10 @@
 //! One fragment's conversation, from the coordinator's side.
 
-use std::sync::Arc;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
@@ -13,22 +13,19 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use prost::Message;
 use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Request, Streaming};
 use weft_door::Compression;
-use weft_door::guard::{DecodeLimits, Decoded, Decoder};
 use weft_governance::{DomainId, Error, ErrorKind, FragmentId, ServerId, code};
 use weft_plan::fingerprint;
 use weft_wire::protocol::{DELEGATION_HEADER, FRAGMENT_COMMAND, FRAGMENT_ENCODING};
-use weft_wire::receipt::Receipt;
-use weft_wire::rpc::fragment::fragment_terminal::End;
-use weft_wire::rpc::fragment::{
-    self as rpc, FragmentRequest, FragmentTerminal, Semantics, TableExpectation,
-};
+use weft_wire::rpc::fragment::{self as rpc, FragmentRequest, Semantics, TableExpectation};
 use weft_wire::status::from_status;
 use weft_wire::token::{Delegation, sha256};
 use weft_wire::trace::{Step, StepKind, TRACEPARENT, TraceContext};
 
+use super::answer::{Answer, Said, incomplete};
 use super::bound::Bounds;
 use super::keys::Keys;
 use super::open_request::{Expected, Newest, OpenRequest};
@@ -87,20 +84,23 @@ impl Counters {
 
 pub(super) type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
 
-/// What goes to a node along with a fragment.
+/// What goes to a node along with a fragment, and what stays when its rows have come.
 #[derive(Debug, Clone)]
 pub(super) struct Luggage {
     /// Rows of other domains that it reads.
     pub(super) shipped: Vec<Arc<ReadyRows>>,
     /// What turns out while it runs about rows that are of no use.
     pub(super) bounds: Bounds,
+    /// Where the conversation goes on after the last row.
+    pub(super) closings: Closings,
 }
 
 /// Keys that the rows of a fragment must have, once they are known.
 pub(super) type Promised = oneshot::Receiver<Vec<Arc<Keys>>>;
 
 /// Sends `fragment` with `luggage` to its node, later perhaps the keys that it waits for, and returns
-/// its rows. Dropping them cancels it there.
+/// its rows. Dropping them cancels it there. They have all come for certain when also the luggage's closings
+/// have ended well.
 pub(super) async fn open(
     fragment: Arc<FragmentPlan>,
     luggage: &Luggage,
@@ -120,7 +120,7 @@ pub(super) async fn open(
     };
     let Opened {
         frames,
-        decoder,
+        answer,
         request,
         channel,
     } = opened.map_err(|error| {
@@ -130,31 +130,27 @@ pub(super) async fn open(
     let reading = Reading {
         frames,
         lost,
-        decoder,
-        schema: Arc::clone(&fragment.read_as),
-        domain,
-        ordinal: fragment.ordinal,
-        node: fragment.site.node.clone(),
+        answer,
         run,
         request,
         step,
         _channel: channel,
     };
-    Ok(
-        futures::stream::try_unfold(Some(reading), |reading| async move {
-            match reading {
-                Some(reading) => reading.next().await,
-                None => Ok(None),
-            }
-        })
-        .boxed(),
-    )
+    let open = Some((reading, luggage.closings.clone()));
+    let rows = futures::stream::try_unfold(open, |open| async move {
+        let Some((reading, closings)) = open else {
+            return Ok(None);
+        };
+        let next = reading.next(&closings).await?;
+        Ok(next.map(|(batch, reading)| (batch, Some((reading, closings)))))
+    });
+    Ok(rows.boxed())
 }
 
 /// A conversation that has begun.
 struct Opened {
     frames: Streaming<FlightData>,
-    decoder: Decoder,
+    answer: Answer,
     request: OpenRequest,
     channel: DataChannel,
 }
@@ -170,6 +166,7 @@ async fn request(
     let compression = run.transport().compression(&entry.endpoint);
     let message = FragmentRequest {
         keys_follow: keys.is_some(),
+        tell_last_row: true,
         ..message(fragment, &luggage.shipped, compression, run)?
     };
     let (first, metadata) = introduced(&message, &fragment.site.node, run, step).await?;
@@ -200,9 +197,15 @@ async fn request(
         .map_err(|status| from_status(&status))?;
     Ok(Opened {
         frames: response.into_inner(),
-        decoder: Decoder::new(DecodeLimits::default())
-            .having_asked_for(compression)
-            .digesting(),
+        answer: Answer::new(
+            FragmentId {
+                query: run.id(),
+                ordinal: fragment.ordinal,
+            },
+            (fragment.site.node.clone(), fragment.site.domain.clone()),
+            Arc::clone(&fragment.read_as),
+            compression,
+        ),
         request: open,
         channel,
     })
@@ -282,17 +285,14 @@ pub(super) fn message(
         compression: compression.into(),
         purpose: run.purpose().map(str::to_owned),
         reservation: None,
+        tell_last_row: false,
     })
 }
 
 struct Reading {
     frames: Streaming<FlightData>,
     lost: Lost,
-    decoder: Decoder,
-    schema: SchemaRef,
-    domain: DomainId,
-    ordinal: u32,
-    node: ServerId,
+    answer: Answer,
     run: Arc<QueryRun>,
     request: OpenRequest,
     step: Step,
@@ -300,112 +300,88 @@ struct Reading {
 }
 
 impl Reading {
-    /// The next batch, or the end if the terminal message says that all rows came.
-    async fn next(mut self) -> Result<Option<(RecordBatch, Option<Self>)>, Error> {
-        let next = self.read().await;
-        match next {
-            Ok(Some(batch)) => Ok(Some((batch, Some(self)))),
-            Ok(None) => {
-                let (rows, bytes) = (self.decoder.rows(), self.decoder.bytes());
-                self.step.note("weft.rows", || rows.to_string());
-                self.step.note("weft.bytes", || bytes.to_string());
+    /// The next batch, or the end of the rows. Unless the node has also said by then that these are all,
+    /// `closings` wait for it.
+    async fn next(mut self, closings: &Closings) -> Result<Option<(RecordBatch, Self)>, Error> {
+        match self.heard().await? {
+            Said::Rows(batch) => Ok(Some((batch, self))),
+            Said::LastRow => {
+                closings.wait_for(async move { self.heard().await.map(drop) });
                 Ok(None)
             }
-            Err(error) => {
-                self.step.fail(error.code());
-                Err(error)
-            }
+            Said::End(_) => Ok(None),
         }
     }
 
-    async fn read(&mut self) -> Result<Option<RecordBatch>, Error> {
+    async fn heard(&mut self) -> Result<Said, Error> {
+        let said = self.read().await;
+        match &said {
+            Ok(Said::End(receipt)) => {
+                self.request.close();
+                self.run.receipts().keep(receipt.clone());
+                let (rows, bytes) = (self.answer.rows(), self.answer.bytes());
+                self.step.note("weft.rows", || rows.to_string());
+                self.step.note("weft.bytes", || bytes.to_string());
+            }
+            Ok(Said::Rows(_) | Said::LastRow) => {}
+            Err(error) => self.step.fail(error.code()),
+        }
+        said
+    }
+
+    async fn read(&mut self) -> Result<Said, Error> {
         loop {
             let frame = tokio::select! {
                 frame = self.frames.message() => frame,
-                () = self.lost.lost() => return Err(gone(&self.domain)),
+                () = self.lost.lost() => return Err(gone(self.answer.domain())),
             };
-            let frame = frame.map_err(|status| at(from_status(&status), &self.domain))?;
-            let Some(frame) = frame else {
-                return Err(incomplete(&self.domain));
-            };
-            match self.decoder.decode(frame).map_err(|error| {
-                broken(&self.domain, "the answer cannot be read").caused_by(error)
-            })? {
-                Decoded::Schema(_) => {}
-                Decoded::Batch(batch) => {
-                    self.count();
-                    return self.restore(batch).map(Some);
-                }
-                Decoded::Metadata(bytes) => {
-                    self.count();
-                    return self.close(&bytes).map(|()| None);
-                }
+            let domain = self.answer.domain();
+            let frame = frame.map_err(|status| at(from_status(&status), domain))?;
+            let said = self.answer.heed(frame.ok_or_else(|| incomplete(domain))?)?;
+            let counters = self.run.counters(self.answer.id().ordinal);
+            counters.sent(self.answer.rows(), self.answer.bytes());
+            if let Some(said) = said {
+                return Ok(said);
             }
         }
     }
+}
 
-    fn count(&self) {
-        let counters = self.run.counters(self.ordinal);
-        counters.rows.store(self.decoder.rows(), Ordering::Relaxed);
-        counters
-            .bytes
-            .store(self.decoder.bytes(), Ordering::Relaxed);
+/// Conversations of which the last row has come: what their nodes sign for them is on its way. Dropping the
+/// last clone ends them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Closings(Arc<Mutex<Vec<Closing>>>);
+
+type Closing = AbortOnDropHandle<Result<(), Error>>;
+
+impl Closings {
+    fn wait_for(&self, end: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        let end = AbortOnDropHandle::new(tokio::spawn(end));
+        self.lock().push(end);
     }
 
-    /// What came, in the types that whoever reads it expects.
-    fn restore(&self, batch: RecordBatch) -> Result<RecordBatch, Error> {
-        if batch.num_columns() != self.schema.fields().len() {
-            return Err(broken(
-                &self.domain,
-                "the answer has another number of columns",
-            ));
+    /// Returns when all of them have ended.
+    ///
+    /// # Errors
+    /// If one did not end well: rows that came of it may not be all.
+    pub(super) async fn ended(&self) -> Result<(), Error> {
+        loop {
+            let next = self.lock().pop();
+            let Some(end) = next else {
+                return Ok(());
+            };
+            end.await.map_err(|_| lost_end())??;
         }
-        let columns = batch
-            .columns()
-            .iter()
-            .zip(self.schema.fields())
-            .map(|(column, field)| {
-                if column.data_type() == field.data_type() {
-                    Ok(Arc::clone(column))
-                } else {
-                    arrow::compute::cast(column, field.data_type())
-                }
-            })
-            .collect::<Result<Vec<_>, _>>();
-        let rows =
-            arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        columns
-            .and_then(|columns| {
-                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &rows)
-            })
-            .map_err(|error| {
-                broken(&self.domain, "the answer does not have the announced types")
-                    .caused_by(error)
-            })
     }
 
-    /// Compares what was sent with what came.
-    fn close(&mut self, bytes: &Bytes) -> Result<(), Error> {
-        self.request.close();
-        let terminal = FragmentTerminal::decode(bytes.clone())
-            .map_err(|_| broken(&self.domain, "the terminal message is malformed"))?;
-        let came = self.decoder.came();
-        let same = (terminal.rows, terminal.bytes) == (came.rows, came.bytes);
-        if terminal.end() != End::Complete || !same {
-            return Err(incomplete(&self.domain));
-        }
-        let id = FragmentId {
-            query: self.run.id(),
-            ordinal: self.ordinal,
-        };
-        let receipt = Receipt::read(&terminal.receipt)
-            .map_err(|error| broken(&self.domain, "its receipt is none").caused_by(error))?;
-        if !receipt.tells(id, &self.node, &came) {
-            return Err(broken(&self.domain, "its receipt is for something else"));
-        }
-        self.run.receipts().keep(terminal.receipt);
-        Ok(())
+    fn lock(&self) -> MutexGuard<'_, Vec<Closing>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lost_end() -> Error {
+    let message = "the end of a fragment was lost";
+    Error::new(ErrorKind::Internal, code::INTERNAL, message)
 }
 
 fn header(text: &str) -> Result<MetadataValue<Ascii>, Error> {
@@ -434,18 +410,4 @@ fn gone(domain: &DomainId) -> Error {
     )
     .at(domain.clone())
     .with_hint("`SELECT * FROM system.runtime.nodes` shows the state of each node; run the query again when it is up.")
-}
-
-fn incomplete(domain: &DomainId) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        code::INCOMPLETE,
-        "the answer ended before it was complete",
-    )
-    .at(domain.clone())
-    .with_hint("Run the query again.")
-}
-
-fn broken(domain: &DomainId, message: &'static str) -> Error {
-    Error::new(ErrorKind::Internal, code::PROTOCOL, message).at(domain.clone())
 }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -17,13 +18,14 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
 use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use weft_governance::{Error, ErrorKind, code};
 
 use super::bound::{Bound, Told};
-use super::fragment_stream::{self, Luggage, Promised, Rows};
+use super::fragment_stream::{self, Closings, Luggage, Promised, Rows};
 use super::keys::{Collector, Keys};
 use super::shipment::{ReadyRows, Shipped};
 use super::spool::{Reader, Writer, spool};
@@ -38,6 +40,9 @@ pub struct Relay {
     sources: Vec<Source>,
     reduction: Reduction,
     shipped: Shipped,
+    closings: Closings,
+    /// Told when the first node is at work.
+    at_work: Arc<Notify>,
     /// Whether the plan reads every fragment, and each once.
     whole: bool,
 }
@@ -138,11 +143,14 @@ impl Relay {
             sources: cut.fragments.iter().map(source).collect(),
             reduction: cut.reduction.clone(),
             shipped,
+            closings: Closings::default(),
+            at_work: Arc::default(),
             whole: reads_all(&cut.plan)?,
         }))
     }
 
-    /// Asks for the rows that wait for nothing. What goes wrong shows when they are read.
+    /// Asks for the rows that wait for nothing, by tasks of the runtime that it is called in. What goes wrong
+    /// shows when they are read.
     pub fn ask(&self) {
         if !self.whole {
             return;
@@ -174,13 +182,22 @@ impl Relay {
             return;
         };
         let ahead = self.goes_ahead(source, &keys);
+        let at_work = Arc::clone(&self.at_work);
         let asking = async move {
-            let rows = open(fragment, keys, ahead, luggage, || (), run).await?;
+            let begun = || at_work.notify_one();
+            let rows = open(fragment, keys, ahead, luggage, begun, run).await?;
             Ok(rows.inspect(move |_| _ = &leave).boxed())
         };
         let mut asked = source.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*asked, Asked::NotYet) {
             *asked = Asked::Ahead(AbortOnDropHandle::new(tokio::spawn(asking)));
+        }
+    }
+
+    /// Returns when the first node is at work on what was [asked](Self::ask) for, or after `patience`.
+    pub async fn at_work(&self, patience: Duration) {
+        if self.whole && self.sources.iter().any(|source| source.readers > 0) {
+            let _ = timeout(patience, self.at_work.notified()).await;
         }
     }
 
@@ -200,6 +217,15 @@ impl Relay {
             .try_flatten()
             // The fetches that others wait for go on for as long as anybody reads.
             .inspect(move |_| _ = &self)
+    }
+
+    /// Returns when the nodes have signed for all rows that were read to their end. Until then nobody knows
+    /// whether these were all.
+    ///
+    /// # Errors
+    /// If they were not.
+    pub async fn ended(&self) -> Result<(), Error> {
+        self.closings.ended().await
     }
 
     /// The rows that have arrived by way of this and earlier shipments once those of `shipment` are
@@ -225,6 +251,7 @@ impl Relay {
         }
         let rows = self.open(ordinal).await?;
         let rows: Vec<RecordBatch> = rows.try_collect().await?;
+        self.ended().await?;
         let number = shipment.number;
         let schema = Arc::clone(&self.source(ordinal)?.fragment.read_as);
         let ready = ReadyRows::new(number, schema, &rows, memory)?;
@@ -279,6 +306,7 @@ impl Relay {
         Luggage {
             shipped: ready.cloned().collect(),
             bounds: source.bounds.subscribe(),
+            closings: self.closings.clone(),
         }
     }
 
@@ -328,6 +356,7 @@ impl Relay {
             leave,
             luggage: self.luggage(source),
             outlets,
+            at_work: Arc::clone(&self.at_work),
             most: most.unwrap_or_default(),
             size,
             writer,
@@ -503,6 +532,7 @@ struct Fetching {
     leave: Option<OwnedSemaphorePermit>,
     luggage: Luggage,
     outlets: Vec<(Collector, watch::Sender<Known>)>,
+    at_work: Arc<Notify>,
     /// Bytes up to which all of it may be sent on.
     most: u64,
     size: watch::Sender<Size>,
@@ -530,6 +560,7 @@ impl Fetching {
         let luggage = self.luggage.clone();
         let (fragment, run) = (Arc::clone(&self.fragment), Arc::clone(&self.run));
         let begun = || {
+            self.at_work.notify_one();
             for (_, keys) in &self.outlets {
                 keys.send_replace(Known::OnTheWay);
             }

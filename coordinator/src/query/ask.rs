@@ -134,8 +134,9 @@ impl QueryEngine {
         let runtime = Arc::clone(self.memory.runtime());
         let relay = Relay::new(&question.cut, run, runtime, Shipped::new());
         let relay = relay.map_err(from_datafusion)?;
-        let rows = relay.rows(question.fragment.ordinal);
+        let rows = Arc::clone(&relay).rows(question.fragment.ordinal);
         let batches: Vec<RecordBatch> = rows.try_collect().await?;
+        relay.ended().await?;
         let row = batches.iter().find(|batch| batch.num_rows() == 1);
         let counts = row
             .iter()

@@ -55,6 +55,9 @@ const FRUGAL_BATCH: RangeInclusive<usize> = 1 << 8..=1 << 10;
 /// Bytes that a sort keeps for merging what it has written to disk, where memory is short.
 const FRUGAL_RESERVATION: usize = 2 << 20;
 
+/// By how much the first request of a query is ahead of the plan for what comes of it, at most.
+const HEAD_START: Duration = Duration::from_millis(1);
+
 /// Settings of this prefix switch steps of the planner.
 const OPTIMIZER: &str = "weft.optimizer.";
 /// Whether the client fetches rows at the node that makes them.
@@ -729,14 +732,16 @@ impl QueryEngine {
             return Ok(futures::stream::iter([Ok(row)]).boxed());
         }
         // On the threads that plans run on: the first rows are decoded there.
-        let starting = Arc::clone(&relay);
-        drop(self.workers.spawn(async move { starting.ask() }));
+        self.workers.enter(|| relay.ask());
         let planning = Arc::clone(state);
         let interrupt = self.plans.start();
         let signal = interrupt.clone();
+        let traffic = Arc::clone(&relay);
         let physical = match only_leaf(&cut.plan, &relay) {
             Some(leaf) => leaf,
             None => {
+                // What plans takes a processor from what sends the requests.
+                relay.at_work(HEAD_START).await;
                 let planning = async move {
                     let plan = physical_plan(&planning.state, &cut.plan, relay, &signal).await;
                     plan.map_err(from_datafusion)
@@ -749,7 +754,9 @@ impl QueryEngine {
             .context(physical.as_ref(), Arc::clone(&state.context));
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(from_datafusion)?;
-        let rows = stream.map_err(from_datafusion).boxed();
+        let end = futures::stream::once(async move { traffic.ended().await });
+        let end = end.try_filter_map(|()| std::future::ready(Ok(None)));
+        let rows = stream.map_err(from_datafusion).chain(end).boxed();
         Ok(self.workers.drive(rows, interrupt))
     }
 

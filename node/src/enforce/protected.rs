@@ -160,12 +160,14 @@ impl TableProvider for ProtectedTable {
     }
 }
 
-/// One partition, so that rows come in a stable order.
+/// One partition, so that rows come in a stable order, and an operator that holds the others back.
 fn inner_config(outer: &SessionConfig) -> SessionConfig {
-    outer
+    let mut inner = outer
         .clone()
         .with_target_partitions(1)
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(BATCH_ROWS);
+    inner.options_mut().execution.parquet.pushdown_filters = false;
+    inner
 }
 
 fn defect(message: &str) -> DataFusionError {

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arrow::compute::BatchCoalescer;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, ScalarValue};
-use datafusion::execution::TaskContext;
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::object_store::ObjectStore;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -23,7 +29,7 @@ use weft_governance::{
 use weft_plan::{
     Effort, FragmentFunctions, Interrupt, LeafCodec, Memory, PlainColumn, PlannerThreads,
     QuerySession, QuerySessions, RunningPlans, Semantics, Tables, Workers, bind_parameters,
-    bounded_calls, fingerprint, from_datafusion, guarded, is_plain_plan,
+    bounded_calls, fingerprint, from_datafusion, guarded, is_plain_plan, looks_up, only_selects,
     parameter_schema, plain_columns, plan_query, product_accesses, product_table_of,
     session_config, shipped_table_of, weigh, whole_groups,
 };
@@ -38,9 +44,13 @@ use super::shipped::Shipments;
 use super::{Fragment, Via, key_filter};
 use crate::enforce::{Account, Binding, Meter, Parts, Permit, Standing, bind};
 use crate::incident;
+use crate::product::NearFiles;
 
 /// Bytes of an encoded plan that is decoded in less time than it takes to hand it to another thread.
 const BRIEF: usize = 2 << 10;
+
+/// Bytes of the smallest file of which several threads read parts to look rows up.
+const SHARED_FILE: usize = 8 << 20;
 
 /// How often one query may read the event log.
 const MOST_READINGS: usize = 8;
@@ -78,6 +88,8 @@ pub struct Engine {
     started: Arc<AtomicU64>,
     /// By time zone, and whether groups stay whole.
     states: QuerySessions<(String, bool)>,
+    /// By time zone, for what looks a few rows up.
+    looking_up: QuerySessions<String>,
     settings: EngineSettings,
 }
 
@@ -89,6 +101,8 @@ pub struct Running {
     pub batches: Rows,
     /// Stops it.
     pub interrupt: Interrupt,
+    /// Whether it looks a few rows up in little that there is.
+    pub(crate) is_short: bool,
     /// Tells when it has to stop.
     pub(crate) standing: Standing,
     /// Has to be told how it ended.
@@ -116,7 +130,15 @@ impl PlannedSql {
 }
 
 type Rows = BoxStream<'static, Result<RecordBatch, Error>>;
-type Started = (SchemaRef, Rows, Interrupt, Standing);
+type Started = (SchemaRef, (Rows, bool), Interrupt, Standing);
+
+/// What was made of a plan.
+struct Planned {
+    rows: Rows,
+    interrupt: Interrupt,
+    /// Bytes of the files that it reads, where that is known.
+    bytes: Option<u64>,
+}
 
 impl Engine {
     /// An engine for `domain`.
@@ -125,18 +147,21 @@ impl Engine {
     /// If the engine's runtime cannot be set up.
     pub fn new(domain: DomainId, settings: EngineSettings) -> Result<Self, Error> {
         let functions = FragmentFunctions::of_this_version();
+        let files: Arc<dyn ObjectStore> = Arc::new(NearFiles::default());
         Ok(Self {
             domain,
             function_names: Arc::new(functions.names()),
             functions: Arc::new(functions),
             planner: PlannerThreads::new(settings.planner_threads)?,
             memory: Memory::new(settings.memory)?
-                .with_shares(settings.query_memory, settings.query_spill as u64),
+                .with_shares(settings.query_memory, settings.query_spill as u64)
+                .with_files(&files),
             places: Arc::new(Semaphore::new(settings.max_concurrent.max(1))),
             started: Arc::default(),
             workers: Workers::start(settings.partitions)?,
             running: RunningPlans::default(),
             states: QuerySessions::default(),
+            looking_up: QuerySessions::default(),
             settings,
         })
     }
@@ -191,11 +216,12 @@ impl Engine {
             semantics,
             tables,
             output_schema,
-            keys_follow: _,
+            keys_follow,
             shipped,
             compression: _,
             purpose: _,
             reservation: _,
+            tell_last_row: _,
         } = request;
         if encoding != FRAGMENT_ENCODING {
             return Err(protocol(format!(
@@ -224,6 +250,12 @@ impl Engine {
         let converting = move || engine.convert(&context, &plan, &tables);
         let (plan, accesses) = self.planner.run(effort, converting).await?;
         let (plan, shipments, memory) = came.put_into(plan)?;
+        let plain = is_plain_plan(&plan);
+        let looks_up = plain && (looks_up(&plan) || keys_follow && only_selects(&plan));
+        let session = match looks_up {
+            true => self.looking_up(&semantics)?,
+            false => session,
+        };
         if !same_columns(plan.schema().as_arrow(), &output) {
             return Err(Error::new(
                 ErrorKind::SchemaDrift,
@@ -234,7 +266,8 @@ impl Engine {
         Ok(Fragment {
             id: FragmentId { query, ordinal },
             via,
-            plain: is_plain_plan(&plan),
+            plain,
+            looks_up,
             plan,
             accesses,
             digest,
@@ -298,6 +331,10 @@ impl Engine {
     ) -> Result<PlannedSql, Error> {
         let effort = Effort::brief_if(is_plain(&sql));
         let session = self.session(&semantics, grouped)?;
+        let looking_up = match is_plain(&sql) && !grouped {
+            true => Some(self.looking_up(&semantics)?),
+            false => None,
+        };
         let planning = move || {
             let digest = sha256(sql.to_string().as_bytes());
             let (schema, parameters, plan) = plan_sql(&session, &tables, sql, values)?;
@@ -317,9 +354,13 @@ impl Engine {
                 accesses: accesses(&plan)?,
                 output: Arc::new(plan.schema().as_arrow().clone()),
                 plain: is_plain_plan(&plan),
+                looks_up: looks_up(&plan),
+                session: match looking_up {
+                    Some(looking_up) if self::looks_up(&plan) => looking_up,
+                    _ => session,
+                },
                 plan,
                 digest,
-                session,
                 timeout,
                 keys: Vec::new(),
                 shipments: Vec::new(),
@@ -343,10 +384,11 @@ impl Engine {
         let (parts, account) = permit.into_parts();
         let meter = account.meter().clone();
         match self.start(parts, meter).await {
-            Ok((schema, batches, interrupt, standing)) => Ok(Running {
+            Ok((schema, (batches, is_short), interrupt, standing)) => Ok(Running {
                 schema,
                 batches,
                 interrupt,
+                is_short,
                 standing,
                 account,
             }),
@@ -381,7 +423,10 @@ impl Engine {
             query: QueryId::generate(),
             ordinal: 0,
         };
-        let (rows, interrupt) = self.rows(id, plan, (None, false), session).await?;
+        let planned = self.rows(id, plan, (None, false), session).await?;
+        let Planned {
+            rows, interrupt, ..
+        } = planned;
         let output = Arc::clone(&schema);
         let rows = rows.map(move |batch| batch.and_then(|batch| announced(&output, &batch)));
         Ok((schema, rows.boxed(), interrupt))
@@ -394,7 +439,7 @@ impl Engine {
         plan: LogicalPlan,
         (bindings, plain): (Option<BTreeMap<TableRef, Binding>>, bool),
         session: QuerySession,
-    ) -> Result<(Rows, Interrupt), Error> {
+    ) -> Result<Planned, Error> {
         let QuerySession { state, context } = session;
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| self.busy())?;
@@ -411,16 +456,28 @@ impl Engine {
             plan.and_then(|plan| signal.guard(plan))
                 .map_err(|e| incident::hide(id, e))
         };
+        let most = context.session_config().batch_size();
+        let options = context.session_config().options();
+        let searches_files = options.execution.parquet.pushdown_filters;
         let effort = Effort::brief_if(plain);
         let physical = self.planner.run_async(effort, planning).await?;
         let context = self.memory.context(physical.as_ref(), context);
+        let bytes = bytes_of_files(physical.as_ref());
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(|e| incident::hide(id, e))?;
+        let stream = match searches_files {
+            true => gathered(stream, most),
+            false => stream.boxed(),
+        };
         let rows = stream
             .map_err(move |error| incident::hide(id, error))
             // Its place is taken until the last was sent.
             .inspect(move |_| _ = &place);
-        Ok((rows.boxed(), interrupt))
+        Ok(Planned {
+            rows: rows.boxed(),
+            interrupt,
+            bytes,
+        })
     }
 
     async fn start(&self, parts: Parts, meter: Meter) -> Result<Started, Error> {
@@ -435,13 +492,18 @@ impl Engine {
             plan,
             session,
             plain,
+            looks_up,
             output,
             memory,
             ..
         } = fragment;
-        let (rows, interrupt) = self
-            .rows(id, plan, (Some(bindings), plain), session)
-            .await?;
+        let planned = self.rows(id, plan, (Some(bindings), plain), session);
+        let Planned {
+            rows,
+            interrupt,
+            bytes,
+        } = planned.await?;
+        let is_short = looks_up && bytes.is_some_and(|bytes| bytes <= SHARED_FILE as u64);
         let schema = Arc::clone(&output);
         let mut batches = rows
             .map(move |batch| batch.and_then(|batch| announced(&output, &batch)))
@@ -458,7 +520,7 @@ impl Engine {
             durable.map(|()| futures::stream::iter(first).chain(batches))
         };
         let batches = futures::stream::once(audited).try_flatten().boxed();
-        Ok((schema, batches, interrupt, standing))
+        Ok((schema, (batches, is_short), interrupt, standing))
     }
 
     fn busy(&self) -> Error {
@@ -516,26 +578,98 @@ impl Engine {
     fn session(&self, semantics: &Semantics, grouped: bool) -> Result<QuerySession, Error> {
         let key = (semantics.time_zone.clone(), grouped);
         let session = self.states.like(key, semantics.query_start_ns, |_| {
-            let mut config = session_config(semantics, self.settings.partitions)?;
-            // What comes is optimized already, but for what is laid over it here.
-            config.options_mut().optimizer.max_passes = 1;
             let rules = match grouped {
                 true => whole_groups(SessionStateBuilder::new_with_default_features()),
                 false => guarded(SessionStateBuilder::new_with_default_features()),
             };
-            Ok(rules
-                .with_config(config)
-                .with_runtime_env(Arc::clone(self.memory.runtime()))
-                .with_scalar_functions(self.functions.scalar.clone())
-                .with_aggregate_functions(self.functions.aggregate.clone())
-                .with_window_functions(self.functions.window.clone())
-                .with_higher_order_functions(Vec::new())
-                .with_table_functions(HashMap::new())
-                .with_file_formats(Vec::new())
-                .build())
+            self.state(semantics, rules, |_| {})
         });
         session.map_err(from_datafusion)
     }
+
+    /// The session for what looks a few rows up. Its rows stay on the thread that reads them: to pass them to
+    /// others, and to have several open one file, takes longer than to find them. And of most rows no more is made
+    /// than the columns that they are told apart by.
+    fn looking_up(&self, semantics: &Semantics) -> Result<QuerySession, Error> {
+        let key = semantics.time_zone.clone();
+        let session = self.looking_up.like(key, semantics.query_start_ns, |_| {
+            let rules = guarded(SessionStateBuilder::new_with_default_features());
+            self.state(semantics, rules, |options| {
+                options.optimizer.enable_round_robin_repartition = false;
+                options.optimizer.repartition_file_min_size = SHARED_FILE;
+                options.execution.parquet.pushdown_filters = true;
+            })
+        });
+        session.map_err(from_datafusion)
+    }
+
+    fn state(
+        &self,
+        semantics: &Semantics,
+        rules: SessionStateBuilder,
+        change: impl FnOnce(&mut ConfigOptions),
+    ) -> Result<SessionState, DataFusionError> {
+        let mut config = session_config(semantics, self.settings.partitions)?;
+        let options = config.options_mut();
+        // What comes is optimized already, but for what is laid over it here.
+        options.optimizer.max_passes = 1;
+        change(options);
+        Ok(rules
+            .with_config(config)
+            .with_runtime_env(Arc::clone(self.memory.runtime()))
+            .with_scalar_functions(self.functions.scalar.clone())
+            .with_aggregate_functions(self.functions.aggregate.clone())
+            .with_window_functions(self.functions.window.clone())
+            .with_higher_order_functions(Vec::new())
+            .with_table_functions(HashMap::new())
+            .with_file_formats(Vec::new())
+            .build())
+    }
+}
+
+/// `batches` in ones of `most` rows, but for the last. A file that is searched gives one for each of its parts in
+/// which a row was found.
+fn gathered(
+    batches: SendableRecordBatchStream,
+    most: usize,
+) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
+    let schema = batches.schema();
+    if schema.fields().is_empty() {
+        return batches.boxed();
+    }
+    let open = Some((batches, BatchCoalescer::new(schema, most)));
+    let gathered = futures::stream::try_unfold(open, |open| async move {
+        let Some((mut batches, mut gathered)) = open else {
+            return Ok(None);
+        };
+        loop {
+            if let Some(batch) = gathered.next_completed_batch() {
+                return Ok(Some((batch, Some((batches, gathered)))));
+            }
+            match batches.try_next().await? {
+                Some(batch) => gathered.push_batch(batch)?,
+                None => {
+                    gathered.finish_buffered_batch()?;
+                    let last = gathered.next_completed_batch();
+                    return Ok(last.map(|batch| (batch, None)));
+                }
+            }
+        }
+    });
+    gathered.boxed()
+}
+
+/// Bytes of the files that `plan` reads, if it is seen to read any.
+fn bytes_of_files(plan: &dyn ExecutionPlan) -> Option<u64> {
+    let source = plan.downcast_ref::<DataSourceExec>();
+    if let Some(files) = source.and_then(|it| it.data_source().downcast_ref::<FileScanConfig>()) {
+        let files = files.file_groups.iter().flat_map(|group| group.iter());
+        return Some(files.map(|file| file.object_meta.size).sum());
+    }
+    let inputs = plan.children().into_iter();
+    inputs
+        .filter_map(|input| bytes_of_files(input.as_ref()))
+        .reduce(u64::saturating_add)
 }
 
 /// The schema of what `sql` answers over `tables`, that of its parameters, and its plan, if the parameters

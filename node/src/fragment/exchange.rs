@@ -9,7 +9,6 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use prost::Message;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{Instrument, Span, info};
 use weft_door::encode::{Encoder, can_be_sent_as};
@@ -104,7 +103,8 @@ impl FragmentService {
             fragment::Compression::Unspecified => Compression::None,
             fragment::Compression::Lz4Frame => Compression::Lz4,
         };
-        let (keys_follow, purpose) = (request.keys_follow, request.purpose.clone());
+        let (keys_follow, tell_last_row) = (request.keys_follow, request.tell_last_row);
+        let purpose = request.purpose.clone();
         let via = Via::Coordinator(peer.server.clone());
         let mut fragment = self.engine.decode(request, via, digest).await?;
         let id = fragment.id();
@@ -130,6 +130,7 @@ impl FragmentService {
             deadline,
             control,
             bounds,
+            tell_last_row,
         };
         Ok(conversation.stream(&self.engine, running, encoder))
     }
@@ -227,11 +228,12 @@ struct Conversation {
     deadline: Instant,
     control: Control,
     bounds: Bounds,
+    tell_last_row: bool,
 }
 
 impl Conversation {
     /// Starts the fragment's work on the engine's threads, and beside it, on this one's, what ends
-    /// it.
+    /// it. If that is short, whoever asks for the first rows makes them.
     fn stream(
         self,
         engine: &Engine,
@@ -244,23 +246,33 @@ impl Conversation {
             schema: _,
             batches,
             interrupt,
+            is_short,
             standing,
             account,
         } = running;
-        let work = engine
-            .workers()
-            .spawn(send_all(encoder, batches, self.bounds, frames.clone()));
-        let work = Work { work, interrupt };
-        let supervision = supervise(
-            self.id,
-            work,
-            self.control,
-            (standing, account),
-            self.deadline,
-            Outlet { frames, fail },
-        );
-        tokio::spawn(supervision.instrument(Span::current()));
-        sent(ready, failed)
+        let sending = Sending {
+            encoder,
+            bounds: self.bounds,
+            frames: frames.clone(),
+            tell_last_row: self.tell_last_row,
+        };
+        let (id, control, deadline) = (self.id, self.control, self.deadline);
+        let span = Span::current();
+        let supervised = move |work| {
+            let work = Work { work, interrupt };
+            let outlet = Outlet { frames, fail };
+            let duties = (standing, account);
+            let supervision = supervise(id, work, control, duties, deadline, outlet);
+            tokio::spawn(supervision.instrument(span));
+            sent(ready, failed)
+        };
+        let work = sending.all(batches);
+        if !is_short {
+            return supervised(engine.workers().take_on(work));
+        }
+        let workers = engine.workers().clone();
+        let begun = async move { supervised(workers.begin(work).await) };
+        futures::stream::once(begun).flatten().boxed()
     }
 }
 
@@ -289,7 +301,7 @@ struct Outlet {
 
 /// The task that runs a fragment and sends its rows. Dropping it stops the fragment.
 struct Work {
-    work: JoinHandle<(Encoder, Result<(), Ended>)>,
+    work: weft_plan::Work<(Encoder, Result<(), Ended>)>,
     interrupt: Interrupt,
 }
 
@@ -311,7 +323,6 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         self.interrupt.stop();
-        self.work.abort();
     }
 }
 
@@ -326,39 +337,49 @@ enum Ended {
 
 type FrameSender = mpsc::Sender<FlightData>;
 
-async fn send_all(
-    mut encoder: Encoder,
-    batches: BoxStream<'static, Result<RecordBatch, Error>>,
+/// The way of a fragment's rows to its reader.
+struct Sending {
+    encoder: Encoder,
     bounds: Bounds,
     frames: FrameSender,
-) -> (Encoder, Result<(), Ended>) {
-    let sent = send_each(&mut encoder, batches, &bounds, &frames).await;
-    (encoder, sent)
+    tell_last_row: bool,
 }
 
-async fn send_each(
-    encoder: &mut Encoder,
-    mut batches: BoxStream<'static, Result<RecordBatch, Error>>,
-    bounds: &Bounds,
-    frames: &FrameSender,
-) -> Result<(), Ended> {
-    send(frames, encoder.schema_frame()).await?;
-    while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(Ended::Failed)?;
-        let bound = bounds.borrow().clone();
-        let batch = match bound {
-            Some(bound) => bound.apply(batch).map_err(Ended::Failed)?,
-            None => batch,
-        };
-        for frame in encoder.encode(&batch).map_err(Ended::Failed)? {
-            send(frames, frame).await?;
+impl Sending {
+    async fn all(
+        mut self,
+        batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    ) -> (Encoder, Result<(), Ended>) {
+        let sent = self.each(batches).await;
+        (self.encoder, sent)
+    }
+
+    async fn each(
+        &mut self,
+        mut batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    ) -> Result<(), Ended> {
+        let schema = self.encoder.schema_frame();
+        self.send(schema).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(Ended::Failed)?;
+            let bound = self.bounds.borrow().clone();
+            let batch = match bound {
+                Some(bound) => bound.apply(batch).map_err(Ended::Failed)?,
+                None => batch,
+            };
+            for frame in self.encoder.encode(&batch).map_err(Ended::Failed)? {
+                self.send(frame).await?;
+            }
+        }
+        match self.tell_last_row {
+            true => self.send(terminal::last_row(&self.encoder)).await,
+            false => Ok(()),
         }
     }
-    Ok(())
-}
 
-async fn send(frames: &FrameSender, frame: FlightData) -> Result<(), Ended> {
-    frames.send(frame).await.map_err(|_| Ended::ReaderGone)
+    async fn send(&self, frame: FlightData) -> Result<(), Ended> {
+        self.frames.send(frame).await.map_err(|_| Ended::ReaderGone)
+    }
 }
 
 /// Waits for the first end of a fragment: its last row, its deadline, its reader's wish, or its

@@ -3,13 +3,16 @@
 
 mod share;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use weft_governance::Error;
@@ -74,6 +77,16 @@ impl Memory {
         }
     }
 
+    /// The same, whose plans read files of this machine from `store`.
+    #[must_use]
+    pub fn with_files(self, store: &Arc<dyn ObjectStore>) -> Self {
+        for runtime in [&self.spilling, &self.refusing] {
+            let url = ObjectStoreUrl::local_filesystem();
+            runtime.register_object_store(url.as_ref(), Arc::clone(store));
+        }
+        self
+    }
+
     /// Bytes that one plan may use.
     pub fn share(&self) -> usize {
         self.most
@@ -98,14 +111,15 @@ impl Memory {
             true => self.of_one_plan(&self.refusing, DiskManagerMode::Disabled),
             false => self.of_one_plan(&self.spilling, DiskManagerMode::OsTmpDirectory),
         };
+        // The functions that it calls are in the plan: copies of those of the session are of no use.
         let context = TaskContext::new(
             context.task_id(),
             context.session_id(),
             context.session_config().clone(),
-            context.scalar_functions().clone(),
-            context.higher_order_functions().clone(),
-            context.aggregate_functions().clone(),
-            context.window_functions().clone(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
             Arc::new(runtime),
         );
         Arc::new(context)

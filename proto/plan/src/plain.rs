@@ -1,6 +1,7 @@
 //! Plans that take no longer to plan on than to hand to another thread.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
 /// Nodes, and expressions with those inside them, of the largest plain plan.
@@ -37,6 +38,47 @@ pub fn is_plain_plan(plan: &LogicalPlan) -> bool {
     });
     // The visit found nothing that is not plain.
     plain.is_ok_and(|found| !found)
+}
+
+/// Whether each row of `plan` is made of a row of the one table that it reads, and of nothing else.
+pub fn only_selects(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(_) => true,
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().into_iter().all(only_selects)
+        }
+        _ => false,
+    }
+}
+
+/// Whether `plan` only selects, and by what a column is equal to.
+pub fn looks_up(plan: &LogicalPlan) -> bool {
+    let equal = plan.exists(|node| {
+        Ok(match node {
+            LogicalPlan::Filter(filter) => split_conjunction(&filter.predicate)
+                .into_iter()
+                .any(is_lookup),
+            _ => false,
+        })
+    });
+    only_selects(plan) && equal.unwrap_or(false)
+}
+
+fn is_lookup(condition: &Expr) -> bool {
+    let is_value = |expr: &Expr| matches!(expr, Expr::Literal(..));
+    match condition {
+        Expr::BinaryExpr(binary) => {
+            let sides = [(&binary.left, &binary.right), (&binary.right, &binary.left)];
+            let equal = |(column, value): (&Expr, &Expr)| {
+                matches!(column, Expr::Column(_)) && is_value(value)
+            };
+            binary.op == Operator::Eq && sides.into_iter().any(|(a, b)| equal((a, b)))
+        }
+        Expr::InList(list) => {
+            !list.negated && matches!(*list.expr, Expr::Column(_)) && list.list.iter().all(is_value)
+        }
+        _ => false,
+    }
 }
 
 fn is_plain(expr: &Expr) -> bool {
@@ -82,6 +124,10 @@ mod tests {
     use super::*;
 
     async fn plain(sql: &str) -> bool {
+        is_plain_plan(&plan(sql).await)
+    }
+
+    async fn plan(sql: &str) -> LogicalPlan {
         let session = SessionContext::new();
         for table in ["orders", "people"] {
             let sql = format!("CREATE TABLE {table} (id BIGINT, note TEXT) AS VALUES (1, 'a')");
@@ -94,7 +140,43 @@ mod tests {
                 .expect("made");
         }
         let plan = session.sql(sql).await.expect(sql).into_optimized_plan();
-        is_plain_plan(&plan.expect(sql))
+        plan.expect(sql)
+    }
+
+    #[tokio::test]
+    async fn a_plan_only_selects_if_it_makes_rows_of_rows_one_by_one() {
+        assert!(only_selects(
+            &plan("SELECT id + 1 AS n FROM orders WHERE note = 'a'").await
+        ));
+        for sql in [
+            "SELECT count(*) FROM orders",
+            "SELECT id FROM orders ORDER BY id",
+            "SELECT id FROM orders LIMIT 3",
+            "SELECT o.id FROM orders o JOIN people p ON o.id = p.id",
+            "SELECT id FROM orders UNION ALL SELECT id FROM people",
+        ] {
+            assert!(!only_selects(&plan(sql).await), "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plan_looks_up_if_it_selects_by_what_is_equal() {
+        for sql in [
+            "SELECT id FROM orders WHERE id = 7",
+            "SELECT id FROM (SELECT * FROM orders WHERE 'a' = note) WHERE id > 3",
+            "SELECT note FROM orders WHERE id IN (1, 2, 3, 4, 5) AND note <> 'a'",
+        ] {
+            assert!(looks_up(&plan(sql).await), "{sql}");
+        }
+        for sql in [
+            "SELECT id FROM orders",
+            "SELECT id FROM orders WHERE id > 7 OR id = 2",
+            "SELECT id FROM orders WHERE id = length(note)",
+            "SELECT id FROM orders WHERE id NOT IN (1, 2, 3, 4, 5)",
+            "SELECT count(*) FROM orders WHERE id = 7",
+        ] {
+            assert!(!looks_up(&plan(sql).await), "{sql}");
+        }
     }
 
     #[tokio::test]

@@ -1,20 +1,22 @@
 //! Threads that plans run on, apart from those that answer calls and send heartbeats: a plan that
 //! computes for seconds must not make its server look dead.
 
+use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use datafusion::execution::{SendableRecordBatchStream, TaskContext as PlanContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, poll_fn as poll_fn_stream};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, block_in_place};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, block_in_place, yield_now};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 use weft_governance::{Error, ErrorKind, code};
@@ -29,9 +31,22 @@ const AHEAD: usize = 2;
 
 type Items<T> = BoxStream<'static, Result<T, Error>>;
 
+/// How long work is done where it is asked for before the rest of it is handed to another thread: many times as
+/// long as that takes to wake, and not so long that others notice.
+const HERE: Duration = Duration::from_millis(5);
+
+thread_local! {
+    /// Until when what this thread polls is done here.
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
 /// The threads. Cheap to clone; they end when the last clone is dropped.
 #[derive(Clone)]
-pub struct Workers(Arc<OwnRuntime>);
+pub struct Workers {
+    threads: Arc<OwnRuntime>,
+    /// The right to do work of theirs elsewhere, which one at a time has.
+    here: Arc<Semaphore>,
+}
 
 impl Workers {
     /// As many as plans of `partitions` need. One may compute for seconds without a pause, as where a pattern
@@ -48,7 +63,10 @@ impl Workers {
                 .thread_stack_size(STACK)
                 .enable_all(),
         )?;
-        Ok(Self(Arc::new(runtime)))
+        Ok(Self {
+            threads: Arc::new(runtime),
+            here: Arc::new(Semaphore::new(1)),
+        })
     }
 
     /// Runs `work` on one of them.
@@ -56,11 +74,55 @@ impl Workers {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        match self.0.get() {
+        match self.threads.get() {
             Some(runtime) => runtime.spawn(work),
             // Only between the drop of the last clone and its end.
             None => tokio::spawn(work),
         }
+    }
+
+    /// Does `work` at once, on the caller's thread. Tasks that it starts run on these threads.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _threads = self.threads.get().map(Runtime::enter);
+        work()
+    }
+
+    /// Runs `work` on one of them, until it is done or the caller drops it.
+    pub fn take_on<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Work<T> {
+        let work = AssertUnwindSafe(work).catch_unwind();
+        self.go_on(async move { work.await.ok() })
+    }
+
+    /// Does `work` on the caller's thread as far as it comes without waiting, but not for long and for one caller
+    /// at a time, and the rest on one of them. A few rows are made in less time than a thread takes to wake.
+    pub async fn begin<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Work<T> {
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let mut work = async move { work.await.ok() }.boxed();
+        if let Ok(_alone) = self.here.try_acquire() {
+            // What this thread was to run next, and would keep from all others, goes first.
+            yield_now().await;
+            let begun = poll_fn(|context| {
+                let _slice = Slice::begin();
+                Poll::Ready(work.as_mut().poll(context))
+            });
+            if let Poll::Ready(done) = begun.await {
+                return Work(State::Done(done));
+            }
+        }
+        self.go_on(work)
+    }
+
+    fn go_on<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Option<T>> + Send + 'static,
+    ) -> Work<T> {
+        Work(State::GoesOn(AbortOnDropHandle::new(self.spawn(work))))
     }
 
     /// Starts `plan`. What it computes runs on these threads and on no thread of the caller, also
@@ -73,8 +135,7 @@ impl Workers {
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<PlanContext>,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
-        let _threads = self.0.get().map(Runtime::enter);
-        execute_stream(plan, context)
+        self.enter(|| execute_stream(plan, context))
     }
 
     /// Runs `stream`, that of a plan under `interrupt`, on one of them. If it panics, what is
@@ -98,6 +159,79 @@ impl Workers {
         }
         .boxed()
     }
+}
+
+/// Work on one of the [`Workers`] or on the thread that asked for it. It ends with an error if it panics;
+/// dropping it ends it where it waits.
+#[derive(Debug)]
+pub struct Work<T>(State<T>);
+
+#[derive(Debug)]
+enum State<T> {
+    /// Nothing came of it, or it was taken already.
+    Done(Option<T>),
+    GoesOn(AbortOnDropHandle<Option<T>>),
+}
+
+impl<T> Unpin for Work<T> {}
+
+impl<T> Future for Work<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let done = match &mut self.0 {
+            State::Done(done) => done.take(),
+            State::GoesOn(task) => ready!(task.poll_unpin(context)).ok().flatten(),
+        };
+        Poll::Ready(done.ok_or_else(defect))
+    }
+}
+
+/// The time in which a thread does what is none of its own work.
+struct Slice;
+
+impl Slice {
+    fn begin() -> Self {
+        UNTIL.set(Some(Instant::now() + HERE));
+        Self
+    }
+
+    /// Whether this thread does such work and has time left for it.
+    fn goes_on() -> bool {
+        UNTIL.get().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether this thread has done such work for long enough.
+    fn is_over() -> bool {
+        UNTIL.get().is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+impl Drop for Slice {
+    fn drop(&mut self) {
+        UNTIL.set(None);
+    }
+}
+
+/// Gives way to others, before what may be done again and again without waiting; not where a thread does a little
+/// of another's work, until it has done enough.
+pub async fn breathe() {
+    if !Slice::goes_on() {
+        yield_now().await;
+    }
+}
+
+/// `items`, which are waited for where their maker has done enough of another thread's work.
+pub(crate) fn in_slices<T>(
+    mut items: impl Stream<Item = T> + Unpin,
+) -> impl Stream<Item = T> + Unpin {
+    poll_fn_stream(move |context| match Slice::is_over() {
+        true => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        false => items.poll_next_unpin(context),
+    })
 }
 
 /// Does `work` that may take seconds without a pause. What this thread of [`Workers`] was to run next goes to
@@ -226,9 +360,9 @@ impl fmt::Debug for Workers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::thread;
 
-    use futures::TryStreamExt;
+    use futures::{TryStreamExt, stream};
 
     use super::*;
     use crate::interrupt::RunningPlans;
@@ -267,6 +401,48 @@ mod tests {
             at_length(|| running.recv_timeout(Duration::from_secs(60)))
         });
         work.await.expect("no panic").expect("the next task ran");
+    }
+
+    #[tokio::test]
+    async fn what_needs_no_waiting_is_done_where_it_is_begun_for_one_at_a_time() {
+        let workers = Workers::start(1).expect("threads");
+        let here = thread::current().id();
+        let which = async || workers.begin(async { thread::current().id() }).await.await;
+        assert_eq!(which().await.expect("done"), here);
+        let alone = workers.here.acquire().await.expect("open");
+        assert_ne!(which().await.expect("done"), here);
+        drop(alone);
+        let started = workers.take_on(async { thread::current().id() });
+        assert_ne!(started.await.expect("done"), here);
+        assert_eq!(which().await.expect("done"), here);
+    }
+
+    #[tokio::test]
+    async fn what_takes_longer_or_waits_goes_on_elsewhere_and_what_panics_is_an_error() {
+        let workers = Workers::start(1).expect("threads");
+        let here = thread::current().id();
+        let mut seen = in_slices(stream::iter(0..1_000).map(|_| {
+            thread::sleep(Duration::from_millis(1));
+            thread::current().id()
+        }));
+        let long = async move {
+            let first = seen.next().await;
+            (first, seen.skip(20).next().await)
+        };
+        let (first, last) = workers.begin(long).await.await.expect("done");
+        assert_eq!(first, Some(here));
+        assert_ne!(last, Some(here));
+        let waits = async {
+            yield_now().await;
+            thread::current().id()
+        };
+        assert_ne!(workers.begin(waits).await.await.expect("done"), here);
+        let breaks = async || -> u8 { panic!("a defect") };
+        for work in [workers.begin(breaks()).await, workers.take_on(breaks())] {
+            assert_eq!(work.await.expect_err("broken").code(), code::INTERNAL);
+        }
+        // The right to work here was given back each time.
+        assert_eq!(workers.here.available_permits(), 1);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use datafusion::common::{DataFusionError, Result};
 use tracing::error;
 use weft_governance::{Error, ErrorKind, TableRef, code};
 
+use crate::product::near::is_near;
 use crate::product::source::{LaidOut, SourceFormat};
 
 /// A file of a table and the state in which it was last checked.
@@ -18,6 +19,8 @@ pub(super) struct CheckedFile {
     table: TableRef,
     path: PathBuf,
     layout: SchemaRef,
+    /// Whether it takes less time to look at it than to have another thread do so.
+    near: bool,
     seen: Mutex<Stamp>,
 }
 
@@ -34,6 +37,7 @@ impl CheckedFile {
         let LaidOut { path, layout } = file;
         let seen = Mutex::new(Stamp::of(&std::fs::metadata(&path)?)?);
         Ok(Self {
+            near: is_near(&path),
             table,
             path,
             layout,
@@ -74,7 +78,10 @@ impl CheckedFile {
     }
 
     async fn stamp(&self) -> Result<Stamp> {
-        let metadata = tokio::fs::metadata(&self.path).await;
+        let metadata = match self.near {
+            true => std::fs::metadata(&self.path),
+            false => tokio::fs::metadata(&self.path).await,
+        };
         metadata
             .and_then(|metadata| Stamp::of(&metadata))
             .map_err(|cause| self.refuse(&cause.to_string()))

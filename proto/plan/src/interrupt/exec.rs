@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_err};
@@ -13,8 +14,10 @@ use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
+use futures::stream::poll_fn;
 
 use super::Interrupt;
+use crate::workers::in_slices;
 
 /// Passes the rows of its input on, gives way to other tasks now and then, and fails once the
 /// plan was stopped.
@@ -111,8 +114,12 @@ impl ExecutionPlan for InterruptibleExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let interrupt = self.interrupt.clone();
-        let batches = make_cooperative(self.input.execute(partition, context)?);
-        let batches = batches.map(move |batch| interrupt.check().and(batch));
+        let mut batches = make_cooperative(self.input.execute(partition, context)?);
+        // Also where no batch comes of much work: a file may be searched for a row that it does not have.
+        let batches = in_slices(poll_fn(move |context| match interrupt.check() {
+            Ok(()) => batches.poll_next_unpin(context),
+            Err(stopped) => Poll::Ready(Some(Err(stopped))),
+        }));
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             self.schema(),
             batches,
