@@ -65,8 +65,6 @@ pub(crate) struct NearFiles {
 impl NearFiles {
     /// Where the file at `location` is, if it is near.
     async fn near(&self, location: &Path) -> Option<PathBuf> {
-        // A file may be read bit by bit, and none of them may hold a row that is looked for.
-        breathe().await;
         let path = self.all.path_to_filesystem(location).ok()?;
         let folder = path.parent()?.to_owned();
         let near = match self.known(&folder) {
@@ -108,6 +106,8 @@ impl ObjectStore for NearFiles {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        // A file may be read bit by bit, and none of them may hold a row that is looked for.
+        breathe().await;
         let bytes = ranges
             .iter()
             .fold(0, |sum: u64, it| sum.saturating_add(length(it)));
