@@ -17,6 +17,7 @@ mod join;
 pub mod product;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
+mod rechunk;
 mod rights;
 mod server;
 mod settings;

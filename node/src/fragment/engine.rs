@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arrow::compute::BatchCoalescer;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
@@ -13,8 +12,8 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
@@ -45,6 +44,7 @@ use super::{Fragment, Via, key_filter};
 use crate::enforce::{Account, Binding, Meter, Parts, Permit, Standing, bind};
 use crate::incident;
 use crate::product::NearFiles;
+use crate::rechunk::rechunk;
 
 /// Bytes of an encoded plan that is decoded in less time than it takes to hand it to another thread.
 const BRIEF: usize = 2 << 10;
@@ -345,6 +345,7 @@ impl Engine {
                     fragment: None,
                 });
             };
+            let looking_up = looking_up.filter(|_| looks_up(&plan));
             let fragment = Fragment {
                 id: FragmentId {
                     query: QueryId::generate(),
@@ -354,11 +355,8 @@ impl Engine {
                 accesses: accesses(&plan)?,
                 output: Arc::new(plan.schema().as_arrow().clone()),
                 plain: is_plain_plan(&plan),
-                looks_up: looks_up(&plan),
-                session: match looking_up {
-                    Some(looking_up) if self::looks_up(&plan) => looking_up,
-                    _ => session,
-                },
+                looks_up: looking_up.is_some(),
+                session: looking_up.unwrap_or(session),
                 plan,
                 digest,
                 timeout,
@@ -465,8 +463,10 @@ impl Engine {
         let bytes = bytes_of_files(physical.as_ref());
         let stream = self.workers.execute(physical, context);
         let stream = stream.map_err(|e| incident::hide(id, e))?;
+        let schema = stream.schema();
         let stream = match searches_files {
-            true => gathered(stream, most),
+            // A file that is searched gives a batch for each of its parts in which a row was found.
+            true => rechunk(stream.boxed(), schema, most),
             false => stream.boxed(),
         };
         let rows = stream
@@ -625,38 +625,6 @@ impl Engine {
             .with_file_formats(Vec::new())
             .build())
     }
-}
-
-/// `batches` in ones of `most` rows, but for the last. A file that is searched gives one for each of its parts in
-/// which a row was found.
-fn gathered(
-    batches: SendableRecordBatchStream,
-    most: usize,
-) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
-    let schema = batches.schema();
-    if schema.fields().is_empty() {
-        return batches.boxed();
-    }
-    let open = Some((batches, BatchCoalescer::new(schema, most)));
-    let gathered = futures::stream::try_unfold(open, |open| async move {
-        let Some((mut batches, mut gathered)) = open else {
-            return Ok(None);
-        };
-        loop {
-            if let Some(batch) = gathered.next_completed_batch() {
-                return Ok(Some((batch, Some((batches, gathered)))));
-            }
-            match batches.try_next().await? {
-                Some(batch) => gathered.push_batch(batch)?,
-                None => {
-                    gathered.finish_buffered_batch()?;
-                    let last = gathered.next_completed_batch();
-                    return Ok(last.map(|batch| (batch, None)));
-                }
-            }
-        }
-    });
-    gathered.boxed()
 }
 
 /// Bytes of the files that `plan` reads, if it is seen to read any.

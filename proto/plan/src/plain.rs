@@ -67,13 +67,10 @@ pub fn looks_up(plan: &LogicalPlan) -> bool {
 fn is_lookup(condition: &Expr) -> bool {
     let is_value = |expr: &Expr| matches!(expr, Expr::Literal(..));
     match condition {
-        Expr::BinaryExpr(binary) => {
-            let sides = [(&binary.left, &binary.right), (&binary.right, &binary.left)];
-            let equal = |(column, value): (&Expr, &Expr)| {
-                matches!(column, Expr::Column(_)) && is_value(value)
-            };
-            binary.op == Operator::Eq && sides.into_iter().any(|(a, b)| equal((a, b)))
-        }
+        Expr::BinaryExpr(binary) if binary.op == Operator::Eq => matches!(
+            (&*binary.left, &*binary.right),
+            (Expr::Column(_), Expr::Literal(..)) | (Expr::Literal(..), Expr::Column(_))
+        ),
         Expr::InList(list) => {
             !list.negated && matches!(*list.expr, Expr::Column(_)) && list.list.iter().all(is_value)
         }
